@@ -1,0 +1,65 @@
+# One door for people and CI. `make up` runs everything, `make check` says whether a change is fit.
+
+SHELL := /bin/sh
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+# The newest Python of 3.11 or later; `make PYTHON=/path/to/python3.12 …` chooses another.
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+# The lock holds for Linux on x86-64; elsewhere the bounds in pyproject.toml decide.
+PLATFORM := $(shell uname -s)-$(shell uname -m)
+COMPILE := CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --upgrade --strip-extras --allow-unsafe \
+	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-emit-options
+# Further arguments for pytest: make test ARGS="tests/infra -k ring"
+ARGS ?=
+
+.PHONY: up install test test-containers check lint format lock bench clean help
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 18
+
+up: $(STAMP) ## start the engines and every part of Ringpost; Ctrl-C stops them
+	@exec $(BIN)/ringpost up $(ARGS)
+
+install: $(STAMP) ## make .venv and install into it
+
+$(STAMP): requirements.lock pyproject.toml
+	@if [ -z "$(PYTHON)" ]; then echo "Ringpost needs Python 3.11 or later, and there is none on the PATH. Install one, or name it: make PYTHON=/path/to/python3.11 up" >&2; exit 1; fi
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Ringpost needs Python 3.11 or later; $(PYTHON) is older. Name another: make PYTHON=/path/to/python3.11 up" >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "This Python cannot make virtual environments. On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	@[ -x $(BIN)/python ] && $(BIN)/python -c 'import pip' 2>/dev/null || { echo "Making the virtual environment $(VENV)"; rm -rf $(VENV); $(PYTHON) -m venv $(VENV); }
+	@echo "Installing Ringpost and its engines into $(VENV) (about a minute the first time)"
+	@if [ "$(PLATFORM)" = "Linux-x86_64" ]; then $(PIP) install -r requirements.lock && $(PIP) install --no-deps -e .; \
+	else $(PIP) install -e '.[local,dev]'; fi
+	@touch $@
+
+test: $(STAMP) ## the tests, on embedded engines
+	@exec $(BIN)/python -m pytest --engines=embedded $(ARGS)
+
+test-containers: $(STAMP) ## the same tests, on containers
+	@exec $(BIN)/python -m pytest --engines=containers $(ARGS)
+
+check: lint test ## everything that must hold before a change goes in
+
+lint: $(STAMP) ## format, lint, types, import contracts
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(STAMP) ## put the code into its canonical form
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format .
+
+lock: $(STAMP) ## make the lock files anew, with the newest versions within the bounds
+	$(COMPILE) --all-extras --output-file requirements.lock pyproject.toml
+	$(COMPILE) --constraint requirements.lock --output-file requirements-runtime.lock pyproject.toml
+
+bench: $(STAMP) ## measure this machine: see benchmarks/
+	@exec $(BIN)/ringpost bench $(ARGS)
+
+clean: ## remove what was built; keeps the data folder
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

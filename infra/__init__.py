@@ -1,0 +1,1 @@
+"""The three engines, the process around them, and what runs them on one machine."""
