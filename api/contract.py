@@ -1,0 +1,135 @@
+"""A route said once: what serves it, what is checked before, and what the description says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from msgspec import Struct
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api.caller import Callers
+from api.errors import RETRY_AFTER_S, ErrorAnswer, error_body, status_of
+from api.strict import convert, read_json, read_query
+from api.views import encode
+from domain.errors import Internal, MethodNotAllowed, NotFound, RingpostError, TooLarge
+from infra.telemetry.logs import logger
+from infra.telemetry.names import REQUESTS
+
+JSON = "application/json"
+
+
+class _NoQuery(Struct, forbid_unknown_fields=True):
+    """For a route that takes no parameters."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a handler gives back: a struct, or bytes that are JSON already."""
+
+    value: Any
+    status: int = 200
+
+
+Handler = Callable[..., Awaitable[Answer]]
+
+
+@dataclass(frozen=True)
+class Route:
+    """`handler` gets `device` (unless admin), and `path`, `query`, `body` as far as typed here."""
+
+    method: str
+    path: str
+    handler: Handler
+    summary: str
+    answers: Mapping[int, type]
+    errors: Sequence[type[RingpostError]] = ()
+    path_type: type | None = None
+    query_type: type | None = None
+    body_type: type | Any = None
+    admin: bool = False
+
+    @property
+    def name(self) -> str:
+        return f"{self.method} {self.path}"
+
+
+def endpoint(
+    routes: Sequence[Route], callers: Callers, max_bytes: int
+) -> Callable[[Request], Awaitable[Response]]:
+    """Serves the routes of one path, each with its own method."""
+    by_method = {route.method: route for route in routes}
+
+    async def serve(request: Request) -> Response:
+        route = by_method.get(request.method)
+        if route is None:
+            allowed = ", ".join(sorted(by_method))
+            error = MethodNotAllowed(f"This path takes {allowed}.")
+            return error_response(error, {"Allow": allowed})
+        response = await _answered(request, route, callers, max_bytes)
+        REQUESTS.labels(route.name, str(response.status_code)).inc()
+        return response
+
+    return serve
+
+
+async def _answered(request: Request, route: Route, callers: Callers, max_bytes: int) -> Response:
+    try:
+        asked = await _asked(request, route, callers, max_bytes)
+        answer = await route.handler(**asked)
+    except RingpostError as error:
+        if isinstance(error, Internal):
+            logger().error("request failed", route=route.name, error=error.message)
+        return error_response(error)
+    except Exception:
+        logger().exception("request failed", route=route.name)
+        return error_response(Internal("Something went wrong here."))
+    value = answer.value
+    body = value if isinstance(value, bytes) else encode(value)
+    return Response(body, answer.status, media_type=JSON)
+
+
+async def _asked(request: Request, route: Route, callers: Callers, max_bytes: int) -> dict[str, Any]:
+    """What the handler is called with. Raises the error that is to be answered instead."""
+    asked: dict[str, Any] = {}
+    authorization = request.headers.get("authorization")
+    if route.admin:
+        callers.admin(authorization)
+    else:
+        asked["device"] = callers.device(authorization)
+    if route.path_type is not None:
+        asked["path"] = convert(request.path_params, route.path_type)
+    query_type: type = route.query_type or _NoQuery
+    query: Any = read_query(request.query_params.multi_items(), query_type)
+    if route.query_type is not None:
+        asked["query"] = query
+    if route.body_type is not None:
+        asked["body"] = read_json(await _body(request, max_bytes), route.body_type)
+    return asked
+
+
+async def _body(request: Request, max_bytes: int) -> bytes:
+    """The whole body, read no further than it may be long."""
+    chunks, size = [], 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > max_bytes:
+            raise TooLarge(f"A request body may take {max_bytes} bytes.")
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def error_response(error: RingpostError, headers: dict[str, str] | None = None) -> Response:
+    """An error as JSON with its status; `Retry-After` where the same request may succeed later."""
+    headers = dict(headers or {})
+    if error.retriable:
+        headers["Retry-After"] = str(RETRY_AFTER_S)
+    if status_of(error) == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    return Response(encode(ErrorAnswer(error_body(error))), status_of(error), headers, JSON)
+
+
+def no_such_path() -> Response:
+    return error_response(NotFound("There is no such path."))

@@ -1,0 +1,60 @@
+"""The one table that maps errors outwards: HTTP status, and the close code of a socket."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from domain.errors import (
+    BadRequest,
+    Conflict,
+    CursorAhead,
+    Forbidden,
+    Internal,
+    MethodNotAllowed,
+    NotFound,
+    Overloaded,
+    RateLimited,
+    RingpostError,
+    TooLarge,
+    Unauthenticated,
+    Unavailable,
+)
+
+STATUS: dict[type[RingpostError], int] = {
+    RingpostError: 500,
+    Internal: 500,
+    BadRequest: 400,
+    Unauthenticated: 401,
+    Forbidden: 403,
+    NotFound: 404,
+    MethodNotAllowed: 405,
+    Conflict: 409,
+    CursorAhead: 409,
+    TooLarge: 413,
+    RateLimited: 429,
+    Unavailable: 503,
+    Overloaded: 503,
+}
+
+RETRY_AFTER_S = 1
+
+
+class ErrorBody(Struct, omit_defaults=True):
+    """`retriable`: the same request, unchanged, may succeed later."""
+
+    code: str
+    message: str
+    retriable: bool
+    field: str | None = None
+
+
+class ErrorAnswer(Struct):
+    error: ErrorBody
+
+
+def status_of(error: RingpostError) -> int:
+    return STATUS[type(error)]
+
+
+def error_body(error: RingpostError) -> ErrorBody:
+    return ErrorBody(error.code, error.message, error.retriable, error.field)

@@ -1,0 +1,1 @@
+"""The WebSocket gateway: every online device, each entry once, in order."""

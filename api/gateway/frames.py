@@ -1,0 +1,98 @@
+"""The frames of a socket and its close codes. 4000–4499: reconnect with the cursor; 4500–4999: do not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import IntEnum
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta, Struct, UnsetType
+
+from api.errors import error_body
+from api.views import SendMessage, Seq
+from domain.entries import Entry, encode_entries
+from domain.errors import RingpostError
+
+
+class Close(IntEnum):
+    GOING_AWAY = 4000
+    SLOW = 4001
+    HEARTBEAT_MISSED = 4002
+    REPLACED = 4003
+    BAD_FRAME = 4500
+    UNAUTHENTICATED = 4501
+    SIGNED_OUT = 4502
+    NO_HELLO = 4503
+
+
+REASONS = {
+    Close.GOING_AWAY: "going away",
+    Close.SLOW: "slow, pull again",
+    Close.HEARTBEAT_MISSED: "heartbeat missed",
+    Close.REPLACED: "replaced by a newer connection of this device",
+    Close.BAD_FRAME: "bad frame",
+    Close.UNAUTHENTICATED: "unauthenticated",
+    Close.SIGNED_OUT: "signed out",
+    Close.NO_HELLO: "no hello",
+}
+
+Ref = Annotated[
+    str | int, Meta(description="The client's own name for the frame; comes back with the answer.")
+]
+
+
+class Hello(Struct, forbid_unknown_fields=True, tag_field="type", tag="hello"):
+    token: str | None = None
+    cursor: Seq | None = None
+
+
+class Send(SendMessage, forbid_unknown_fields=True, tag_field="type", tag="send", kw_only=True):
+    ref: Ref
+
+
+class Ack(Struct, forbid_unknown_fields=True, tag_field="type", tag="ack"):
+    cursor: Seq
+
+
+class Ping(Struct, forbid_unknown_fields=True, tag_field="type", tag="ping"):
+    ref: Ref | UnsetType = msgspec.UNSET
+
+
+ClientFrame = Hello | Send | Ack | Ping
+
+
+class _Envelope(Struct):
+    """What is read of a frame that is not understood, to answer it."""
+
+    type: Any = None
+    ref: Any = None
+
+
+_envelope = msgspec.json.Decoder(_Envelope)
+_encode = msgspec.json.Encoder().encode
+
+
+def ref_of_send(text: str) -> str | int | None:
+    """The `ref` of something that means to be a send; None for anything else."""
+    try:
+        envelope = _envelope.decode(text)
+    except (ValueError, RecursionError):
+        return None
+    if envelope.type == "send" and isinstance(envelope.ref, str | int):
+        return envelope.ref
+    return None
+
+
+def frame(type_: str, **fields: Any) -> str:
+    """One frame of the server."""
+    return _encode({"type": type_, **fields}).decode()
+
+
+def error_frame(error: RingpostError, ref: str | int | None = None) -> str:
+    body = {"error": error_body(error)}
+    return frame("error", **({"ref": ref} if ref is not None else {}), **body)
+
+
+def entries_frame(entries: Sequence[Entry]) -> str:
+    return (b'{"type":"entries","entries":%b}' % encode_entries(entries)).decode()

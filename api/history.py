@@ -1,0 +1,176 @@
+"""A member's view of conversations: the pages of one, and the list of all."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+from typing import NamedTuple
+
+import msgspec
+from msgspec import Raw, Struct
+
+from api.views import ConversationList, ConversationRow, HistoryQuery
+from domain.clock import rfc3339
+from domain.conversations import Conversation, Member
+from domain.errors import BadRequest, NotFound, Unavailable
+from domain.ids import MAX_SEQ, ConversationId, UserId
+from infra.mongo.conversations import ConversationStore
+from infra.mongo.messages import MessageStore, Place
+from infra.redis.sequence import Sequence
+from producers.membership import Membership
+
+LOOKUPS_AT_ONCE = 32
+
+
+class _Newest(NamedTuple):
+    """The newest message of a conversation that the user may read."""
+
+    seq: int
+    message: bytes | None
+
+
+class _SentAt(Struct):
+    sent_at: str
+
+
+class _Active(NamedTuple):
+    """A conversation with the time of its newest message, or of its creation."""
+
+    at: str
+    conversation: Conversation
+    member: Member
+    newest: _Newest
+
+
+_sent_at = msgspec.json.Decoder(_SentAt)
+
+
+class History:
+    """Reads of the message store. A member reads what was sent during their stays, and nothing else."""
+
+    def __init__(
+        self,
+        messages: MessageStore,
+        conversations: ConversationStore,
+        membership: Membership,
+        sequence: Sequence,
+    ) -> None:
+        self._messages = messages
+        self._conversations = conversations
+        self._membership = membership
+        self._sequence = sequence
+
+    async def page(
+        self, user: UserId, conversation: ConversationId, asked: HistoryQuery
+    ) -> tuple[list[bytes], bool]:
+        """Up to `limit` messages, ascending, and whether there are more in the direction of reading.
+
+        From the newest backwards, or forwards when `after` is given. Raises NotFound.
+        """
+        members = await self._membership.newest(conversation)
+        member = members.by_user.get(user)
+        if member is None:
+            raise NotFound("There is no such conversation.", "conversation_id")
+        low = 0 if asked.after is None else asked.after + 1
+        high = MAX_SEQ if asked.before is None else asked.before - 1
+        backwards = asked.after is None
+        found: list[tuple[int, bytes]] = []
+        for window in reversed(member.windows) if backwards else member.windows:
+            start, end = max(low, window.joined), min(high, window.left - 1)
+            room = asked.limit + 1 - len(found)
+            if start <= end and room > 0:
+                part = await self._messages.page(conversation, start, end, room, newest=backwards)
+                found = part + found if backwards else found + part
+        more = len(found) > asked.limit
+        kept = found[-asked.limit :] if backwards else found[: asked.limit]
+        return [message for _, message in kept], more
+
+    async def newest(self, conversation: ConversationId, member: Member) -> _Newest:
+        """The newest message that the member may read; seq 0 if there is none."""
+        for window in reversed(member.windows):
+            found = await self._messages.last(conversation, window.left - 1)
+            if found is not None and found[0] >= window.joined:
+                return _Newest(*found)
+        return _Newest(0, None)
+
+    async def conversations(self, user: UserId, cursor: str | None, limit: int) -> ConversationList:
+        """The user's conversations, newest activity first."""
+        after = _read_cursor(cursor) if cursor is not None else None
+        active = await self._active(user)
+        active.sort(key=lambda one: (one.at, one.conversation.conversation_id), reverse=True)
+        if after is not None:
+            active = [one for one in active if (one.at, one.conversation.conversation_id) < after]
+        page = active[:limit]
+        rows = await asyncio.gather(*(self._row(user, one) for one in page))
+        following = _write_cursor(page[-1]) if len(active) > limit else None
+        return ConversationList(list(rows), following, following is not None)
+
+    async def _active(self, user: UserId) -> list[_Active]:
+        mine = dict(await self._conversations.of_user(user))
+        known = await self._conversations.get_many(mine)
+        newest = await self._newest_of({c: mine[c] for c in known})
+        return [
+            _Active(_activity(conversation, newest[c]), conversation, mine[c], newest[c])
+            for c, conversation in known.items()
+        ]
+
+    async def _newest_of(self, mine: dict[ConversationId, Member]) -> dict[ConversationId, _Newest]:
+        """Guess by the counters and read all guesses at once; look up singly where the guess was wrong."""
+        conversations = list(mine)
+        try:
+            heads = await self._sequence.heads(conversations)
+        except Unavailable:
+            heads = [0] * len(conversations)
+        guesses: list[Place] = [
+            (c, head) for c, head in zip(conversations, heads, strict=True) if mine[c].holds(head)
+        ]
+        found = await self._messages.by_place(guesses)
+        newest = {place[0]: _Newest(place[1], message) for place, message in found.items()}
+        limit = asyncio.Semaphore(LOOKUPS_AT_ONCE)
+
+        async def look_up(conversation: ConversationId) -> None:
+            async with limit:
+                newest[conversation] = await self.newest(conversation, mine[conversation])
+
+        await asyncio.gather(*(look_up(c) for c in conversations if c not in newest))
+        return newest
+
+    async def _row(self, user: UserId, one: _Active) -> ConversationRow:
+        conversation = one.conversation
+        unread = 0
+        for window in one.member.windows:
+            low = max(window.joined, one.member.read_seq + 1)
+            high = min(window.left - 1, one.newest.seq)
+            unread += await self._messages.count_from_others(conversation.conversation_id, user, low, high)
+        message = None if one.newest.message is None else Raw(one.newest.message)
+        return ConversationRow(
+            conversation.conversation_id,
+            conversation.kind,
+            conversation.title,
+            one.newest.seq,
+            one.member.read_seq,
+            unread,
+            message,
+        )
+
+
+def _activity(conversation: Conversation, newest: _Newest) -> str:
+    """RFC 3339 in UTC sorts as text."""
+    if newest.message is None:
+        return rfc3339(conversation.created_at_ms)
+    return _sent_at.decode(newest.message).sent_at
+
+
+def _write_cursor(last: _Active) -> str:
+    text = f"{last.at} {last.conversation.conversation_id}"
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def _read_cursor(cursor: str) -> tuple[str, str]:
+    try:
+        text = base64.urlsafe_b64decode(cursor.encode() + b"=" * (-len(cursor) % 4)).decode()
+        at, conversation = text.split(" ")
+    except (binascii.Error, ValueError):
+        raise BadRequest("The cursor is not one that was given out.", "cursor") from None
+    return at, conversation

@@ -1,0 +1,119 @@
+"""Opening conversations, listing them, and their members."""
+
+from __future__ import annotations
+
+from msgspec import UNSET
+
+from api.contract import Answer, Route
+from api.history import History
+from api.views import (
+    ConversationList,
+    ConversationPath,
+    ConversationView,
+    ListQuery,
+    MemberPath,
+    OpenDirect,
+    OpenGroup,
+    Rename,
+)
+from domain.clock import rfc3339
+from domain.devices import Device
+from domain.errors import Conflict, Forbidden, NotFound, TooLarge
+from domain.ids import ConversationId, UserId
+from producers.groups import Groups
+
+
+class Conversations:
+    def __init__(self, groups: Groups, history: History) -> None:
+        self._groups = groups
+        self._history = history
+
+    def routes(self) -> list[Route]:
+        one, member = (
+            "/v1/conversations/{conversation_id}",
+            "/v1/conversations/{conversation_id}/members/{user_id}",
+        )
+        change = (NotFound, Forbidden)
+        view = {200: ConversationView}
+        return [
+            Route(
+                "POST",
+                "/v1/conversations",
+                self.open,
+                "Open the direct conversation with a user, or create a group",
+                {201: ConversationView, 200: ConversationView},
+                errors=(NotFound, TooLarge),
+                body_type=OpenDirect | OpenGroup,
+            ),
+            Route(
+                "GET",
+                "/v1/conversations",
+                self.list,
+                "Your conversations, newest activity first",
+                {200: ConversationList},
+                query_type=ListQuery,
+            ),
+            Route("GET", one, self.view, "One conversation", view, (NotFound,), ConversationPath),
+            Route(
+                "PATCH",
+                one,
+                self.rename,
+                "Change the title",
+                view,
+                change,
+                ConversationPath,
+                body_type=Rename,
+            ),
+            Route("PUT", member, self.add, "Add a member", view, (*change, TooLarge, Conflict), MemberPath),
+            Route(
+                "DELETE",
+                member,
+                self.remove,
+                "Remove a member, or leave",
+                view,
+                (*change, Conflict),
+                MemberPath,
+            ),
+        ]
+
+    async def open(self, device: Device, body: OpenDirect | OpenGroup) -> Answer:
+        if isinstance(body, OpenDirect):
+            opened, fresh = await self._groups.open_direct(device.user_id, UserId(body.with_), "with")
+            return Answer(await self._view(device, opened), 201 if fresh else 200)
+        others = [UserId(user) for user in body.members]
+        created = await self._groups.create(device.user_id, body.title, others)
+        return Answer(await self._view(device, created.conversation_id), 201)
+
+    async def list(self, device: Device, query: ListQuery) -> Answer:
+        return Answer(await self._history.conversations(device.user_id, query.cursor, query.limit))
+
+    async def view(self, device: Device, path: ConversationPath) -> Answer:
+        return Answer(await self._view(device, ConversationId(path.conversation_id)))
+
+    async def rename(self, device: Device, path: ConversationPath, body: Rename) -> Answer:
+        conversation = ConversationId(path.conversation_id)
+        await self._groups.rename(device.user_id, conversation, body.title)
+        return Answer(await self._view(device, conversation))
+
+    async def add(self, device: Device, path: MemberPath) -> Answer:
+        conversation = ConversationId(path.conversation_id)
+        await self._groups.add(device.user_id, conversation, UserId(path.user_id))
+        return Answer(await self._view(device, conversation))
+
+    async def remove(self, device: Device, path: MemberPath) -> Answer:
+        conversation = ConversationId(path.conversation_id)
+        await self._groups.remove(device.user_id, conversation, UserId(path.user_id))
+        return Answer(await self._view(device, conversation))
+
+    async def _view(self, device: Device, conversation: ConversationId) -> ConversationView:
+        found, members = await self._groups.view(device.user_id, conversation)
+        newest = await self._history.newest(conversation, members.by_user[device.user_id])
+        view = ConversationView(
+            conversation, found.kind, found.title, newest.seq, rfc3339(found.created_at_ms)
+        )
+        if members.has(device.user_id):
+            present = [member for member in members.by_user.values() if member.present]
+            view.members = sorted(member.user_id for member in present)
+            owners = [member.user_id for member in present if member.role == "owner"]
+            view.owner_id = owners[0] if owners else UNSET
+        return view

@@ -1,0 +1,80 @@
+"""Pulling an inbox, and each device's own cursor in it."""
+
+from __future__ import annotations
+
+import asyncio
+
+from api.contract import Answer, Route
+from api.gateway.hub import Hub
+from api.sync import Page, Sync
+from api.views import Cursor, SyncPage, SyncQuery
+from domain.devices import Device
+from domain.errors import CursorAhead, Unavailable
+from infra.mongo.accounts import AccountStore
+
+LOOK_AGAIN_S = 10.0
+"""A push may be lost: a waiting poll looks by itself now and then."""
+
+
+class Inbox:
+    def __init__(self, sync: Sync, hub: Hub, accounts: AccountStore) -> None:
+        self._sync = sync
+        self._hub = hub
+        self._accounts = accounts
+
+    def routes(self) -> list[Route]:
+        return [
+            Route(
+                "GET",
+                "/v1/sync",
+                self.pull,
+                "What came after a cursor; `wait_s` holds the answer until there is something",
+                {200: SyncPage},
+                errors=(CursorAhead,),
+                query_type=SyncQuery,
+            ),
+            Route(
+                "POST",
+                "/v1/sync/ack",
+                self.acknowledge,
+                "Move this device's cursor, only forward",
+                {200: Cursor},
+                errors=(CursorAhead,),
+                body_type=Cursor,
+            ),
+            Route("GET", "/v1/sync/ack", self.acknowledged, "This device's cursor", {200: Cursor}),
+        ]
+
+    async def pull(self, device: Device, query: SyncQuery) -> Answer:
+        page = await self._sync.pull(device.user_id, query.cursor, query.limit)
+        if not page.entries and query.wait_s > 0:
+            page = await self._wait(device, query)
+        return Answer(page.encode())
+
+    async def _wait(self, device: Device, query: SyncQuery) -> Page:
+        """Listen, look again (something may have come before we listened), then wait."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + query.wait_s
+        try:
+            async with self._hub.polling(device.user_id) as arrived:
+                while True:
+                    page = await self._sync.pull(device.user_id, query.cursor, query.limit)
+                    if page.entries or loop.time() >= deadline or self._hub.stopping:
+                        return page
+                    arrived.clear()
+                    try:
+                        await asyncio.wait_for(arrived.wait(), min(LOOK_AGAIN_S, deadline - loop.time()))
+                    except TimeoutError:
+                        continue
+        except Unavailable:  # nobody can tell us: answer what there is
+            return await self._sync.pull(device.user_id, query.cursor, query.limit)
+
+    async def acknowledge(self, device: Device, body: Cursor) -> Answer:
+        head = await self._sync.head(device.user_id)
+        if body.cursor > head:
+            raise CursorAhead(f"The cursor is ahead of the inbox, whose newest entry is {head}.", "cursor")
+        stands = await self._accounts.acknowledge(device.user_id, device.device_id, body.cursor)
+        return Answer(Cursor(stands))
+
+    async def acknowledged(self, device: Device) -> Answer:
+        return Answer(Cursor(await self._accounts.cursor(device.user_id, device.device_id)))

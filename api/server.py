@@ -1,0 +1,109 @@
+"""The HTTP and WebSocket server: uvicorn, with close codes and an end of our own."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+from api.gateway.frames import REASONS, Close
+from infra.settings import GatewaySettings, SettingsError
+
+ABORT_S = 3.0
+LARGEST_FRAME_BYTES = 1_048_576
+
+
+class SocketProtocol(WebSocketsSansIOProtocol):
+    """Closes a socket that does not read without waiting for it, and says why with our codes."""
+
+    async def send(self, message: Any) -> None:
+        if message["type"] == "websocket.close" and not self.writable.is_set():
+            self.writable.set()
+            self.loop.call_later(ABORT_S, self.transport.abort)
+        await super().send(message)
+
+    def keepalive_timeout(self) -> None:
+        self._end(Close.HEARTBEAT_MISSED)
+
+    def shutdown(self) -> None:
+        self._end(Close.GOING_AWAY)
+
+    def _end(self, code: Close) -> None:
+        self.stop_keepalive()
+        if not self.close_sent and self.handshake_complete and not self.transport.is_closing():
+            self.queue.put_nowait({"type": "websocket.disconnect", "code": int(code)})
+            self.conn.send_close(code, REASONS[code])
+            self.transport.write(b"".join(self.conn.data_to_send()))
+            self.close_sent = True
+        self.transport.close()
+        self.loop.call_later(ABORT_S, self.transport.abort)
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals to the process's own lifecycle; tells when it listens."""
+
+    def __init__(self, config: uvicorn.Config, listening: asyncio.Event) -> None:
+        super().__init__(config)
+        self._listening = listening
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._listening.set()
+
+
+def bound_socket(host: str, port: int) -> socket.socket:
+    """A listening address of our own; SettingsError in plain words when it cannot be had."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((host, port))
+    except OSError as error:
+        bound.close()
+        raise SettingsError(
+            f"Cannot listen on {host}:{port}: {error.strerror}. Set RINGPOST_HTTP_PORT."
+        ) from None
+    return bound
+
+
+class HttpService:
+    """Serves one ASGI application until stopped, then finishes the requests under way."""
+
+    name = "http"
+
+    def __init__(self, app: Any, bound: socket.socket, gateway: GatewaySettings) -> None:
+        config = uvicorn.Config(
+            app,
+            loop="none",
+            http="httptools",
+            ws=SocketProtocol,
+            ws_max_size=LARGEST_FRAME_BYTES,
+            ws_ping_interval=gateway.heartbeat_s,
+            ws_ping_timeout=gateway.pong_timeout_s,
+            ws_per_message_deflate=False,
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            lifespan="off",
+            timeout_graceful_shutdown=5,
+            timeout_keep_alive=60,
+        )
+        self._bound = bound
+        self.port = int(bound.getsockname()[1])
+        self.listening = asyncio.Event()
+        self._server = _Server(config, self.listening)
+
+    async def run(self) -> None:
+        await self._server.serve([self._bound])
+
+    def stop(self) -> None:
+        self._server.should_exit = True

@@ -1,0 +1,129 @@
+"""Pull: what comes after a cursor, from the ring, from the timeline, or from both in one answer."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import NamedTuple
+
+from domain.entries import Entry, encode_entries
+from domain.errors import CursorAhead, Unavailable
+from domain.ids import MAX_SEQ, UserId
+from infra.mongo.messages import MessageStore
+from infra.mongo.timelines import TimelineStore
+from infra.redis.ring import Ring, Slice
+from infra.telemetry.names import PULL_S, PULLED, RING_FILLS
+
+FILL_BYTES = 4_194_304
+
+
+class Page(NamedTuple):
+    """Entries right after the asked cursor, the cursor to ask with next, and the newest entry there is."""
+
+    entries: list[Entry]
+    cursor: int
+    head: int
+
+    @property
+    def more(self) -> bool:
+        return self.cursor < self.head
+
+    def encode(self) -> bytes:
+        more = b"true" if self.more else b"false"
+        entries = encode_entries(self.entries)
+        return b'{"entries":%b,"cursor":%d,"head":%d,"more":%b}' % (entries, self.cursor, self.head, more)
+
+
+class Sync:
+    """Reads of inboxes. Each entry once, in order, without a hole, also while the ring is overwritten.
+
+    Without Redis all of it comes from the timeline. Raises Unavailable when what is needed is in the
+    store and the store does not answer.
+    """
+
+    def __init__(self, ring: Ring, timelines: TimelineStore, messages: MessageStore) -> None:
+        self._ring = ring
+        self._timelines = timelines
+        self._messages = messages
+        self._filling: dict[UserId, asyncio.Task[None]] = {}
+
+    async def pull(self, user: UserId, cursor: int, limit: int) -> Page:
+        """Up to `limit` entries after the cursor. Raises CursorAhead if it lies beyond the inbox."""
+        began = time.perf_counter()
+        held = await self._held(user, cursor, limit)
+        if held is None or cursor > held.head:
+            page = await self._from_store(user, cursor, limit)
+        else:
+            page = await self._joined(user, cursor, limit, held)
+        PULL_S.observe(time.perf_counter() - began)
+        return page
+
+    async def head(self, user: UserId) -> int:
+        """The newest entry that every device can pull; 0 for an empty inbox."""
+        held = await self._held(user, MAX_SEQ, 0)
+        return held.head if held is not None else await self._timelines.head(user)
+
+    async def _held(self, user: UserId, cursor: int, limit: int) -> Slice | None:
+        """The ring's part, a missing ring rebuilt first; None without Redis, or while another rebuilds."""
+        try:
+            held = await self._ring.read(user, cursor, limit)
+            if held is None:
+                await self._fill(user)
+                held = await self._ring.read(user, cursor, limit)
+        except Unavailable:
+            return None
+        return held
+
+    async def _joined(self, user: UserId, cursor: int, limit: int, held: Slice) -> Page:
+        """What the ring no longer holds from the store, the rest from the ring."""
+        older = min(limit, held.oldest - 1 - cursor)
+        entries = held.entries
+        if older > 0:
+            stored = await self._stored(user, cursor, older)
+            entries = stored + entries if len(stored) == older else stored
+        PULLED.labels("ring").inc(len(held.entries))
+        return Page(entries, entries[-1].seq if entries else cursor, held.head)
+
+    async def _from_store(self, user: UserId, cursor: int, limit: int) -> Page:
+        head = await self._timelines.head(user)
+        if cursor > head:
+            raise CursorAhead(f"The cursor is ahead of the inbox, whose newest entry is {head}.", "cursor")
+        entries = await self._stored(user, cursor, min(limit, head - cursor)) if cursor < head else []
+        return Page(entries, entries[-1].seq if entries else cursor, head)
+
+    async def _stored(self, user: UserId, after: int, limit: int) -> list[Entry]:
+        lines = await self._timelines.page(user, after, limit)
+        messages = await self._messages.by_place((line.conversation_id, line.seq) for line in lines)
+        entries = []
+        for line in lines:
+            message = messages.get((line.conversation_id, line.seq))
+            if message is None:
+                break  # never seen: a line is written after its message
+            entries.append(Entry(line.inbox_seq, message))
+        PULLED.labels("store").inc(len(entries))
+        return entries
+
+    async def _fill(self, user: UserId) -> None:
+        """Rebuild the ring, once however many ask at the same time."""
+        task = self._filling.get(user)
+        if task is None:
+            task = asyncio.create_task(self._rebuild(user))
+            self._filling[user] = task
+            task.add_done_callback(lambda _: self._filling.pop(user, None))
+        await asyncio.shield(task)
+
+    async def _rebuild(self, user: UserId) -> None:
+        token = await self._ring.begin_fill(user)
+        if token is None:
+            return
+        head = await self._timelines.head(user)
+        wanted = min(self._ring.fill_limit, head)
+        entries = await self._stored(user, head - wanted, wanted) if wanted else []
+        if len(entries) < wanted:
+            return
+        size, first = 0, len(entries)
+        while first > 0 and size < FILL_BYTES:
+            first -= 1
+            size += len(entries[first].message)
+        if await self._ring.fill(user, token, head - len(entries) + first, entries[first:]):
+            RING_FILLS.inc()

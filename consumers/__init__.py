@@ -1,0 +1,1 @@
+"""What reads the log: inbox and push, on one small loop."""

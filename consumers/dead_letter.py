@@ -1,0 +1,36 @@
+"""Records that cannot be processed: kept on `<topic>.dlq` with the reason, so that a tool can replay them."""
+
+from __future__ import annotations
+
+from infra.kafka.publisher import Publisher, Record
+from infra.kafka.reader import LogRecord
+from infra.kafka.topics import DLQ
+from infra.telemetry.logs import logger
+from infra.telemetry.names import DEAD_LETTERS
+
+
+class DeadLetters:
+    def __init__(self, publisher: Publisher) -> None:
+        self._publisher = publisher
+
+    async def bury(self, topic: str, group: str, record: LogRecord, error: Exception) -> None:
+        """Durable on the dead letter topic, in the same partition, when it returns. Raises Unavailable."""
+        headers = (
+            ("topic", topic.encode()),
+            ("partition", b"%d" % record.partition),
+            ("offset", b"%d" % record.offset),
+            ("timestamp", b"%d" % record.timestamp_ms),
+            ("group", group.encode()),
+            ("error", type(error).__name__.encode()),
+            ("message", str(error).encode()[:1000]),
+        )
+        letter = Record(topic + DLQ, record.partition, record.key, record.value, headers)
+        await (await self._publisher.enqueue([letter])).confirmed()
+        DEAD_LETTERS.labels(topic).inc()
+        logger().error(
+            "record put on the dead letter topic",
+            topic=topic,
+            partition=record.partition,
+            offset=record.offset,
+            error=type(error).__name__,
+        )

@@ -1,0 +1,60 @@
+"""inbox: each message into the timeline of each recipient, then into their ring, then on to `arrivals`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Iterator, Sequence
+
+from consumers.loop import Taken
+from consumers.timeline_writer import TimelineWriter, Wanted
+from domain.entries import Entry
+from domain.events import Arrival, Delivery, decode_delivery, encode
+from domain.ids import UserId
+from infra.kafka.publisher import Publisher, Record
+from infra.kafka.topics import ARRIVALS, DELIVERIES
+from infra.redis.ring import Ring
+from infra.telemetry.names import INBOX_S
+
+
+class Inbox:
+    """Store, then sync, then push (I2). A record handled again changes no timeline and no ring."""
+
+    group = "inbox"
+    topic = DELIVERIES
+
+    def __init__(self, timelines: TimelineWriter, ring: Ring, publisher: Publisher) -> None:
+        self._timelines = timelines
+        self._ring = ring
+        self._publisher = publisher
+
+    def decode(self, value: bytes) -> Delivery:
+        return decode_delivery(value)
+
+    async def handle(self, batch: Sequence[Taken[Delivery]]) -> Awaitable[object]:
+        began = time.perf_counter()
+        wanted = [Wanted(user, d.conversation_id, d.seq) for _, d in batch for user in d.to]
+        numbers = iter(await self._timelines.append(wanted))
+        entries: dict[UserId, dict[int, bytes]] = {}
+        records = []
+        for partition, delivery in batch:
+            given = tuple((user, next(numbers)) for user in delivery.to)
+            message = bytes(delivery.message)
+            for user, seq in given:
+                entries.setdefault(user, {})[seq] = message
+            arrival = Arrival(delivery.conversation_id, delivery.seq, given, delivery.message)
+            records.append(Record(ARRIVALS, partition, b"%d" % partition, encode(arrival)))
+        await self._ring.append([(user, run) for user, some in entries.items() for run in _runs(some)])
+        receipt = await self._publisher.enqueue(records)
+        INBOX_S.observe(time.perf_counter() - began)
+        return receipt.confirmed()
+
+
+def _runs(entries: dict[int, bytes]) -> Iterator[list[Entry]]:
+    """The entries in order, cut where their numbers are not consecutive."""
+    run: list[Entry] = []
+    for seq in sorted(entries):
+        if run and seq != run[-1].seq + 1:
+            yield run
+            run = []
+        run.append(Entry(seq, entries[seq]))
+    yield run

@@ -1,0 +1,211 @@
+"""The loop under every consumer: ordered per partition, in batches, only finished work is committed."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Awaitable, Sequence
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+
+from consumers.dead_letter import DeadLetters
+from domain.errors import RingpostError, Unavailable
+from infra.kafka.clients import Log, Offsets
+from infra.kafka.reader import LogRecord, Reader
+from infra.retry import backoff_s
+from infra.settings import WorkerSettings
+from infra.telemetry.logs import logger
+from infra.telemetry.names import LAG, RETRIES
+
+Event = TypeVar("Event")
+POLL_MS = 200
+
+
+class Taken(NamedTuple, Generic[Event]):
+    """One decoded record."""
+
+    partition: int
+    event: Event
+
+
+class Handler(Protocol[Event]):
+    """The work of one consumer."""
+
+    group: str
+    topic: str
+
+    def decode(self, value: bytes) -> Event:
+        """Raises ValueError (or a subclass) for a record that can never be processed."""
+
+    async def handle(self, batch: Sequence[Taken[Event]]) -> Awaitable[object] | None:
+        """Do the work, in the order of the batch. May be repeated with the same records.
+
+        Returns None when all is done, or something to await that ends when it is. Unavailable means
+        try again later; any other error that one of the records is poison.
+        """
+
+
+class _Begun(NamedTuple):
+    """A batch whose work is begun: what remains to be awaited, and the offsets that may then be committed."""
+
+    finish: Awaitable[object] | None
+    offsets: Offsets
+    records: int
+
+
+class Loop(Generic[Event]):
+    """Runs one handler as a member of its group.
+
+    At least once, in order per partition. A transient fault is retried in place with a growing wait;
+    poison goes to the dead letter topic and its partition moves on. At most `in_flight` records are
+    begun and not finished. On stop and on revoke what was begun is finished and committed.
+    """
+
+    def __init__(
+        self, log: Log, handler: Handler[Event], letters: DeadLetters, settings: WorkerSettings
+    ) -> None:
+        self.name = handler.group
+        self._handler = handler
+        self._letters = letters
+        self._settings = settings
+        self._reader = Reader(log, handler.group, handler.topic, settings.session_s)
+        self._begun: deque[_Begun] = deque()
+        self._finished: Offsets = {}
+        self._committed_at = 0.0
+        self._stopping = asyncio.Event()
+        self._leaving = asyncio.Event()
+        self._busy = asyncio.Lock()
+
+    async def run(self) -> None:
+        await self._reader.open(self.revoked)
+        try:
+            while not self._stopping.is_set():
+                await self.step()
+            async with self._busy:
+                await self._finish_all()
+        finally:
+            await self._reader.close()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self._leaving.set()
+
+    async def step(self) -> None:
+        """Take one batch (waiting a little for it), begin its work, commit if it is time."""
+        async with self._busy:
+            records = await self._reader.take(self._settings.batch, POLL_MS)
+            if records:
+                await self._begin(records)
+            while self._begun and (not records or self._in_flight() > self._settings.in_flight):
+                await self._finish_oldest()
+            if time.monotonic() - self._committed_at > self._settings.commit_s:
+                await self._commit()
+
+    def _in_flight(self) -> int:
+        return sum(begun.records for begun in self._begun)
+
+    async def _begin(self, records: Sequence[LogRecord]) -> None:
+        good = []
+        for record in records:
+            try:
+                good.append((record, Taken(record.partition, self._handler.decode(record.value))))
+            except ValueError as error:
+                await self._bury(record, error)
+        finish = await self._patiently(good)
+        if finish is not _ABANDONED:
+            offsets = {record.partition: record.offset + 1 for record in records}
+            self._begun.append(_Begun(finish, offsets, len(records)))
+
+    async def _patiently(self, batch: Sequence[tuple[LogRecord, Taken[Event]]]) -> Any:
+        """The handler's answer, after as many tries as it takes; _ABANDONED when told to leave."""
+        waits = backoff_s()
+        while True:
+            try:
+                return await self._handler.handle([taken for _, taken in batch]) if batch else None
+            except Unavailable as error:
+                if not await self._wait(next(waits), error):
+                    return _ABANDONED
+            except (RingpostError, ValueError, LookupError, TypeError, AssertionError) as error:
+                return await self._isolate(batch, error)
+
+    async def _isolate(self, batch: Sequence[tuple[LogRecord, Taken[Event]]], error: Exception) -> Any:
+        """Find the poison by halves; the rest of the batch is worked off."""
+        if len(batch) == 1:
+            await self._bury(batch[0][0], error)
+            return None
+        middle = len(batch) // 2
+        for half in (batch[:middle], batch[middle:]):
+            finish = await self._patiently(half)
+            if finish is _ABANDONED:
+                return finish
+            if finish is not None:
+                await finish
+        return None
+
+    async def _bury(self, record: LogRecord, error: Exception) -> None:
+        waits = backoff_s()
+        while True:
+            try:
+                await self._letters.bury(self._handler.topic, self.name, record, error)
+                return
+            except Unavailable as fault:
+                if not await self._wait(next(waits), fault):
+                    raise
+
+    async def _wait(self, wait_s: float, error: RingpostError) -> bool:
+        """Pause before the next try; False when it is time to leave instead."""
+        RETRIES.labels(self.name).inc()
+        logger().warning("will try again", error=error.message, wait_s=round(wait_s, 3))
+        try:
+            await asyncio.wait_for(self._leaving.wait(), wait_s)
+        except TimeoutError:
+            return True
+        return False
+
+    async def _finish_oldest(self) -> None:
+        """Wait for the oldest batch; if it fails, its partitions are read again from the last commit."""
+        begun = self._begun[0]
+        try:
+            if begun.finish is not None:
+                await begun.finish
+        except Unavailable as error:
+            await self._rewind(error)
+            return
+        self._begun.popleft()
+        self._finished.update(begun.offsets)
+
+    async def _rewind(self, error: Unavailable) -> None:
+        """Forget what is begun and read it again: nothing of it may be committed."""
+        logger().warning("reading again from the last commit", error=error.message)
+        self._begun.clear()
+        await self._commit()
+        await self._reader.rewind()
+        await self._wait(1.0, error)
+
+    async def _finish_all(self) -> None:
+        while self._begun:
+            await self._finish_oldest()
+        await self._commit()
+
+    async def _commit(self) -> None:
+        """Commit what is finished. A failure is not fatal: the records are then read again."""
+        self._committed_at = time.monotonic()
+        offsets, self._finished = self._finished, {}
+        try:
+            await self._reader.commit(offsets)
+            LAG.labels(self.name).set(await self._reader.behind() + self._in_flight())
+        except Unavailable as error:
+            logger().warning("offsets not committed", error=error.message)
+
+    async def revoked(self) -> None:
+        """Finish and commit what was begun, before another member takes over."""
+        self._leaving.set()
+        try:
+            async with self._busy:
+                await self._finish_all()
+        finally:
+            if not self._stopping.is_set():
+                self._leaving.clear()
+
+
+_ABANDONED: Any = object()

@@ -1,0 +1,107 @@
+"""Gives messages their numbers in the recipients' inboxes, in the durable timeline."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from domain.errors import RingpostError
+from domain.ids import ConversationId, UserId
+from infra.mongo.timelines import Line, TimelineStore
+from infra.retry import backoff_s
+from infra.telemetry.names import APPENDED, REPEATED
+
+CACHED_HEADS = 200_000
+HEADS_AT_ONCE = 32
+
+
+class Wanted(NamedTuple):
+    """A message that a user is to have."""
+
+    user_id: UserId
+    conversation_id: ConversationId
+    seq: int
+
+
+class TimelineWriter:
+    """Contiguous numbers, none used twice, whoever else writes the same timelines at the same time.
+
+    Remembers where timelines end, as far as the store acknowledged it; a memory that is outdated is
+    noticed by the store's unique indexes, which alone decide.
+    """
+
+    def __init__(self, timelines: TimelineStore) -> None:
+        self._timelines = timelines
+        self._heads: OrderedDict[UserId, int] = OrderedDict()
+
+    async def append(self, wanted: Sequence[Wanted]) -> list[int]:
+        """The inbox seq of each message for its user, durable; one that the timeline had keeps its own.
+
+        New ones are numbered in the order given. Raises Unavailable; what was written then is found
+        again when the same is wanted again.
+        """
+        numbers: dict[Wanted, int] = {}
+        waiting = list(dict.fromkeys(wanted))
+        waits = backoff_s(0.005, 0.5)
+        while waiting:
+            written = await self._write(waiting, numbers)
+            refused, waiting = waiting, waiting[written:]
+            if waiting:
+                await self._look_up(waiting, numbers)
+                waiting = [one for one in waiting if one not in numbers]
+            if len(waiting) == len(refused):  # another writer's numbers are not readable yet
+                await asyncio.sleep(next(waits))
+        while len(self._heads) > CACHED_HEADS:
+            self._heads.popitem(last=False)
+        return [numbers[one] for one in wanted]
+
+    async def _write(self, wanted: Sequence[Wanted], numbers: dict[Wanted, int]) -> int:
+        """Number and store up to the first that is refused; returns how many."""
+        await self._load_heads(one.user_id for one in wanted)
+        heads: dict[UserId, int] = {}
+        lines = []
+        for user, conversation, seq in wanted:
+            heads[user] = heads.get(user, self._heads[user]) + 1
+            lines.append(Line(user, heads[user], conversation, seq))
+        try:
+            written = await self._timelines.append(lines)
+        except RingpostError:
+            self._forget(heads)
+            raise
+        for one, line in zip(wanted[:written], lines, strict=False):
+            numbers[one] = self._heads[one.user_id] = line.inbox_seq
+        APPENDED.inc(written)
+        return written
+
+    async def _look_up(self, wanted: Sequence[Wanted], numbers: dict[Wanted, int]) -> None:
+        """Learn which of the messages the timelines have already, and where the timelines end."""
+        by_user: dict[UserId, list[tuple[ConversationId, int]]] = {}
+        for user, conversation, seq in wanted:
+            by_user.setdefault(user, []).append((conversation, seq))
+        self._forget(by_user)
+        for user, places in by_user.items():
+            for line in await self._timelines.find(user, places):
+                numbers[Wanted(user, line.conversation_id, line.seq)] = line.inbox_seq
+                REPEATED.inc()
+
+    async def _load_heads(self, users: Iterable[UserId]) -> None:
+        limit = asyncio.Semaphore(HEADS_AT_ONCE)
+
+        async def load(user: UserId) -> None:
+            async with limit:
+                self._heads[user] = await self._timelines.head(user)
+
+        unknown = []
+        for user in dict.fromkeys(users):
+            if user in self._heads:
+                self._heads.move_to_end(user)
+            else:
+                unknown.append(load(user))
+        if unknown:
+            await asyncio.gather(*unknown)
+
+    def _forget(self, users: Iterable[UserId]) -> None:
+        for user in users:
+            self._heads.pop(user, None)

@@ -1,0 +1,1 @@
+"""The words of Ringpost: messages, conversations, ids, events, errors and pure rules. No I/O."""

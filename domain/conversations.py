@@ -1,0 +1,93 @@
+"""Conversations, their members, and who receives what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from msgspec import Struct
+
+from domain.ids import MAX_SEQ, ConversationId, UserId, direct_pair, inbox_partition
+
+ConversationKind = Literal["direct", "group"]
+Role = Literal["owner", "member"]
+
+
+class Conversation(Struct, frozen=True):
+    """`version` counts the changes of the member list; it is 0 for ever in a direct conversation."""
+
+    conversation_id: ConversationId
+    kind: ConversationKind
+    title: str | None
+    created_at_ms: int
+    version: int = 0
+
+
+class Window(Struct, frozen=True, array_like=True):
+    """A stay in a conversation: its messages with `joined <= seq < left` are the member's."""
+
+    joined: int
+    left: int = MAX_SEQ + 1
+
+    def holds(self, seq: int) -> bool:
+        return self.joined <= seq < self.left
+
+
+class Member(Struct, frozen=True):
+    """One person's part in a conversation; several windows if they left and came back."""
+
+    user_id: UserId
+    role: Role
+    windows: tuple[Window, ...]
+    read_seq: int = 0
+
+    def holds(self, seq: int) -> bool:
+        """Whether the message with this number is theirs."""
+        return any(window.holds(seq) for window in self.windows)
+
+    @property
+    def present(self) -> bool:
+        """Whether they are a member now."""
+        return bool(self.windows) and self.windows[-1].left > MAX_SEQ
+
+
+ALWAYS = (Window(1),)
+
+
+class Members(Struct, frozen=True):
+    """The member list of one conversation at one version.
+
+    Windows make it timeless: for a message numbered at this version or earlier, the recipients
+    are the same whoever computes them and whenever.
+    """
+
+    conversation_id: ConversationId
+    version: int
+    by_user: Mapping[UserId, Member]
+
+    def holds(self, user: UserId, seq: int) -> bool:
+        """Whether the user is a recipient of (and so may send or read) this message."""
+        member = self.by_user.get(user)
+        return member is not None and member.holds(seq)
+
+    def has(self, user: UserId) -> bool:
+        """Whether the user is a member now."""
+        member = self.by_user.get(user)
+        return member is not None and member.present
+
+    def recipients(self, seq: int, partitions: int) -> dict[int, list[UserId]]:
+        """Inbox partition → the users there whose message this is, the sender included."""
+        spread: dict[int, list[UserId]] = {}
+        for user, member in self.by_user.items():
+            if member.holds(seq):
+                spread.setdefault(inbox_partition(user, partitions), []).append(user)
+        return spread
+
+
+def direct_members(conversation: ConversationId) -> Members | None:
+    """The members of a direct conversation, known from its id; None for a group."""
+    pair = direct_pair(conversation)
+    if pair is None:
+        return None
+    by_user = {user: Member(user, "member", ALWAYS) for user in pair}
+    return Members(conversation, 0, by_user)

@@ -1,0 +1,90 @@
+"""Everything that can go wrong, as one tree; an error carries its own policy.
+
+RingpostError
+├── BadRequest        the request is not understood; names the field
+├── CursorAhead       the cursor lies beyond the inbox's head
+├── Unauthenticated   no token, or one that is not valid
+├── Forbidden         a valid caller who may not do this
+├── NotFound          no such thing, or none that the caller may know of
+├── MethodNotAllowed  the path exists, the method does not
+├── Conflict          the same client_message_id with another content
+├── TooLarge          a request, body or list beyond its limit
+├── RateLimited       too many requests of one caller
+├── Internal          a fault of ours
+└── Unavailable       an engine does not answer; the same request may succeed later
+    └── Overloaded    a bound is reached; come back later
+
+`code` is what clients see, `retriable` means: the same request, unchanged, later.
+"""
+
+from __future__ import annotations
+
+
+class RingpostError(Exception):
+    """Root of the tree. `message` is one sentence for a person, `field` the part of the request."""
+
+    code = "internal"
+    retriable = False
+
+    def __init__(self, message: str, field: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.field = field
+
+
+class BadRequest(RingpostError):
+    code = "bad_request"
+
+
+class CursorAhead(RingpostError):
+    code = "cursor_ahead"
+
+
+class Unauthenticated(RingpostError):
+    code = "unauthenticated"
+
+
+class Forbidden(RingpostError):
+    code = "forbidden"
+
+
+class NotFound(RingpostError):
+    code = "not_found"
+
+
+class MethodNotAllowed(RingpostError):
+    code = "method_not_allowed"
+
+
+class Conflict(RingpostError):
+    code = "conflict"
+
+
+class TooLarge(RingpostError):
+    code = "too_large"
+
+
+class RateLimited(RingpostError):
+    code = "rate_limited"
+    retriable = True
+
+
+class Internal(RingpostError):
+    pass
+
+
+class Unavailable(RingpostError):
+    code = "unavailable"
+    retriable = True
+
+
+class Overloaded(Unavailable):
+    code = "overloaded"
+
+
+def every_error() -> list[type[RingpostError]]:
+    """All classes of the tree, the root first."""
+    found: list[type[RingpostError]] = [RingpostError]
+    for cls in found:
+        found.extend(cls.__subclasses__())
+    return found

@@ -1,0 +1,34 @@
+"""The records on Kafka: typed, frozen, additive. A new field has a default; old bytes still decode.
+
+`message` is the encoded message, forwarded as it was made in the send path.
+"""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec import Raw, Struct
+
+from domain.ids import ConversationId, UserId
+
+
+class Delivery(Struct, frozen=True, tag="delivery"):
+    """`deliveries`: one stored message and those of its recipients that live in this partition."""
+
+    conversation_id: ConversationId
+    seq: int
+    to: tuple[UserId, ...]
+    message: Raw
+
+
+class Arrival(Struct, frozen=True, tag="arrival"):
+    """`arrivals`: one message and the inbox numbers that it has in these users' timelines."""
+
+    conversation_id: ConversationId
+    seq: int
+    to: tuple[tuple[UserId, int], ...]
+    message: Raw
+
+
+encode = msgspec.json.Encoder().encode
+decode_delivery = msgspec.json.Decoder(Delivery).decode
+decode_arrival = msgspec.json.Decoder(Arrival).decode

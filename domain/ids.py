@@ -1,0 +1,56 @@
+"""Names of things, and the pure rules that make them."""
+
+from __future__ import annotations
+
+import base64
+import re
+import secrets
+import zlib
+from typing import NewType
+
+UserId = NewType("UserId", str)
+DeviceId = NewType("DeviceId", str)
+ConversationId = NewType("ConversationId", str)
+
+ID_PATTERN = r"^[A-Za-z0-9_.@-]{1,64}$"
+CONVERSATION_ID_PATTERN = r"^(d:[A-Za-z0-9_.@-]{1,64}:[A-Za-z0-9_.@-]{1,64}|g:[a-z2-7]{16})$"
+MAX_SEQ = 2**53 - 1
+
+_conversation_id = re.compile(CONVERSATION_ID_PATTERN)
+
+
+def direct_id(one: UserId, other: UserId) -> ConversationId:
+    """The conversation of two people, the same whoever asks; with oneself it holds one's notes."""
+    low, high = sorted((one, other))
+    return ConversationId(f"d:{low}:{high}")
+
+
+def direct_pair(conversation: ConversationId) -> tuple[UserId, UserId] | None:
+    """The two people of a direct conversation (twice the same for notes); None for a group."""
+    if not conversation.startswith("d:"):
+        return None
+    _, low, high = conversation.split(":")
+    return UserId(low), UserId(high)
+
+
+def new_group_id() -> ConversationId:
+    """A fresh random group id: 80 random bits in base32."""
+    return ConversationId("g:" + base64.b32encode(secrets.token_bytes(10)).decode().lower())
+
+
+def is_conversation_id(text: str) -> bool:
+    """Whether the text has the form of a conversation id; says nothing of its existence."""
+    return _conversation_id.match(text) is not None
+
+
+def message_id(conversation: ConversationId, seq: int) -> str:
+    """What names a message for ever: where it stands in its conversation."""
+    return f"{conversation}:{seq}"
+
+
+def inbox_partition(user: UserId, partitions: int) -> int:
+    """The partition in which a user's inbox is written: CRC-32 of the id, modulo.
+
+    Fixed for the life of the `deliveries` topic; every process computes the same.
+    """
+    return zlib.crc32(user.encode()) % partitions

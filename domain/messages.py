@@ -1,0 +1,141 @@
+"""A message: what a sender drafts, what is stored, and the bytes that travel.
+
+A message is encoded once, in the send path; Kafka records, ring entries, answers and frames carry
+those bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Raw, Struct
+
+from domain.errors import BadRequest, TooLarge
+from domain.ids import ConversationId, UserId
+
+Kind = Literal["text", "image", "voice", "file", "custom", "system"]
+
+Url = Annotated[str, Meta(min_length=1, max_length=2048, description="Where the media is found.")]
+Name = Annotated[str, Meta(max_length=255)]
+Mime = Annotated[str, Meta(max_length=127)]
+Pixels = Annotated[int, Meta(ge=1, le=100_000)]
+Count = Annotated[int, Meta(ge=0, le=2**53 - 1)]
+
+
+class TextBody(Struct, forbid_unknown_fields=True):
+    text: Annotated[str, Meta(min_length=1)]
+
+
+class ImageBody(Struct, forbid_unknown_fields=True):
+    url: Url
+    thumbnail_url: Url | None = None
+    name: Name | None = None
+    mime: Mime | None = None
+    width: Pixels | None = None
+    height: Pixels | None = None
+    size_bytes: Count | None = None
+
+
+class VoiceBody(Struct, forbid_unknown_fields=True):
+    url: Url
+    duration_ms: Count | None = None
+    mime: Mime | None = None
+    size_bytes: Count | None = None
+
+
+class FileBody(Struct, forbid_unknown_fields=True):
+    url: Url
+    name: Name | None = None
+    mime: Mime | None = None
+    size_bytes: Count | None = None
+
+
+BODY_LIMIT_BYTES: dict[str, int] = {
+    "text": 65_536,
+    "image": 8_192,
+    "voice": 8_192,
+    "file": 8_192,
+    "custom": 65_536,
+    "system": 65_536,
+}
+"""The most a body may take, in bytes of its JSON, by kind."""
+
+_BODIES: dict[str, Any] = {
+    "text": msgspec.json.Decoder(TextBody),
+    "image": msgspec.json.Decoder(ImageBody),
+    "voice": msgspec.json.Decoder(VoiceBody),
+    "file": msgspec.json.Decoder(FileBody),
+    "custom": msgspec.json.Decoder(dict[str, Any]),
+    "system": msgspec.json.Decoder(dict[str, Any]),
+}
+_encoder = msgspec.json.Encoder()
+
+
+class Draft(Struct, frozen=True):
+    """What a sender asks to be stored. `body` is the sender's own JSON, checked by `check_body`."""
+
+    conversation_id: ConversationId
+    sender_id: UserId
+    client_message_id: str
+    kind: Kind
+    body: Raw
+
+    def key(self) -> bytes:
+        """16 bytes that name this send within its conversation: sender and client_message_id."""
+        text = f"{self.sender_id}\0{self.client_message_id}".encode()
+        return hashlib.blake2b(text, digest_size=16).digest()
+
+    def content_hash(self) -> bytes:
+        """16 bytes over kind and body; the order of fields and white space do not matter."""
+        body = json.dumps(json.loads(memoryview(self.body).tobytes()), sort_keys=True).encode()
+        return hashlib.blake2b(self.kind.encode() + b"\0" + body, digest_size=16).digest()
+
+
+class Message(Struct, frozen=True):
+    """A stored message, as clients see it."""
+
+    message_id: str
+    conversation_id: ConversationId
+    seq: int
+    sender_id: UserId
+    client_message_id: str
+    kind: Kind
+    body: Raw
+    sent_at: str
+
+    def encode(self) -> bytes:
+        return _encoder.encode(self)
+
+
+class Sent(Struct, frozen=True):
+    """The answer to a send: the same for every repetition of it."""
+
+    message_id: str
+    conversation_id: ConversationId
+    seq: int
+    sent_at: str
+
+
+_sent = msgspec.json.Decoder(Sent)
+
+
+def sent_of(message: bytes) -> Sent:
+    """The answer that belongs to an encoded message."""
+    return _sent.decode(message)
+
+
+def check_body(kind: Kind, body: Raw) -> None:
+    """Refuse a body that is not what its kind demands: BadRequest or TooLarge, naming the field."""
+    limit = BODY_LIMIT_BYTES[kind]
+    if len(memoryview(body)) > limit:
+        raise TooLarge(f"The body of a message of kind {kind} may take {limit} bytes.", "body")
+    try:
+        _BODIES[kind].decode(body)
+    except msgspec.ValidationError as error:
+        reason, _, path = str(error).partition(" - at `$")
+        raise BadRequest(f"{reason}.", "body" + path.rstrip("`")) from None
+    except (ValueError, RecursionError) as error:
+        raise BadRequest(f"The body is not valid JSON: {error}.", "body") from None

@@ -1,0 +1,1 @@
+"""Kafka, the log: what has been stored but not yet spread."""

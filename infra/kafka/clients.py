@@ -1,0 +1,156 @@
+"""Kafka clients with the settings that the promises need, and the one place where its errors become ours."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+
+from domain.errors import Unavailable
+from infra.settings import KafkaSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Offsets = dict[int, int]
+"""Partition → offset."""
+
+REQUEST_TIMEOUT_MS = 10_000
+MAX_RECORD_BYTES = 1_048_576
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Kafka errors become Unavailable."""
+    try:
+        yield
+    except (KafkaError, OSError, TimeoutError) as error:
+        raise Unavailable(f"Kafka does not answer: {type(error).__name__}.") from error
+
+
+class Observer:
+    """Reads offsets without being in a group."""
+
+    def __init__(self, consumer: AIOKafkaConsumer, log: Log) -> None:
+        self._consumer = consumer
+        self._log = log
+
+    async def bounds(self, topic: str) -> tuple[Offsets, Offsets]:
+        """First and end offset of each partition of a topic of the catalogue."""
+        count = await self._log.partitions(topic)
+        places = [TopicPartition(self._log.topic(topic), p) for p in range(count)]
+        with translated():
+            first = await self._consumer.beginning_offsets(places)
+            end = await self._consumer.end_offsets(places)
+        return {tp.partition: o for tp, o in first.items()}, {tp.partition: o for tp, o in end.items()}
+
+
+class Log:
+    """Names with their prefix, and clients. Every opener raises Unavailable when no broker answers."""
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        self.settings = settings
+
+    def topic(self, name: str) -> str:
+        return self.settings.topic_prefix + name
+
+    def group(self, name: str) -> str:
+        return self.settings.topic_prefix + name
+
+    @asynccontextmanager
+    async def producer(self) -> AsyncIterator[AIOKafkaProducer]:
+        """Idempotent, acknowledged by all in-sync replicas: no record twice, none out of order."""
+        producer = AIOKafkaProducer(
+            bootstrap_servers=self.settings.bootstrap,
+            client_id="ringpost",
+            acks="all",
+            enable_idempotence=True,
+            max_request_size=MAX_RECORD_BYTES,
+            max_batch_size=262_144,
+            request_timeout_ms=REQUEST_TIMEOUT_MS,
+            metadata_max_age_ms=60_000,
+        )
+        try:
+            with translated():
+                await producer.start()
+            yield producer
+        finally:
+            await _stopped(producer)
+
+    def consumer(self, group: str, session_s: float) -> AIOKafkaConsumer:
+        """A member of a group that commits by hand and begins at the oldest record; not started."""
+        return AIOKafkaConsumer(
+            bootstrap_servers=self.settings.bootstrap,
+            client_id=f"ringpost-{group}",
+            group_id=self.group(group),
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            fetch_max_wait_ms=500,
+            max_partition_fetch_bytes=2 * MAX_RECORD_BYTES,
+            session_timeout_ms=round(session_s * 1000),
+            heartbeat_interval_ms=round(session_s * 1000 / 5),
+            request_timeout_ms=4 * REQUEST_TIMEOUT_MS,
+            metadata_max_age_ms=60_000,
+        )
+
+    @asynccontextmanager
+    async def admin(self) -> AsyncIterator[AIOKafkaAdminClient]:
+        admin = AIOKafkaAdminClient(
+            bootstrap_servers=self.settings.bootstrap,
+            client_id="ringpost-admin",
+            request_timeout_ms=REQUEST_TIMEOUT_MS,
+        )
+        try:
+            with translated():
+                await admin.start()
+            yield admin
+        finally:
+            await asyncio.shield(admin.close())
+
+    @asynccontextmanager
+    async def observer(self) -> AsyncIterator[Observer]:
+        consumer = AIOKafkaConsumer(bootstrap_servers=self.settings.bootstrap, client_id="ringpost-observer")
+        try:
+            with translated():
+                await consumer.start()
+            yield Observer(consumer, self)
+        finally:
+            await _stopped(consumer)
+
+    async def partitions(self, topic: str) -> int:
+        """How many partitions the brokers say the topic has."""
+        async with self.admin() as admin:
+            with translated():
+                rows = await admin.describe_topics([self.topic(topic)])
+        if rows[0]["error_code"] or not rows[0]["partitions"]:
+            raise Unavailable(f"The topic {self.topic(topic)} does not exist (yet).")
+        return len(rows[0]["partitions"])
+
+    async def committed(self, admin: AIOKafkaAdminClient, group: str, topic: str) -> Offsets:
+        """What a group of ours has finished: partition → offset of the next record. Absent: nothing yet."""
+        with translated():
+            found = await admin.list_consumer_group_offsets(self.group(group))
+        name = self.topic(topic)
+        return {
+            tp.partition: meta.offset for tp, meta in found.items() if tp.topic == name and meta.offset >= 0
+        }
+
+    async def version(self) -> str:
+        """How many brokers answer; Unavailable when none does."""
+        async with self.admin() as admin:
+            with translated():
+                cluster = await admin.describe_cluster()
+        return f"{len(cluster['brokers'])} broker(s)"
+
+
+async def _stopped(client: AIOKafkaProducer | AIOKafkaConsumer) -> None:
+    """Close even when the caller is being cancelled; a broker that is gone does not hold it up."""
+    try:
+        await asyncio.wait_for(asyncio.shield(client.stop()), 5)
+    except (KafkaError, OSError, TimeoutError):
+        return

@@ -1,0 +1,86 @@
+"""A member of a consumer group, behind the few verbs that the loop uses."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection
+from typing import NamedTuple
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.abc import ConsumerRebalanceListener
+
+from infra.kafka.clients import Log, Offsets, translated
+from infra.telemetry.logs import logger
+
+
+class LogRecord(NamedTuple):
+    """One record as it lies in the log."""
+
+    partition: int
+    offset: int
+    timestamp_ms: int
+    key: bytes
+    value: bytes
+
+
+class Reader:
+    """Reads one topic. Every verb raises Unavailable."""
+
+    def __init__(self, log: Log, group: str, topic: str, session_s: float) -> None:
+        self._topic = log.topic(topic)
+        self._consumer: AIOKafkaConsumer = log.consumer(group, session_s)
+
+    async def open(self, on_revoked: Callable[[], Awaitable[None]]) -> None:
+        """Join the group. `on_revoked` runs before partitions go to another member."""
+        self._consumer.subscribe([self._topic], listener=_Listener(on_revoked))
+        with translated():
+            await self._consumer.start()
+
+    async def take(self, most: int, timeout_ms: int) -> list[LogRecord]:
+        """Up to `most` records, in order per partition; none if none come in time."""
+        with translated():
+            taken = await self._consumer.getmany(timeout_ms=timeout_ms, max_records=most)
+        return [
+            LogRecord(r.partition, r.offset, r.timestamp, r.key or b"", r.value or b"")
+            for records in taken.values()
+            for r in records
+        ]
+
+    async def commit(self, offsets: Offsets) -> None:
+        """The records before these offsets are done. Partitions that are not ours (any more) are left out."""
+        ours = {place.partition for place in self._consumer.assignment()}
+        mine = {TopicPartition(self._topic, p): offset for p, offset in offsets.items() if p in ours}
+        if mine:
+            with translated():
+                await self._consumer.commit(mine)
+
+    async def rewind(self) -> None:
+        """Read again from what is committed."""
+        with translated():
+            await self._consumer.seek_to_committed()
+
+    async def behind(self) -> int:
+        """How many records of our partitions wait to be taken, as far as the brokers told."""
+        waiting = 0
+        for place in self._consumer.assignment():
+            end = self._consumer.highwater(place)
+            if end is not None:
+                with translated():
+                    waiting += max(0, end - await self._consumer.position(place))
+        return waiting
+
+    async def close(self) -> None:
+        """Leave the group."""
+        with translated():
+            await self._consumer.stop()
+
+
+class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
+    def __init__(self, on_revoked: Callable[[], Awaitable[None]]) -> None:
+        self._on_revoked = on_revoked
+
+    async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
+        if revoked:
+            await self._on_revoked()
+
+    async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
+        logger().info("partitions assigned", partitions=sorted(place.partition for place in assigned))

@@ -1,0 +1,137 @@
+"""The catalogue of topics and consumer groups, and what a person does with them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import for_code
+
+from domain.errors import Internal, Unavailable
+from infra.kafka.clients import Log, translated
+from infra.settings import KafkaSettings
+
+DELIVERIES = "deliveries"
+ARRIVALS = "arrivals"
+MESSAGES = "messages"
+DLQ = ".dlq"
+
+
+@dataclass(frozen=True)
+class Topic:
+    """One topic of the catalogue. `groups` are those of our consumers that read it."""
+
+    name: str
+    key: str
+    record: str
+    groups: tuple[str, ...] = ()
+
+
+TOPICS = (
+    Topic(DELIVERIES, "inbox partition", "one message and its recipients in this partition", ("inbox",)),
+    Topic(ARRIVALS, "inbox partition", "one message and its inbox numbers in this partition", ("push",)),
+    Topic(MESSAGES, "conversation", "one stored message, for observers"),
+    Topic(DELIVERIES + DLQ, "as the origin", "a record of `deliveries` that could not be processed"),
+    Topic(ARRIVALS + DLQ, "as the origin", "a record of `arrivals` that could not be processed"),
+)
+
+
+class Lag(NamedTuple):
+    """How far a group is behind in one topic: records not committed yet, over all partitions."""
+
+    group: str
+    behind: int
+
+
+class TopicState(NamedTuple):
+    """What the brokers say of one topic of the catalogue."""
+
+    topic: Topic
+    name: str
+    partitions: int
+    replication: int
+    records: int
+    lags: list[Lag]
+
+
+class TopicTool:
+    """Create, list and describe the topics of the catalogue. Raises Unavailable."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self._settings: KafkaSettings = log.settings
+
+    async def create(self) -> list[str]:
+        """Create what is missing; returns the names. May run any number of times, also at once."""
+        async with self._log.admin() as admin:
+            with translated():
+                present = set(await admin.list_topics())
+                missing = [name for name in map(self._log.topic, _names()) if name not in present]
+                if missing:
+                    await self._create(admin, missing)
+            return missing
+
+    async def _create(self, admin: AIOKafkaAdminClient, names: Sequence[str]) -> None:
+        retention_ms = str(self._settings.retention_h * 3_600_000)
+        configs = {
+            "retention.ms": retention_ms,
+            "min.insync.replicas": str(max(1, self._settings.replication - 1)),
+        }
+        reply = await admin.create_topics(
+            [
+                NewTopic(name, self._settings.partitions, self._settings.replication, topic_configs=configs)
+                for name in names
+            ]
+        )
+        for name, code, *reason in reply.topic_errors:
+            if code not in (0, 36):  # 36: another process was faster
+                raise Internal(
+                    f"Kafka refused to create the topic {name}: {for_code(code).__name__} {reason}."
+                )
+
+    async def missing(self) -> list[str]:
+        """Topics of the catalogue that the brokers do not have."""
+        async with self._log.admin() as admin:
+            with translated():
+                present = set(await admin.list_topics())
+        return [name for name in map(self._log.topic, _names()) if name not in present]
+
+    async def describe(self) -> list[TopicState]:
+        """Every topic that exists, with its size and how far each of our groups is behind."""
+        async with self._log.admin() as admin, self._log.observer() as observer:
+            with translated():
+                names = [self._log.topic(topic.name) for topic in TOPICS]
+                described = {row["topic"]: row for row in await admin.describe_topics(names)}
+                states = []
+                for topic in TOPICS:
+                    row = described[self._log.topic(topic.name)]
+                    if row["error_code"]:
+                        continue
+                    first, end = await observer.bounds(topic.name)
+                    lags = []
+                    for group in topic.groups:
+                        committed = await self._log.committed(admin, group, topic.name)
+                        behind = sum(end[p] - max(committed.get(p, 0), first[p]) for p in end)
+                        lags.append(Lag(self._log.group(group), behind))
+                    replication = len(row["partitions"][0]["replicas"]) if row["partitions"] else 0
+                    records = sum(end[p] - first[p] for p in end)
+                    states.append(TopicState(topic, row["topic"], len(end), replication, records, lags))
+                return states
+
+
+def _names() -> list[str]:
+    return [topic.name for topic in TOPICS]
+
+
+async def ready_topics(log: Log) -> int:
+    """Create what is missing; returns the number of inbox partitions, the same for all who ask.
+
+    Raises Unavailable when `deliveries` and `arrivals` do not have one number of partitions.
+    """
+    await TopicTool(log).create()
+    inbox, arrivals = await log.partitions(DELIVERIES), await log.partitions(ARRIVALS)
+    if inbox != arrivals:
+        raise Unavailable(f"deliveries has {inbox} partitions, arrivals {arrivals}: they must be the same.")
+    return inbox

@@ -1,0 +1,1 @@
+"""MongoDB, the truth: messages, timelines, conversations, accounts, outbox."""

@@ -1,0 +1,56 @@
+"""Users and their devices, with each device's own cursor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from domain.devices import Device, User
+from domain.ids import DeviceId, UserId
+from infra.mongo.client import Database
+
+
+class AccountStore:
+    """Durable when a verb returns. Raises Unavailable."""
+
+    def __init__(self, database: Database) -> None:
+        self._users = database.collection("users")
+        self._devices = database.collection("devices")
+
+    async def put_user(self, user: UserId, name: str | None, now_ms: int) -> User:
+        """Create a user, or rename one when a name is given; returns them as they are now."""
+        change: dict[str, dict[str, object]] = {"$setOnInsert": {"at": now_ms}}
+        if name is None:
+            change["$setOnInsert"]["name"] = None
+        else:
+            change["$set"] = {"name": name}
+        row = await self._users.find_and_update({"_id": user}, change, upsert=True)
+        assert row is not None, "an upsert returns its document"
+        return User(user, row["name"], row["at"])
+
+    async def unknown(self, users: Iterable[UserId]) -> set[UserId]:
+        """Those of the users that do not exist."""
+        asked = set(users)
+        found = await self._users.find_any_order({"_id": {"$in": list(asked)}}, ["_id"])
+        return asked - {row["_id"] for row in found}
+
+    async def put_device(self, device: Device, now_ms: int) -> None:
+        """Create a device or change its class."""
+        change = {"$set": {"class": device.device_class}, "$setOnInsert": {"at": now_ms, "cursor": 0}}
+        await self._devices.update(_place(device.user_id, device.device_id), change, upsert=True)
+
+    async def cursor(self, user: UserId, device: DeviceId) -> int:
+        """The device's acknowledged cursor; 0 when it never acknowledged."""
+        row = await self._devices.find_one(_place(user, device), ["cursor"])
+        return int(row["cursor"]) if row else 0
+
+    async def acknowledge(self, user: UserId, device: DeviceId, cursor: int) -> int:
+        """Move the device's cursor, only forward; returns where it stands."""
+        row = await self._devices.find_and_update(
+            _place(user, device), {"$max": {"cursor": cursor}}, upsert=True
+        )
+        assert row is not None, "an upsert returns its document"
+        return int(row["cursor"])
+
+
+def _place(user: UserId, device: DeviceId) -> dict[str, object]:
+    return {"_id": {"u": user, "d": device}}

@@ -1,0 +1,258 @@
+"""The driver, behind the few verbs that the stores use. The only file of the product that names it.
+
+Motor and PyMongo's own asyncio client have one shape; which of them serves is a setting. No
+exception of theirs leaves this file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pymongo import AsyncMongoClient, ReadPreference, WriteConcern
+from pymongo.errors import (
+    BulkWriteError,
+    ConfigurationError,
+    ConnectionFailure,
+    DuplicateKeyError,
+    ExecutionTimeout,
+    InvalidURI,
+    PyMongoError,
+    WriteConcernError,
+    WTimeoutError,
+)
+from pymongo.read_concern import ReadConcern
+
+from domain.errors import Internal, Unavailable
+from infra.settings import MongoSettings, SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Document = dict[str, Any]
+Filter = Mapping[str, Any]
+Change = Mapping[str, Any] | Sequence[Mapping[str, Any]]
+
+_TRANSIENT_CODES = {11600, 11602, 10107, 13435, 13436, 189, 91, 7, 6, 89, 9001, 262, 50, 64, 112}
+
+
+class Duplicate(Exception):
+    """A unique index refused a document. `by_id`: it was the collection's own `_id`."""
+
+    def __init__(self, by_id: bool) -> None:
+        super().__init__("_id" if by_id else "unique index")
+        self.by_id = by_id
+
+
+class Refused(NamedTuple):
+    """Which document of an `insert_many` a unique index refused."""
+
+    at: int
+    by_id: bool
+
+
+def _by_id(details: Mapping[str, Any] | None) -> bool:
+    return list((details or {}).get("keyPattern", {})) == ["_id"]
+
+
+def _unavailable(error: PyMongoError) -> bool:
+    if isinstance(error, ConnectionFailure | ExecutionTimeout | WTimeoutError | WriteConcernError):
+        return True
+    transient = getattr(error, "code", None) in _TRANSIENT_CODES
+    return error.timeout or transient or error.has_error_label("RetryableWriteError")
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Driver errors become Duplicate, Unavailable (may work later) or Internal (a fault of ours)."""
+    try:
+        yield
+    except DuplicateKeyError as error:
+        raise Duplicate(_by_id(error.details)) from None
+    except PyMongoError as error:
+        if _unavailable(error):
+            raise Unavailable("The message store does not answer.") from error
+        raise Internal(f"The message store refused an operation: {type(error).__name__}.") from error
+
+
+class Collection:
+    """One collection. Writes are acknowledged by a majority and journaled, reads see only such writes.
+
+    Every verb raises Unavailable within the timeout of the settings when the store does not answer;
+    a write may then have happened or not.
+    """
+
+    def __init__(self, handle: Any) -> None:
+        self._handle = handle
+
+    async def insert(self, document: Document) -> None:
+        """Raises Duplicate when a unique index refuses it."""
+        with _translated():
+            await self._handle.insert_one(document)
+
+    async def insert_many(self, documents: Sequence[Document], *, ordered: bool) -> list[Refused]:
+        """Returns what unique indexes refused. Ordered: stops there, all before it is in, none behind it."""
+        with _translated():
+            try:
+                await self._handle.insert_many(documents, ordered=ordered)
+            except BulkWriteError as error:
+                return self._refused(error.details)
+        return []
+
+    @staticmethod
+    def _refused(details: Mapping[str, Any]) -> list[Refused]:
+        failures = details["writeErrors"]
+        if any(failure["code"] != 11000 for failure in failures):
+            codes = {failure["code"] for failure in failures}
+            if codes - {11000} <= _TRANSIENT_CODES:
+                raise Unavailable("The message store did not take a write.")
+            raise Internal(f"The message store refused a write: codes {sorted(codes)}.")
+        if details.get("writeConcernErrors"):
+            raise Unavailable("The message store could not make a write durable in time.")
+        return [Refused(failure["index"], _by_id(failure)) for failure in failures]
+
+    async def find(
+        self, where: Filter, fields: Sequence[str] | None = None, *, descending: bool = False, limit: int = 0
+    ) -> list[Document]:
+        """Matching documents by `_id`; all of them when `limit` is 0."""
+        cursor = self._handle.find(where, fields, batch_size=limit or 0).sort("_id", -1 if descending else 1)
+        with _translated():
+            found: list[Document] = await cursor.limit(limit).to_list(None)
+        return found
+
+    async def find_any_order(self, where: Filter, fields: Sequence[str] | None = None) -> list[Document]:
+        """Matching documents in whatever order the index gives."""
+        with _translated():
+            found: list[Document] = await self._handle.find(where, fields).to_list(None)
+        return found
+
+    async def find_one(self, where: Filter, fields: Sequence[str] | None = None) -> Document | None:
+        with _translated():
+            found: Document | None = await self._handle.find_one(where, fields)
+        return found
+
+    async def count(self, where: Filter, limit: int = 0) -> int:
+        """How many match; stops counting at `limit` unless it is 0."""
+        options = {"limit": limit} if limit else {}
+        with _translated():
+            counted: int = await self._handle.count_documents(where, **options)
+        return counted
+
+    async def update(self, where: Filter, change: Change, *, upsert: bool = False) -> int:
+        """Change the first match; returns how many matched or were put in. Raises Duplicate."""
+        with _translated():
+            result = await self._handle.update_one(where, change, upsert=upsert)
+        return int(result.matched_count) + (result.upserted_id is not None)
+
+    async def update_many(self, where: Filter, change: Filter) -> int:
+        """Change all matches; returns how many were changed."""
+        with _translated():
+            result = await self._handle.update_many(where, change)
+        return int(result.modified_count)
+
+    async def find_and_update(
+        self, where: Filter, change: Filter, *, upsert: bool = False
+    ) -> Document | None:
+        """Change the first match and return it as it is afterwards."""
+        with _translated():
+            found: Document | None = await self._handle.find_one_and_update(
+                where, change, upsert=upsert, return_document=True
+            )
+        return found
+
+    async def delete_many(self, where: Filter) -> int:
+        with _translated():
+            result = await self._handle.delete_many(where)
+        return int(result.deleted_count)
+
+    async def indexes(self) -> dict[str, Document]:
+        """Index name → its description."""
+        with _translated():
+            found: dict[str, Document] = await self._handle.index_information()
+        return found
+
+    async def create_index(self, name: str, keys: Sequence[tuple[str, int]], **options: Any) -> None:
+        with _translated():
+            await self._handle.create_index(list(keys), name=name, **options)
+
+
+class Database:
+    """One database of one client."""
+
+    def __init__(self, client: Any, name: str) -> None:
+        self._client = client
+        self._handle = client[name]
+        self._strict = {
+            "write_concern": WriteConcern("majority", j=True),
+            "read_concern": ReadConcern("majority"),
+            "read_preference": ReadPreference.PRIMARY,
+        }
+
+    def collection(self, name: str) -> Collection:
+        return Collection(self._handle.get_collection(name, **self._strict))
+
+    async def collection_names(self) -> list[str]:
+        with _translated():
+            names: list[str] = await self._handle.list_collection_names()
+        return names
+
+    async def create_collection(self, name: str, *, clustered: bool) -> None:
+        """Does nothing when it exists already. Clustered: stored in the order of `_id`."""
+        options = {"clusteredIndex": {"key": {"_id": 1}, "unique": True}} if clustered else {}
+        with _translated():
+            try:
+                await self._handle.command({"create": name, **options})
+            except PyMongoError as error:
+                if getattr(error, "code", None) != 48:  # NamespaceExists
+                    raise
+
+    async def ping(self) -> str:
+        """The server's version; Unavailable when it does not answer."""
+        with _translated():
+            await self._client.admin.command("ping")
+            info = await self._client.admin.command("buildInfo")
+        return str(info["version"])
+
+    async def topology(self) -> str:
+        """`replica set NAME`, `sharded cluster` or `standalone` (which cannot keep the promises)."""
+        with _translated():
+            hello = await self._client.admin.command("hello")
+        if hello.get("msg") == "isdbgrid":
+            return "sharded cluster"
+        return f"replica set {hello['setName']}" if "setName" in hello else "standalone"
+
+    async def drop(self) -> None:
+        """Remove the database and all it holds."""
+        with _translated():
+            await self._client.drop_database(self._handle.name)
+
+
+@asynccontextmanager
+async def open_database(settings: MongoSettings) -> AsyncIterator[Database]:
+    """A client for the length of the block. Connects on first use; SettingsError for a bad URL."""
+    milliseconds = round(settings.timeout_s * 1000)
+    options: dict[str, Any] = {
+        "timeoutMS": milliseconds,
+        "serverSelectionTimeoutMS": milliseconds,
+        "appname": "ringpost",
+        "retryWrites": True,
+    }
+    try:
+        client = _client(settings, options)
+    except (ConfigurationError, InvalidURI, ValueError) as error:
+        raise SettingsError(f"RINGPOST_MONGO_URL is not usable: {error}") from None
+    try:
+        yield Database(client, settings.database)
+    finally:
+        closing = client.close()
+        if closing is not None:
+            await closing
+
+
+def _client(settings: MongoSettings, options: dict[str, Any]) -> Any:
+    if settings.driver == "pymongo":
+        return AsyncMongoClient(settings.url, **options)
+    from motor.motor_asyncio import AsyncIOMotorClient
+
+    return AsyncIOMotorClient(settings.url, **options)

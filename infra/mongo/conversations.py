@@ -1,0 +1,150 @@
+"""Conversations and their members.
+
+A change of members is numbered in three steps. It is written pending (`begin`); the version of the
+list is raised and the conversation's counter learns it and tells from which seq on the change holds;
+that seq is written (`finish`). A list with a pending change is not used: whoever meets one finishes
+it, and however many do so at once, the first seq written stands. So the recipients of a message are
+the same whoever computes them and whenever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from domain.conversations import Conversation, Member, Members, Role, Window
+from domain.ids import MAX_SEQ, ConversationId, UserId
+from infra.mongo.client import Database, Document, Duplicate
+
+PENDING = -1
+_LAST_USER = "\x7f"
+
+
+class PendingChange(Exception):
+    """A change of the members has no seq yet: `finish` it, then ask again."""
+
+
+def _member(document: Document) -> Member:
+    """A pending join holds nothing yet, a pending leave has not ended the stay yet."""
+    windows = tuple(
+        Window(MAX_SEQ if low == PENDING else low, MAX_SEQ + 1 if high in (None, PENDING) else high)
+        for low, high in document["w"]
+    )
+    return Member(document["_id"]["u"], document["r"], windows, document["read"])
+
+
+def _conversation(document: Document) -> Conversation:
+    return Conversation(document["_id"], document["kind"], document["title"], document["at"], document["ver"])
+
+
+def _all_members(conversation: ConversationId) -> Document:
+    low, high = {"c": conversation, "u": ""}, {"c": conversation, "u": _LAST_USER}
+    return {"_id": {"$gte": low, "$lte": high}}
+
+
+def _row(conversation: ConversationId, user: UserId, role: Role, joined: int) -> Document:
+    return {"_id": {"c": conversation, "u": user}, "r": role, "w": [[joined, None]], "read": 0}
+
+
+class ConversationStore:
+    """Durable when a verb returns. Raises Unavailable."""
+
+    def __init__(self, database: Database) -> None:
+        self._conversations = database.collection("conversations")
+        self._members = database.collection("members")
+
+    async def create(self, conversation: Conversation, members: Sequence[Member]) -> bool:
+        """Put in a conversation with its first members; False when it exists.
+
+        Members first: a conversation that can be seen has them.
+        """
+        rows = [_row(conversation.conversation_id, m.user_id, m.role, 1) for m in members]
+        await self._members.insert_many(rows, ordered=False)
+        document: dict[str, Any] = {
+            "_id": conversation.conversation_id,
+            "kind": conversation.kind,
+            "title": conversation.title,
+            "at": conversation.created_at_ms,
+            "ver": 0,
+            "floor": 0,
+        }
+        try:
+            await self._conversations.insert(document)
+        except Duplicate:
+            return False
+        return True
+
+    async def get(self, conversation: ConversationId) -> Conversation | None:
+        found = await self._conversations.find_one({"_id": conversation})
+        return _conversation(found) if found else None
+
+    async def get_many(self, conversations: Iterable[ConversationId]) -> dict[ConversationId, Conversation]:
+        found = await self._conversations.find_any_order({"_id": {"$in": list(conversations)}})
+        return {document["_id"]: _conversation(document) for document in found}
+
+    async def set_title(self, conversation: ConversationId, title: str | None) -> None:
+        await self._conversations.update({"_id": conversation}, {"$set": {"title": title}})
+
+    async def version_and_floor(self, conversation: ConversationId) -> tuple[int, int]:
+        """The version of the member list, and the highest seq that a change of members refers to."""
+        found = await self._conversations.find_one({"_id": conversation}, ["ver", "floor"])
+        return (found["ver"], found["floor"]) if found else (0, 0)
+
+    async def members(self, conversation: ConversationId) -> Members | None:
+        """The member list, at least as new as any version handed out before the call.
+
+        None when there is no such conversation. Raises PendingChange.
+        """
+        found = await self._conversations.find_one({"_id": conversation}, ["ver"])
+        if found is None:
+            return None
+        rows = await self._members.find_any_order(_all_members(conversation))
+        if any(PENDING in window for row in rows for window in row["w"]):
+            raise PendingChange(conversation)
+        by_user = {row["_id"]["u"]: _member(row) for row in rows}
+        return Members(conversation, found["ver"], by_user)
+
+    async def begin(self, conversation: ConversationId, user: UserId, *, join: bool) -> bool:
+        """Write a pending join or leave. True: a pending change of this user waits for `finish`.
+
+        False: nothing to do, they are in (or out) already.
+        """
+        place = {"_id": {"c": conversation, "u": user}}
+        while True:
+            row = await self._members.find_one(place)
+            stays = row["w"] if row else []
+            if any(PENDING in stay for stay in stays):
+                return True
+            if join == bool(stays and stays[-1][1] is None):
+                return False
+            if row is None:
+                try:
+                    await self._members.insert(_row(conversation, user, "member", PENDING))
+                except Duplicate:
+                    continue
+                return True
+            changed = [*stays, [PENDING, None]] if join else [*stays[:-1], [stays[-1][0], PENDING]]
+            if await self._members.update({**place, "w": stays}, {"$set": {"w": changed}}):
+                return True
+
+    async def raise_version(self, conversation: ConversationId) -> int:
+        """Count a change of the member list; returns the new version."""
+        found = await self._conversations.find_and_update({"_id": conversation}, {"$inc": {"ver": 1}})
+        return int(found["ver"]) if found else 0
+
+    async def finish(self, conversation: ConversationId, from_seq: int) -> None:
+        """Write the seq from which the pending changes hold; changes already numbered stay as they are."""
+        await self._conversations.update({"_id": conversation}, {"$max": {"floor": from_seq - 1}})
+        for row in await self._members.find_any_order(_all_members(conversation)):
+            stays = row["w"]
+            if any(PENDING in stay for stay in stays):
+                numbered = [[from_seq if place == PENDING else place for place in stay] for stay in stays]
+                await self._members.update({"_id": row["_id"], "w": stays}, {"$set": {"w": numbered}})
+
+    async def set_role(self, conversation: ConversationId, user: UserId, role: Role) -> None:
+        await self._members.update({"_id": {"c": conversation, "u": user}}, {"$set": {"r": role}})
+
+    async def of_user(self, user: UserId) -> list[tuple[ConversationId, Member]]:
+        """All conversations that the user is or was in, with their part in each."""
+        rows = await self._members.find_any_order({"_id.u": user})
+        return [(row["_id"]["c"], _member(row)) for row in rows]

@@ -1,0 +1,106 @@
+"""The message store: every message of every conversation, for ever.
+
+A document is `{_id: {c: conversation, q: seq}, f, k, h, m}`: the sender, the send's key and content
+hash (16 bytes each) and the encoded message. Clustered by `_id`, so a page of history is a closed range.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from domain.ids import MAX_SEQ, ConversationId, UserId
+from infra.mongo.client import Database, Document
+
+Place = tuple[ConversationId, int]
+"""A conversation and a seq: where a message stands."""
+
+
+COUNT_LIMIT = 10_000
+
+
+class Stored(NamedTuple):
+    """A message with what its retry is compared by."""
+
+    conversation_id: ConversationId
+    seq: int
+    sender_id: UserId
+    key: bytes
+    content_hash: bytes
+    message: bytes
+
+
+class Refusal(NamedTuple):
+    """A message that was not put in: its number is taken, or (else) its send is already stored."""
+
+    at: int
+    number_taken: bool
+
+
+def _stored(document: Document) -> Stored:
+    place = document["_id"]
+    return Stored(place["c"], place["q"], document["f"], document["k"], document["h"], document["m"])
+
+
+def _range(conversation: ConversationId, low: int, high: int) -> Document:
+    """Numbers from low to high, both included."""
+    return {"_id": {"$gte": {"c": conversation, "q": low}, "$lte": {"c": conversation, "q": high}}}
+
+
+class MessageStore:
+    """Durable (majority, journaled) when a verb returns. Raises Unavailable, then nothing is known."""
+
+    def __init__(self, database: Database) -> None:
+        self._messages = database.collection("messages")
+
+    async def insert(self, messages: Sequence[Stored]) -> list[Refusal]:
+        """Put in all that the unique indexes allow; returns the others."""
+        documents = [
+            {
+                "_id": {"c": m.conversation_id, "q": m.seq},
+                "f": m.sender_id,
+                "k": m.key,
+                "h": m.content_hash,
+                "m": m.message,
+            }
+            for m in messages
+        ]
+        refused = await self._messages.insert_many(documents, ordered=False)
+        return [Refusal(index, by_id) for index, by_id in refused]
+
+    async def by_key(self, conversation: ConversationId, key: bytes) -> Stored | None:
+        """The message that an earlier try of a send left."""
+        found = await self._messages.find_one({"_id.c": conversation, "k": key})
+        return _stored(found) if found else None
+
+    async def by_place(self, places: Iterable[Place]) -> dict[Place, bytes]:
+        """The encoded messages at these places; a place without one is absent."""
+        ids = [{"c": conversation, "q": seq} for conversation, seq in places]
+        if not ids:
+            return {}
+        found = await self._messages.find_any_order({"_id": {"$in": ids}}, ["m"])
+        return {(d["_id"]["c"], d["_id"]["q"]): d["m"] for d in found}
+
+    async def last(self, conversation: ConversationId, at_most: int = MAX_SEQ) -> tuple[int, bytes] | None:
+        """Seq and bytes of the newest message with `seq <= at_most`."""
+        found = await self._messages.find(_range(conversation, 0, at_most), ["m"], descending=True, limit=1)
+        return (found[0]["_id"]["q"], found[0]["m"]) if found else None
+
+    async def page(
+        self, conversation: ConversationId, low: int, high: int, limit: int, *, newest: bool
+    ) -> list[tuple[int, bytes]]:
+        """Up to `limit` messages with `low <= seq <= high`, ascending: the newest or the oldest of them."""
+        found = await self._messages.find(
+            _range(conversation, low, high), ["m"], descending=newest, limit=limit
+        )
+        if newest:
+            found.reverse()
+        return [(document["_id"]["q"], document["m"]) for document in found]
+
+    async def count_from_others(self, conversation: ConversationId, user: UserId, low: int, high: int) -> int:
+        """How many messages in `low <= seq <= high` are not the user's own; counts up to `COUNT_LIMIT`."""
+        if low > high:
+            return 0
+        return await self._messages.count(
+            {**_range(conversation, low, high), "f": {"$ne": user}}, COUNT_LIMIT
+        )

@@ -1,0 +1,76 @@
+"""The timelines: for each user, the order in which messages reached them. The truth behind every ring.
+
+A document is `{_id: {u: user, s: inbox seq}, c, q}`. Numbers have no hole and are never reused, so a
+page is a closed range; one message has at most one entry in a timeline, the unique index sees to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from domain.ids import MAX_SEQ, ConversationId, UserId
+from infra.mongo.client import Database, Document
+
+
+class Line(NamedTuple):
+    """One entry: the user's inbox seq, and the place of its message."""
+
+    user_id: UserId
+    inbox_seq: int
+    conversation_id: ConversationId
+    seq: int
+
+
+def _line(document: Document) -> Line:
+    return Line(document["_id"]["u"], document["_id"]["s"], document["c"], document["q"])
+
+
+class TimelineStore:
+    """Durable (majority, journaled) when a verb returns. Raises Unavailable."""
+
+    def __init__(self, database: Database) -> None:
+        self._timelines = database.collection("timelines")
+
+    async def append(self, lines: Sequence[Line]) -> int:
+        """Put lines in, in order, up to the first that is refused; returns how many are in.
+
+        Refused is a number or a message that the timeline has already. Nothing behind a refused line
+        is put in, so no hole can arise, and a writer with an outdated head cannot do harm.
+        """
+        documents = [
+            {"_id": {"u": line.user_id, "s": line.inbox_seq}, "c": line.conversation_id, "q": line.seq}
+            for line in lines
+        ]
+        refused = await self._timelines.insert_many(documents, ordered=True)
+        return refused[0].at if refused else len(lines)
+
+    async def head(self, user: UserId) -> int:
+        """The newest inbox seq; 0 for an empty inbox."""
+        newest = await self._timelines.find(_range(user, 0, MAX_SEQ), ["_id"], descending=True, limit=1)
+        return int(newest[0]["_id"]["s"]) if newest else 0
+
+    async def find(self, user: UserId, places: Iterable[tuple[ConversationId, int]]) -> list[Line]:
+        """The lines of these messages that the user's timeline has."""
+        by_conversation: dict[ConversationId, list[int]] = {}
+        for conversation, seq in places:
+            by_conversation.setdefault(conversation, []).append(seq)
+        either = [{"_id.u": user, "c": c, "q": {"$in": seqs}} for c, seqs in by_conversation.items()]
+        return [_line(d) for d in await self._timelines.find_any_order({"$or": either})]
+
+    async def page(self, user: UserId, after: int, limit: int) -> list[Line]:
+        """The lines with `after < inbox_seq <= after + limit`, ascending, up to the first hole.
+
+        What lies behind a hole is not there yet.
+        """
+        found = await self._timelines.find(_range(user, after + 1, after + limit))
+        lines = [_line(document) for document in found]
+        for offset, line in enumerate(lines, 1):
+            if line.inbox_seq != after + offset:
+                return lines[: offset - 1]
+        return lines
+
+
+def _range(user: UserId, low: int, high: int) -> Document:
+    """Numbers from low to high, both included."""
+    return {"_id": {"$gte": {"u": user, "s": low}, "$lte": {"u": user, "s": high}}}

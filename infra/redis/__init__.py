@@ -1,0 +1,1 @@
+"""Redis: rings, counters, presence, signals. Nothing in it is precious."""

@@ -1,0 +1,111 @@
+"""The client, scripts from files, and the one place where Redis errors become ours."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.commands.core import Script
+from redis.exceptions import NoScriptError, RedisError
+
+from domain.errors import Internal, Unavailable
+from infra.settings import RedisSettings, SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_LUA = Path(__file__).parent / "lua"
+Client = Redis
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Redis errors become Unavailable."""
+    try:
+        yield
+    except (RedisError, OSError, TimeoutError) as error:
+        raise Unavailable("Redis does not answer.") from error
+
+
+@asynccontextmanager
+async def open_redis(settings: RedisSettings) -> AsyncIterator[Redis]:
+    """A client for the length of the block. Connects on first use; SettingsError for a bad URL."""
+    try:
+        client = Redis.from_url(
+            settings.url,
+            socket_timeout=settings.timeout_s,
+            socket_connect_timeout=settings.timeout_s,
+            health_check_interval=0,
+            retry=Retry(NoBackoff(), 1),
+        )
+    except ValueError as error:
+        raise SettingsError(f"RINGPOST_REDIS_URL is not usable: {error}") from None
+    try:
+        yield client
+    finally:
+        await client.aclose()
+
+
+@cache
+def _source(name: str) -> str:
+    return (_LUA / f"{name}.lua").read_text()
+
+
+class LuaScript:
+    """One script of `lua/`, called alone or many times in one round trip.
+
+    A server that lost its scripts gets them again; calls that it refused for that are repeated.
+    """
+
+    def __init__(self, client: Redis, name: str) -> None:
+        self._client = client
+        self._script: Script = Script(client, _source(name))  # type: ignore[arg-type]
+
+    async def call(self, keys: Sequence[str], args: Sequence[Any]) -> Any:
+        """The reply of one call. Raises Unavailable."""
+        return (await self.call_each([(keys, args)]))[0]
+
+    async def call_each(self, calls: Sequence[tuple[Sequence[str], Sequence[Any]]]) -> list[Any]:
+        """The replies of all calls, made in their order in one round trip. Raises Unavailable."""
+        replies: list[Any] = [None] * len(calls)
+        waiting = list(range(len(calls)))
+        for _ in range(3):
+            with translated():
+                pipe = self._client.pipeline(transaction=False)
+                for index in waiting:
+                    keys, args = calls[index]
+                    pipe.evalsha(self._script.sha, len(keys), *keys, *args)
+                results = await pipe.execute(raise_on_error=False)
+            again = []
+            for index, result in zip(waiting, results, strict=True):
+                if isinstance(result, NoScriptError):
+                    again.append(index)
+                elif isinstance(result, Exception):
+                    _raise(result)
+                else:
+                    replies[index] = result
+            if not again:
+                return replies
+            waiting = again
+            with translated():
+                await self._client.script_load(self._script.script)
+        raise Unavailable("Redis does not keep its scripts.")
+
+
+def _raise(error: Exception) -> None:
+    if isinstance(error, RedisError) and "user_script" not in str(error):
+        raise Unavailable("Redis refused a command.") from error
+    raise Internal("A Redis script failed.") from error
+
+
+async def ping(client: Redis) -> str:
+    """The server's version; Unavailable when it does not answer."""
+    with translated():
+        info = await client.info("server")
+    return str(info["redis_version"])

@@ -1,0 +1,32 @@
+"""Every key and channel, in one place. `{…}` is the hash tag: a script touches one slot only."""
+
+from __future__ import annotations
+
+from domain.ids import ConversationId, UserId
+
+
+class Keys:
+    """Key builders under one prefix."""
+
+    def __init__(self, prefix: str) -> None:
+        self._prefix = prefix
+
+    def ring(self, user: UserId) -> str:
+        """List: the user's newest entries."""
+        return f"{self._prefix}{{u:{user}}}:ring"
+
+    def filling(self, user: UserId) -> str:
+        """List: token of the process that refills the ring, then entries that arrive meanwhile."""
+        return f"{self._prefix}{{u:{user}}}:filling"
+
+    def online(self, user: UserId) -> str:
+        """Sorted set: `gateway/device` by the millisecond until which it is known to be there."""
+        return f"{self._prefix}{{u:{user}}}:online"
+
+    def counter(self, conversation: ConversationId) -> str:
+        """Hash: `q` the last seq handed out, `v` the version of the member list."""
+        return f"{self._prefix}{{c:{conversation}}}:n"
+
+    def gateway(self, gateway_id: str) -> str:
+        """Channel: what is pushed to one gateway."""
+        return f"{self._prefix}gateway:{gateway_id}"

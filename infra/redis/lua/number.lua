@@ -1,0 +1,10 @@
+-- Hands out consecutive seqs of a conversation.
+-- KEYS[1] counter
+-- ARGV[1] how many
+-- Reply: {first seq, version of the member list}, false when the counter is not known here.
+if redis.call('EXISTS', KEYS[1]) == 0 then
+  return false
+end
+local count = tonumber(ARGV[1])
+local last = redis.call('HINCRBY', KEYS[1], 'q', count)
+return {last - count + 1, tonumber(redis.call('HGET', KEYS[1], 'v'))}

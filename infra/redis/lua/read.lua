@@ -1,0 +1,27 @@
+-- Reads from a user's ring what comes after a cursor.
+-- KEYS[1] ring
+-- ARGV[1] cursor   ARGV[2] limit   ARGV[3] idle time to live, s
+-- Reply: false when there is no ring, else {seq of its first entry, head, elements…}.
+-- The elements are those of the `limit` numbers behind the cursor that the ring holds; they begin at
+-- the cursor or, when that lies further back, at the first entry. A first element without a message
+-- is no entry: it says where an empty ring stands.
+local first = redis.call('LINDEX', KEYS[1], 0)
+if not first then
+  return false
+end
+local cursor, limit = tonumber(ARGV[1]), tonumber(ARGV[2])
+local base = struct.unpack('>I8', first)
+local head = base + redis.call('LLEN', KEYS[1]) - 1
+local oldest = base
+if #first == 8 then
+  oldest = base + 1
+end
+redis.call('EXPIRE', KEYS[1], tonumber(ARGV[3]))
+local from, to = math.max(cursor + 1, oldest), math.min(cursor + limit, head)
+local reply = {oldest, head}
+if from <= to then
+  for _, element in ipairs(redis.call('LRANGE', KEYS[1], from - base, to - base)) do
+    reply[#reply + 1] = element
+  end
+end
+return reply

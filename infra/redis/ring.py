@@ -1,0 +1,93 @@
+"""The ring inbox: the newest entries of each recently active user's timeline.
+
+A Redis list; each element is the entry's seq (8 bytes, big endian) and the message. Numbers have no
+hole, so entry *s* stands at a known index. An element without a message, only ever the first, marks
+where an empty ring stands.
+
+A ring is made by a reader, from the timeline, and kept up by the inbox consumer for as long as it
+is there; so a writer that woke up late finds either a ring that has its entry, or none.
+"""
+
+from __future__ import annotations
+
+import secrets
+import struct
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from redis.asyncio import Redis
+
+from domain.entries import Entry
+from domain.ids import UserId
+from infra.redis.client import LuaScript
+from infra.redis.keys import Keys
+from infra.settings import RingSettings
+
+FILL_CLAIM_MS = 10_000
+FILL_LIMIT = 1_000
+_seq = struct.Struct(">Q")
+
+
+class Slice(NamedTuple):
+    """What a ring answered: its oldest entry's seq (head + 1 if empty), its newest, and entries."""
+
+    oldest: int
+    head: int
+    entries: list[Entry]
+
+
+class Ring:
+    """The rings of all users. Raises Unavailable."""
+
+    def __init__(self, client: Redis, keys: Keys, settings: RingSettings) -> None:
+        self._keys = keys
+        self._settings = settings
+        self._append = LuaScript(client, "append")
+        self._read = LuaScript(client, "read")
+        self._begin_fill = LuaScript(client, "begin_fill")
+        self._fill = LuaScript(client, "fill")
+
+    @property
+    def fill_limit(self) -> int:
+        """How many entries a rebuilt ring is given."""
+        return min(self._settings.capacity, FILL_LIMIT)
+
+    async def append(self, runs: Sequence[tuple[UserId, Sequence[Entry]]]) -> None:
+        """Put each user's consecutive entries at the end of their ring, all in one round trip.
+
+        Entries that a ring has already are ignored; a user without a ring gets none; a ring that the
+        entries do not follow is removed. Never holds more than `capacity` entries.
+        """
+        limits = (self._settings.capacity, self._settings.idle_ttl_s)
+        await self._append.call_each(
+            [
+                (self._names(user), (*limits, entries[0].seq, *(entry.message for entry in entries)))
+                for user, entries in runs
+            ]
+        )
+
+    async def read(self, user: UserId, cursor: int, limit: int) -> Slice | None:
+        """The ring's part of the `limit` entries after the cursor; None when there is no ring."""
+        reply = await self._read.call([self._keys.ring(user)], (cursor, limit, self._settings.idle_ttl_s))
+        if reply is None:
+            return None
+        oldest, head, *elements = reply
+        return Slice(oldest, head, [Entry(_seq.unpack_from(e)[0], e[8:]) for e in elements])
+
+    async def begin_fill(self, user: UserId) -> str | None:
+        """Claim the rebuilding of a missing ring, before the timeline is read; None if it is not missing."""
+        token = secrets.token_hex(8)
+        claimed = await self._begin_fill.call(self._names(user), (token, FILL_CLAIM_MS))
+        return token if claimed else None
+
+    async def fill(self, user: UserId, token: str, after: int, entries: Sequence[Entry]) -> bool:
+        """Make the ring: the timeline's last entries, which begin right after `after`.
+
+        What was appended since the claim is added. False when the claim was lost; then there is no ring.
+        """
+        elements = (_seq.pack(entry.seq) + entry.message for entry in entries)
+        args = (token, self._settings.capacity, self._settings.idle_ttl_s, after, *elements)
+        return bool(await self._fill.call(self._names(user), args))
+
+    def _names(self, user: UserId) -> tuple[str, str]:
+        return self._keys.ring(user), self._keys.filling(user)

@@ -1,0 +1,87 @@
+"""Redis pub/sub between push consumers and gateways: one channel a gateway, nothing kept.
+
+A signal may be lost; who misses one finds out by the head (see the gateway) and pulls.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+
+import msgspec
+from msgspec import Struct
+from redis.asyncio import Redis
+
+from domain.errors import Unavailable
+from domain.ids import DeviceId, UserId
+from infra.redis.client import translated
+from infra.redis.keys import Keys
+
+RECONNECT_S = 0.5
+
+
+class Pushed(Struct, array_like=True, tag="p"):
+    """One message, and the inbox numbers that it has for users on this gateway."""
+
+    to: list[tuple[UserId, int]]
+    message: bytes
+
+
+class Replaced(Struct, array_like=True, tag="r"):
+    """A device has a newer connection elsewhere: sessions of it other than this one end."""
+
+    user_id: UserId
+    device_id: DeviceId
+    session_id: str
+
+
+Signal = Pushed | Replaced
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(list[Signal]).decode
+
+
+class Signals:
+    def __init__(self, client: Redis, keys: Keys) -> None:
+        self._client = client
+        self._keys = keys
+
+    async def send(self, by_gateway: Mapping[str, list[Signal]]) -> int:
+        """One publish a gateway, in one round trip; returns how many gateways heard. Raises Unavailable."""
+        with translated():
+            pipe = self._client.pipeline(transaction=False)
+            for gateway_id, signals in by_gateway.items():
+                pipe.publish(self._keys.gateway(gateway_id), _encode(signals))
+            heard: list[int] = await pipe.execute()
+        return sum(heard)
+
+    async def listen(
+        self,
+        gateway_id: str,
+        on_signals: Callable[[list[Signal]], None],
+        on_subscribed: Callable[[], Awaitable[None]],
+    ) -> None:
+        """Hand over signals until cancelled. Reconnects; `on_subscribed` after each (re)subscription,
+        since what was sent in between is lost."""
+        while True:
+            with suppress(Unavailable):
+                await self._listen_once(gateway_id, on_signals, on_subscribed)
+            await asyncio.sleep(RECONNECT_S)
+
+    async def _listen_once(
+        self,
+        gateway_id: str,
+        on_signals: Callable[[list[Signal]], None],
+        on_subscribed: Callable[[], Awaitable[None]],
+    ) -> None:
+        with translated():
+            async with self._client.pubsub() as pubsub:
+                await pubsub.subscribe(self._keys.gateway(gateway_id))
+                while True:
+                    got = await pubsub.get_message(timeout=5.0)
+                    if got is None:
+                        await pubsub.ping()
+                    elif got["type"] == "subscribe":
+                        await on_subscribed()
+                    elif got["type"] == "message":
+                        on_signals(_decode(got["data"]))

@@ -1,0 +1,1 @@
+"""What writes: send, group commit, spread, and the relay that spreads what was left."""

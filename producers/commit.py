@@ -1,0 +1,163 @@
+"""One group commit: numbers taken, outbox row written, messages stored, then spread."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from domain.clock import now_ms, rfc3339
+from domain.conversations import Members
+from domain.errors import Conflict, Forbidden, RingpostError, Unavailable
+from domain.ids import ConversationId, message_id
+from domain.messages import Draft, Message, Sent, sent_of
+from infra.mongo.messages import MessageStore, Stored
+from infra.mongo.outbox import Row
+from infra.redis.sequence import Numbers
+from infra.telemetry.names import STORE_S, STORED
+from producers.barrier import Barrier
+from producers.membership import Membership
+from producers.numbering import Numbering
+from producers.spread import Spreadable, Spreader
+
+TRIES = 4
+
+
+class Outcome(NamedTuple):
+    """The answer to a send; `created` is false for a repetition of an earlier one."""
+
+    sent: Sent
+    created: bool
+
+
+class _Numbered(NamedTuple):
+    at: int
+    draft: Draft
+    members: Members
+    stored: Stored
+
+
+class Commit:
+    """Stores a batch of drafts. For each an outcome, or the error that its sender gets.
+
+    Durable (majority, journaled) when it returns; handed to the spreader in the order of the batch.
+    """
+
+    def __init__(
+        self,
+        messages: MessageStore,
+        numbering: Numbering,
+        membership: Membership,
+        barrier: Barrier,
+        spreader: Spreader,
+    ) -> None:
+        self._messages = messages
+        self._numbering = numbering
+        self._membership = membership
+        self._barrier = barrier
+        self._spreader = spreader
+
+    async def __call__(self, drafts: Sequence[Draft]) -> list[Outcome | Exception]:
+        began = time.perf_counter()
+        outcomes: list[Outcome | Exception] = [
+            Unavailable("The conversation's numbers could not be restored.") for _ in drafts
+        ]
+        waiting = list(enumerate(drafts))
+        for _ in range(TRIES):
+            waiting = await self._store(waiting, outcomes)
+            if not waiting:
+                break
+            for conversation in {draft.conversation_id for _, draft in waiting}:
+                await self._numbering.restore(conversation)
+        STORE_S.observe(time.perf_counter() - began)
+        return outcomes
+
+    async def _store(
+        self, drafts: Sequence[tuple[int, Draft]], outcomes: list[Outcome | Exception]
+    ) -> list[tuple[int, Draft]]:
+        """One try. Fills in outcomes; returns the drafts whose numbers were taken already."""
+        numbered = await self._number(drafts, outcomes)
+        if not numbered:
+            return []
+        places = [(item.stored.conversation_id, item.stored.seq) for item in numbered]
+        row = Row(self._barrier.new_row_id(), now_ms(), places)
+        await self._barrier.write(row)
+        try:
+            refused = await self._messages.insert([item.stored for item in numbered])
+        except RingpostError:
+            self._barrier.give_up(row.row_id)  # stored or not: the relay will see
+            raise
+        taken = {index for index, number_taken in refused if number_taken}
+        repeated = {index for index, number_taken in refused if not number_taken}
+        fresh = [item for index, item in enumerate(numbered) if index not in taken | repeated]
+        STORED.inc(len(fresh))
+        self._spreader.submit(
+            row.row_id, [Spreadable(i.members, i.stored.seq, i.stored.message) for i in fresh]
+        )
+        for item in fresh:
+            outcomes[item.at] = Outcome(sent_of(item.stored.message), True)
+        for index in repeated:
+            outcomes[numbered[index].at] = await self._earlier(numbered[index])
+        return [(numbered[index].at, numbered[index].draft) for index in sorted(taken)]
+
+    async def _number(
+        self, drafts: Sequence[tuple[int, Draft]], outcomes: list[Outcome | Exception]
+    ) -> list[_Numbered]:
+        """Give each draft its seq; those whose sender is not a member as of it get their error."""
+        by_conversation: dict[ConversationId, list[tuple[int, Draft]]] = {}
+        for index, draft in drafts:
+            by_conversation.setdefault(draft.conversation_id, []).append((index, draft))
+        taken = await self._numbering.take([(c, len(some)) for c, some in by_conversation.items()])
+        numbered: list[_Numbered] = []
+        for (conversation, some), numbers in zip(by_conversation.items(), taken, strict=True):
+            try:
+                members = await self._membership.at(conversation, numbers.version)
+            except RingpostError as error:
+                for index, _ in some:
+                    outcomes[index] = error
+                continue
+            numbered += self._of_members(some, members, numbers, outcomes)
+        numbered.sort(key=lambda item: item.at)
+        return numbered
+
+    def _of_members(
+        self,
+        drafts: Sequence[tuple[int, Draft]],
+        members: Members,
+        numbers: Numbers,
+        outcomes: list[Outcome | Exception],
+    ) -> list[_Numbered]:
+        numbered = []
+        for seq, (index, draft) in enumerate(drafts, numbers.first):
+            if members.holds(draft.sender_id, seq):
+                numbered.append(_Numbered(index, draft, members, _stored(draft, seq)))
+            else:
+                outcomes[index] = Forbidden("You are not a member of this conversation.", "conversation_id")
+        return numbered
+
+    async def _earlier(self, item: _Numbered) -> Outcome | Exception:
+        """The answer that the first send of this client_message_id got, if it was the same message."""
+        stored = item.stored
+        earlier = await self._messages.by_key(stored.conversation_id, stored.key)
+        if earlier is None:
+            return Unavailable("An earlier try of this send is not settled yet.")
+        if earlier.content_hash != stored.content_hash:
+            return Conflict("This client_message_id was used for another message.", "client_message_id")
+        return Outcome(sent_of(earlier.message), False)
+
+
+def _stored(draft: Draft, seq: int) -> Stored:
+    name = message_id(draft.conversation_id, seq)
+    message = Message(
+        name,
+        draft.conversation_id,
+        seq,
+        draft.sender_id,
+        draft.client_message_id,
+        draft.kind,
+        draft.body,
+        rfc3339(now_ms()),
+    )
+    return Stored(
+        draft.conversation_id, seq, draft.sender_id, draft.key(), draft.content_hash(), message.encode()
+    )

@@ -1,0 +1,126 @@
+"""Opening conversations and changing who is in them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from domain.clock import now_ms
+from domain.conversations import ALWAYS, Conversation, Member, Members
+from domain.errors import BadRequest, Conflict, Forbidden, NotFound, TooLarge
+from domain.ids import ConversationId, UserId, direct_id, new_group_id
+from infra.mongo.accounts import AccountStore
+from infra.mongo.conversations import ConversationStore
+from producers.membership import Membership
+
+
+class Groups:
+    """The owner of a group adds, removes and renames; a member may leave.
+
+    Who has left reads what was sent during their stay, and receives nothing more. When a change has
+    been answered, every message numbered afterwards goes to the members as they then are.
+    Raises NotFound for an unknown conversation and for one whose member the caller never was.
+    """
+
+    def __init__(
+        self,
+        conversations: ConversationStore,
+        accounts: AccountStore,
+        membership: Membership,
+        most_members: int,
+    ) -> None:
+        self._conversations = conversations
+        self._accounts = accounts
+        self._membership = membership
+        self._most_members = most_members
+
+    async def open_direct(self, caller: UserId, other: UserId, field: str) -> tuple[ConversationId, bool]:
+        """The conversation of the two, and whether this call created it."""
+        conversation = direct_id(caller, other)
+        try:
+            await self._membership.at(conversation, 0)
+        except NotFound:
+            await self._must_exist([caller, other], field)
+            both = [Member(user, "member", ALWAYS) for user in dict.fromkeys((caller, other))]
+            created = Conversation(conversation, "direct", None, now_ms())
+            return conversation, await self._conversations.create(created, both)
+        return conversation, False
+
+    async def create(self, owner: UserId, title: str | None, others: Sequence[UserId]) -> Conversation:
+        """A new group of the owner and the others."""
+        users = list(dict.fromkeys((owner, *others)))
+        if len(users) > self._most_members:
+            raise TooLarge(f"A group may have {self._most_members} members.", "members")
+        await self._must_exist(users, "members")
+        conversation = Conversation(new_group_id(), "group", title, now_ms())
+        members = [Member(user, "owner" if user == owner else "member", ALWAYS) for user in users]
+        await self._conversations.create(conversation, members)
+        return conversation
+
+    async def view(self, caller: UserId, conversation: ConversationId) -> tuple[Conversation, Members]:
+        """The conversation and its newest member list, for one who is or was a member."""
+        members = await self._membership.newest(conversation)
+        found = await self._conversations.get(conversation)
+        if found is None or caller not in members.by_user:
+            raise NotFound("There is no such conversation.", "conversation_id")
+        return found, members
+
+    async def rename(self, caller: UserId, conversation: ConversationId, title: str | None) -> None:
+        await self._owned(caller, conversation)
+        await self._conversations.set_title(conversation, title)
+
+    async def add(self, caller: UserId, conversation: ConversationId, user: UserId) -> None:
+        """The user receives every message numbered after this was answered. Does nothing if they are in."""
+        members = await self._owned(caller, conversation)
+        present = [member for member in members.by_user.values() if member.present]
+        if user not in {member.user_id for member in present}:
+            if len(present) >= self._most_members:
+                raise TooLarge(f"A group may have {self._most_members} members.", "user_id")
+            await self._must_exist([user], "user_id")
+            await self._change(conversation, user, join=True)
+
+    async def remove(self, caller: UserId, conversation: ConversationId, user: UserId) -> None:
+        """The user receives no message numbered after this was answered. Does nothing if they are out."""
+        if caller == user:
+            members = (await self._group(caller, conversation))[1]
+        else:
+            members = await self._owned(caller, conversation)
+        member = members.by_user.get(user)
+        if member is None:
+            raise NotFound("They are not a member of this conversation.", "user_id")
+        if member.present:
+            if member.role == "owner":
+                await self._hand_over(members, user)
+            await self._change(conversation, user, join=False)
+
+    async def _change(self, conversation: ConversationId, user: UserId, *, join: bool) -> None:
+        for _ in range(5):
+            if not await self._conversations.begin(conversation, user, join=join):
+                return
+            await self._membership.finish_change(conversation)
+        raise Conflict("The members of this conversation are being changed by someone else.", "user_id")
+
+    async def _hand_over(self, members: Members, owner: UserId) -> None:
+        """An owner who leaves passes the role to the member who has been there longest."""
+        others = [m for m in members.by_user.values() if m.present and m.user_id != owner]
+        if others:
+            heir = min(others, key=lambda member: (member.windows[-1].joined, member.user_id))
+            await self._conversations.set_role(members.conversation_id, heir.user_id, "owner")
+        await self._conversations.set_role(members.conversation_id, owner, "member")
+
+    async def _group(self, caller: UserId, conversation: ConversationId) -> tuple[Conversation, Members]:
+        found, members = await self.view(caller, conversation)
+        if found.kind != "group":
+            raise BadRequest("A direct conversation has its two members for ever.", "conversation_id")
+        return found, members
+
+    async def _owned(self, caller: UserId, conversation: ConversationId) -> Members:
+        members = (await self._group(caller, conversation))[1]
+        member = members.by_user[caller]
+        if not member.present or member.role != "owner":
+            raise Forbidden("Only the owner of a group may change it.", "conversation_id")
+        return members
+
+    async def _must_exist(self, users: Sequence[UserId], field: str) -> None:
+        unknown = await self._accounts.unknown(users)
+        if unknown:
+            raise NotFound(f"There is no user {sorted(unknown)[0]}.", field)

@@ -1,0 +1,59 @@
+"""Member lists in memory, proven fresh by the version that comes with every number."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from domain.conversations import Members
+from domain.errors import NotFound, Unavailable
+from domain.ids import ConversationId
+from infra.mongo.conversations import ConversationStore, PendingChange
+from producers.numbering import Numbering
+
+CACHED_CONVERSATIONS = 20_000
+
+
+class Membership:
+    """Who belongs to a conversation. Holds at most `CACHED_CONVERSATIONS` lists, the latest used."""
+
+    def __init__(self, conversations: ConversationStore, numbering: Numbering) -> None:
+        self._conversations = conversations
+        self._numbering = numbering
+        self._cached: OrderedDict[ConversationId, Members] = OrderedDict()
+
+    async def at(self, conversation: ConversationId, version: int) -> Members:
+        """A list at least as new as the version: right for every message numbered at it or before.
+
+        Raises NotFound, Unavailable.
+        """
+        cached = self._cached.get(conversation)
+        if cached is not None and cached.version >= version:
+            self._cached.move_to_end(conversation)
+            return cached
+        return await self.newest(conversation)
+
+    async def newest(self, conversation: ConversationId) -> Members:
+        """The list as the store has it. Raises NotFound, Unavailable."""
+        for _ in range(5):
+            try:
+                members = await self._conversations.members(conversation)
+            except PendingChange:
+                await self.finish_change(conversation)
+                continue
+            if members is None:
+                raise NotFound("There is no such conversation.", "conversation_id")
+            self._keep(members)
+            return members
+        raise Unavailable("The members of the conversation change too fast.")
+
+    async def finish_change(self, conversation: ConversationId) -> None:
+        """Number what `ConversationStore.begin` wrote: it holds for every message numbered from now on."""
+        await self._conversations.raise_version(conversation)
+        last = await self._numbering.restore(conversation)
+        await self._conversations.finish(conversation, last + 1)
+
+    def _keep(self, members: Members) -> None:
+        self._cached[members.conversation_id] = members
+        self._cached.move_to_end(members.conversation_id)
+        while len(self._cached) > CACHED_CONVERSATIONS:
+            self._cached.popitem(last=False)

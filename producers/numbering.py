@@ -1,0 +1,42 @@
+"""Numbers for the messages of a conversation, restored from the store where Redis lost them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence as Many
+
+from domain.errors import Unavailable
+from domain.ids import ConversationId
+from infra.mongo.conversations import ConversationStore
+from infra.mongo.messages import MessageStore
+from infra.redis.sequence import Numbers, Sequence
+
+
+class Numbering:
+    """Unique while Redis keeps its counters; after a loss the store's unique index refuses what overlaps,
+    and `restore` puts the counter behind it. Raises Unavailable."""
+
+    def __init__(self, sequence: Sequence, messages: MessageStore, conversations: ConversationStore) -> None:
+        self._sequence = sequence
+        self._messages = messages
+        self._conversations = conversations
+
+    async def take(self, wanted: Many[tuple[ConversationId, int]]) -> list[Numbers]:
+        """So many consecutive seqs for each conversation."""
+        taken = await self._sequence.take(wanted)
+        for _ in range(3):
+            lost = [index for index, numbers in enumerate(taken) if numbers is None]
+            if not lost:
+                return [numbers for numbers in taken if numbers is not None]
+            await asyncio.gather(*(self.restore(wanted[index][0]) for index in lost))
+            again = await self._sequence.take([wanted[index] for index in lost])
+            for index, numbers in zip(lost, again, strict=True):
+                taken[index] = numbers
+        raise Unavailable("Redis does not keep its counters.")
+
+    async def restore(self, conversation: ConversationId) -> int:
+        """Teach the counter what the store knows; returns the last seq that may have been handed out."""
+        newest = await self._messages.last(conversation)
+        version, floor = await self._conversations.version_and_floor(conversation)
+        last = max(newest[0] if newest else 0, floor)
+        return await self._sequence.restore(conversation, last, version)

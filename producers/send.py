@@ -1,0 +1,78 @@
+"""The send path: check, number, store, answer, spread."""
+
+from __future__ import annotations
+
+import time
+
+from domain.errors import BadRequest, Forbidden, NotFound, RingpostError
+from domain.ids import ConversationId, UserId
+from domain.messages import Draft, check_body
+from infra.settings import SendSettings
+from infra.telemetry.names import QUEUE, SEND_S, SENT
+from producers.commit import Commit, Outcome
+from producers.group_commit import GroupCommit
+from producers.groups import Groups
+from producers.membership import Membership
+
+
+class Sender:
+    """One door for HTTP and WebSocket."""
+
+    def __init__(
+        self, commit: Commit, membership: Membership, groups: Groups, settings: SendSettings
+    ) -> None:
+        self._commits: GroupCommit[Draft, Outcome] = GroupCommit(
+            commit, settings.batch, settings.in_flight, settings.waiting
+        )
+        self._membership = membership
+        self._groups = groups
+
+    async def send(self, draft: Draft, to: UserId | None = None) -> Outcome:
+        """Durable (majority, journaled) when it returns; then spread to all recipients, in any case once.
+
+        The same `client_message_id` of the sender in the conversation gives the first answer again,
+        Conflict if the content differs. `to` names the other of a direct conversation instead of its id.
+        Raises NotFound, Forbidden, BadRequest, TooLarge, Conflict, Overloaded, Unavailable; after the
+        last one the message is stored or not, and the same send again settles it.
+        """
+        began = time.perf_counter()
+        try:
+            outcome = await self._send(draft, to)
+        except RingpostError as error:
+            SENT.labels(error.code).inc()
+            raise
+        SENT.labels("new" if outcome.created else "again").inc()
+        SEND_S.observe(time.perf_counter() - began)
+        return outcome
+
+    async def _send(self, draft: Draft, to: UserId | None) -> Outcome:
+        check_body(draft.kind, draft.body)
+        if draft.kind == "system":
+            raise Forbidden("System messages come from the server alone.", "kind")
+        if to is not None:
+            opened, _ = await self._groups.open_direct(draft.sender_id, to, "to")
+            draft = _in(opened, draft)
+        else:
+            await self._check_member(draft)
+        QUEUE.labels("commit").set(len(self._commits))
+        return await self._commits.add(draft)
+
+    async def _check_member(self, draft: Draft) -> None:
+        """A first look, so that an outsider uses up no numbers; the commit decides as of the number."""
+        if not draft.conversation_id:
+            raise BadRequest("Name a conversation_id or the user to send to.", "conversation_id")
+        members = await self._membership.at(draft.conversation_id, 0)
+        if not members.has(draft.sender_id):
+            members = await self._membership.newest(draft.conversation_id)
+        if draft.sender_id not in members.by_user:
+            raise NotFound("There is no such conversation.", "conversation_id")
+        if not members.has(draft.sender_id):
+            raise Forbidden("You are no longer a member of this conversation.", "conversation_id")
+
+    async def drain(self) -> None:
+        """Returns when every send that was begun is answered."""
+        await self._commits.drain()
+
+
+def _in(conversation: ConversationId, draft: Draft) -> Draft:
+    return Draft(conversation, draft.sender_id, draft.client_message_id, draft.kind, draft.body)

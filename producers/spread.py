@@ -1,0 +1,110 @@
+"""Spread: a stored message becomes one record for each inbox partition in which it has recipients,
+and one on `messages` for observers."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from msgspec import Raw
+
+from domain.conversations import Members
+from domain.errors import Unavailable
+from domain.events import Delivery, encode
+from infra.kafka.publisher import Publisher, Receipt, Record
+from infra.kafka.topics import DELIVERIES, MESSAGES
+from infra.telemetry.logs import logger
+from infra.telemetry.names import QUEUE, SPREAD_S
+from producers.barrier import Barrier
+
+WAITING_ROWS = 10_000
+UNCONFIRMED_ROWS = 2_000
+
+
+class Spreadable(NamedTuple):
+    """A stored message with the member list as of its number."""
+
+    members: Members
+    seq: int
+    message: bytes
+
+
+def records_of(item: Spreadable, partitions: int) -> list[Record]:
+    """What goes to Kafka for one message: the same whoever computes it and whenever."""
+    conversation = item.members.conversation_id
+    message = Raw(item.message)
+    records = [
+        Record(
+            DELIVERIES,
+            partition,
+            b"%d" % partition,
+            encode(Delivery(conversation, item.seq, tuple(users), message)),
+        )
+        for partition, users in item.members.recipients(item.seq, partitions).items()
+    ]
+    records.append(Record(MESSAGES, None, conversation.encode(), item.message))
+    return records
+
+
+class Spreader:
+    """Publishes row after row, in the order of `submit`, and tells the barrier how each ended.
+
+    A row that Kafka does not take, or for which there is no place in the queue, is given up to the
+    relay: nothing is lost by it, and no sender waits for Kafka.
+    """
+
+    name = "spreader"
+
+    def __init__(self, publisher: Publisher, barrier: Barrier, partitions: int) -> None:
+        self._publisher = publisher
+        self._barrier = barrier
+        self._partitions = partitions
+        self._rows: asyncio.Queue[tuple[str, Sequence[Spreadable], float] | None] = asyncio.Queue()
+        self._unconfirmed: set[asyncio.Task[None]] = set()
+        self._slots = asyncio.Semaphore(UNCONFIRMED_ROWS)
+
+    def submit(self, row_id: str, items: Sequence[Spreadable]) -> None:
+        """Spread the messages of one outbox row, after those of all rows submitted before."""
+        if self._rows.qsize() >= WAITING_ROWS:
+            self._barrier.give_up(row_id)
+        else:
+            self._rows.put_nowait((row_id, items, time.perf_counter()))
+
+    async def run(self) -> None:
+        while (row := await self._rows.get()) is not None:
+            QUEUE.labels("spread").set(self._rows.qsize())
+            await self._publish(*row)
+        if self._unconfirmed:
+            await asyncio.wait(self._unconfirmed)
+
+    def stop(self) -> None:
+        """What was submitted before is still spread."""
+        self._rows.put_nowait(None)
+
+    async def _publish(self, row_id: str, items: Sequence[Spreadable], since: float) -> None:
+        records = [record for item in items for record in records_of(item, self._partitions)]
+        await self._slots.acquire()
+        try:
+            receipt = await self._publisher.enqueue(records)
+        except Unavailable as error:
+            self._slots.release()
+            self._give_up(row_id, error)
+            return
+        task = asyncio.create_task(self._confirm(row_id, receipt, since))
+        self._unconfirmed.add(task)
+        task.add_done_callback(self._unconfirmed.discard)
+
+    async def _confirm(self, row_id: str, receipt: Receipt, since: float) -> None:
+        try:
+            self._barrier.confirmed(row_id, await receipt.confirmed())
+            SPREAD_S.observe(time.perf_counter() - since)
+        except Unavailable as error:
+            self._give_up(row_id, error)
+        finally:
+            self._slots.release()
+
+    def _give_up(self, row_id: str, error: Unavailable) -> None:
+        logger().warning("row left to the relay", row=row_id, error=error.message)
+        self._barrier.give_up(row_id)

@@ -1,0 +1,107 @@
+"""The send path put together, from open clients to services that run."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from infra.kafka.clients import Log
+from infra.kafka.publisher import Publisher, open_publisher
+from infra.kafka.topics import ready_topics
+from infra.mongo.accounts import AccountStore
+from infra.mongo.client import Database, open_database
+from infra.mongo.conversations import ConversationStore
+from infra.mongo.indexes import ensure_schema
+from infra.mongo.messages import MessageStore
+from infra.mongo.outbox import OutboxStore
+from infra.mongo.timelines import TimelineStore
+from infra.redis.client import Client, open_redis
+from infra.redis.keys import Keys
+from infra.redis.sequence import Sequence
+from infra.settings import Settings
+from producers.barrier import Barrier
+from producers.commit import Commit
+from producers.groups import Groups
+from producers.membership import Membership
+from producers.numbering import Numbering
+from producers.relay import Relay
+from producers.send import Sender
+from producers.spread import Spreader
+
+
+class Engines:
+    """Open clients of the three engines, and the stores on them."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        redis: Client,
+        log: Log,
+        publisher: Publisher,
+        partitions: int,
+    ) -> None:
+        self.settings = settings
+        self.database = database
+        self.redis = redis
+        self.log = log
+        self.publisher = publisher
+        self.partitions = partitions
+        self.keys = Keys(settings.redis.key_prefix)
+        self.messages = MessageStore(database)
+        self.timelines = TimelineStore(database)
+        self.conversations = ConversationStore(database)
+        self.accounts = AccountStore(database)
+        self.outbox = OutboxStore(database)
+        self.sequence = Sequence(redis, self.keys)
+
+
+@asynccontextmanager
+async def open_engines(settings: Settings) -> AsyncIterator[Engines]:
+    """Clients for the length of the block; creates collections, indexes and topics that are missing.
+
+    Raises Unavailable when an engine does not answer.
+    """
+    async with open_database(settings.mongo) as database, open_redis(settings.redis) as redis:
+        await ensure_schema(database)
+        log = Log(settings.kafka)
+        partitions = await ready_topics(log)
+        async with open_publisher(log) as publisher:
+            yield Engines(settings, database, redis, log, publisher, partitions)
+
+
+@dataclass(frozen=True)
+class SendPath:
+    """`barrier` and `spreader` are services; stop the spreader before the barrier."""
+
+    sender: Sender
+    groups: Groups
+    membership: Membership
+    barrier: Barrier
+    spreader: Spreader
+
+
+def _membership(engines: Engines) -> tuple[Membership, Numbering]:
+    numbering = Numbering(engines.sequence, engines.messages, engines.conversations)
+    return Membership(engines.conversations, numbering), numbering
+
+
+async def send_path(engines: Engines) -> SendPath:
+    """Raises Unavailable."""
+    settings = engines.settings
+    membership, numbering = _membership(engines)
+    barrier = Barrier(engines.outbox, engines.log, settings.outbox)
+    await barrier.open_lease()
+    spreader = Spreader(engines.publisher, barrier, engines.partitions)
+    groups = Groups(engines.conversations, engines.accounts, membership, settings.send.group_members)
+    commit = Commit(engines.messages, numbering, membership, barrier, spreader)
+    return SendPath(Sender(commit, membership, groups, settings.send), groups, membership, barrier, spreader)
+
+
+async def relay(engines: Engines) -> tuple[Relay, Barrier]:
+    """The relay and the barrier that watches over what it spread. Raises Unavailable."""
+    membership, _ = _membership(engines)
+    barrier = Barrier(engines.outbox, engines.log, engines.settings.outbox)
+    await barrier.open_lease()
+    return Relay(barrier, engines.messages, membership, engines.publisher, engines.partitions), barrier

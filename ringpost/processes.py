@@ -1,0 +1,96 @@
+"""The processes of Ringpost: what each runs, until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+import uvloop
+from starlette.applications import Starlette
+
+import consumers.wiring
+import producers.wiring
+from api.server import HttpService, bound_socket
+from api.wiring import api_services, engine_health
+from domain.errors import Unavailable
+from infra.lifecycle import Service, run_services
+from infra.retry import backoff_s
+from infra.settings import Settings, SettingsError
+from infra.telemetry.logs import configure_logs, logger
+from infra.telemetry.status import status_routes
+from producers.wiring import Engines, open_engines
+
+WORKERS = ("inbox", "push", "relay")
+START_DEADLINE_S = 120.0
+Opening = Callable[[], AbstractAsyncContextManager[list[Service]]]
+
+
+def run_api(settings: Settings) -> None:
+    """Serve HTTP and WebSocket until SIGINT or SIGTERM."""
+    need_engines(settings)
+    configure_logs(settings.log, "api")
+    with bound_socket(settings.http.host, settings.http.port) as bound:
+        host, port = bound.getsockname()[:2]
+        uvloop.run(_run(lambda: api_services(settings, bound), f"http://{host}:{port}"))
+
+
+def run_workers(settings: Settings, names: list[str]) -> None:
+    """Run these workers in this process until SIGINT or SIGTERM."""
+    need_engines(settings)
+    configure_logs(settings.log, "+".join(names))
+    with bound_socket(settings.worker.host, settings.worker.port) as bound:
+        host, port = bound.getsockname()[:2]
+        uvloop.run(_run(lambda: _worker_services(settings, names, bound), f"http://{host}:{port}"))
+
+
+def need_engines(settings: Settings) -> None:
+    """SettingsError that names the URLs which are not set."""
+    if missing := settings.missing_engines():
+        raise SettingsError(
+            f"Set {', '.join(missing)}. Without them only `ringpost up` runs: it brings its own engines."
+        )
+
+
+async def _run(opening: Opening, address: str) -> None:
+    """Open, run, close. Engines that do not answer yet are waited for, up to a deadline."""
+    deadline = time.monotonic() + START_DEADLINE_S
+    waits = backoff_s(0.2, 3.0)
+    while True:
+        try:
+            async with opening() as services:
+                logger().info("ready", address=address)
+                await run_services(services)
+            logger().info("stopped")
+            return
+        except Unavailable as error:
+            if time.monotonic() > deadline:
+                raise
+            logger().warning("waiting for the engines", error=error.message)
+            await asyncio.sleep(next(waits))
+
+
+@asynccontextmanager
+async def _worker_services(
+    settings: Settings, names: list[str], bound: socket.socket
+) -> AsyncIterator[list[Service]]:
+    async with open_engines(settings) as engines:
+        services: list[Service] = []
+        for name in names:
+            services += await _made(engines, name)
+        app = Starlette(routes=status_routes(engine_health(engines)))
+        yield [*services, HttpService(app, bound, settings.gateway)]
+
+
+async def _made(engines: Engines, name: str) -> list[Service]:
+    match name:
+        case "inbox":
+            return [consumers.wiring.inbox(engines)]
+        case "push":
+            return [consumers.wiring.push(engines)]
+        case "relay":
+            return list(await producers.wiring.relay(engines))
+        case _:
+            raise SettingsError(f"There is no worker {name}; there are {', '.join(WORKERS)} and all.")
