@@ -32,7 +32,8 @@ def make_app(
     for route in routes:
         by_path.setdefault(route.path, []).append(route)
     for path, some in by_path.items():
-        app.add_route(path, endpoint(some, callers, max_request_bytes), methods=None)
+        methods = [route.method for route in some]
+        app.add_route(path, endpoint(some, callers, max_request_bytes), methods)
     app.router.routes.append(WebSocketRoute("/v1/connect", gateway.connect))
     app.router.routes.extend(status_routes(health))
     app.add_exception_handler(HTTPException, _http_error)

@@ -14,7 +14,7 @@ from api.caller import Callers
 from api.errors import RETRY_AFTER_S, ErrorAnswer, error_body, status_of
 from api.strict import convert, read_json, read_query
 from api.views import encode
-from domain.errors import Internal, MethodNotAllowed, NotFound, RingpostError, TooLarge
+from domain.errors import Internal, NotFound, RingpostError, TooLarge
 from infra.telemetry.logs import logger
 from infra.telemetry.names import REQUESTS
 
@@ -61,13 +61,10 @@ def endpoint(
 ) -> Callable[[Request], Awaitable[Response]]:
     """Serves the routes of one path, each with its own method."""
     by_method = {route.method: route for route in routes}
+    by_method |= {"HEAD": route for route in routes if route.method == "GET"}
 
     async def serve(request: Request) -> Response:
-        route = by_method.get(request.method)
-        if route is None:
-            allowed = ", ".join(sorted(by_method))
-            error = MethodNotAllowed(f"This path takes {allowed}.")
-            return error_response(error, {"Allow": allowed})
+        route = by_method[request.method]
         response = await _answered(request, route, callers, max_bytes)
         REQUESTS.labels(route.name, str(response.status_code)).inc()
         return response

@@ -13,7 +13,7 @@ from msgspec import Raw, Struct
 from api.views import ConversationList, ConversationRow, HistoryQuery
 from domain.clock import rfc3339
 from domain.conversations import Conversation, Member
-from domain.errors import BadRequest, NotFound, Unavailable
+from domain.errors import BadRequest, Unavailable
 from domain.ids import MAX_SEQ, ConversationId, UserId
 from infra.mongo.conversations import ConversationStore
 from infra.mongo.messages import MessageStore, Place
@@ -66,12 +66,9 @@ class History:
     ) -> tuple[list[bytes], bool]:
         """Up to `limit` messages, ascending, and whether there are more in the direction of reading.
 
-        From the newest backwards, or forwards when `after` is given. Raises NotFound.
+        From the newest backwards, or forwards when `after` is given. Raises NotFound, Forbidden.
         """
-        members = await self._membership.newest(conversation)
-        member = members.by_user.get(user)
-        if member is None:
-            raise NotFound("There is no such conversation.", "conversation_id")
+        member = (await self._membership.seen_by(user, conversation)).by_user[user]
         low = 0 if asked.after is None else asked.after + 1
         high = MAX_SEQ if asked.before is None else asked.before - 1
         backwards = asked.after is None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
@@ -141,7 +141,7 @@ class MessageView(Struct):
     sender_id: str
     client_message_id: str
     kind: Kind
-    body: dict[str, object]
+    body: dict[str, Any]
     sent_at: Time
 
 

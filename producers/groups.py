@@ -18,7 +18,7 @@ class Groups:
 
     Who has left reads what was sent during their stay, and receives nothing more. When a change has
     been answered, every message numbered afterwards goes to the members as they then are.
-    Raises NotFound for an unknown conversation and for one whose member the caller never was.
+    Raises NotFound for an unknown conversation, Forbidden for one whose member the caller never was.
     """
 
     def __init__(
@@ -58,9 +58,9 @@ class Groups:
 
     async def view(self, caller: UserId, conversation: ConversationId) -> tuple[Conversation, Members]:
         """The conversation and its newest member list, for one who is or was a member."""
-        members = await self._membership.newest(conversation)
+        members = await self._membership.seen_by(caller, conversation)
         found = await self._conversations.get(conversation)
-        if found is None or caller not in members.by_user:
+        if found is None:
             raise NotFound("There is no such conversation.", "conversation_id")
         return found, members
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import OrderedDict
 
 from domain.conversations import Members
-from domain.errors import NotFound, Unavailable
-from domain.ids import ConversationId
+from domain.errors import Forbidden, NotFound, Unavailable
+from domain.ids import ConversationId, UserId, direct_pair
 from infra.mongo.conversations import ConversationStore, PendingChange
 from producers.numbering import Numbering
 
@@ -31,6 +31,17 @@ class Membership:
             self._cached.move_to_end(conversation)
             return cached
         return await self.newest(conversation)
+
+    async def seen_by(self, user: UserId, conversation: ConversationId) -> Members:
+        """The newest list, for one who is or was a member. Raises NotFound, Forbidden, Unavailable.
+
+        Whether two other people have a direct conversation is nobody's business: always Forbidden.
+        """
+        pair = direct_pair(conversation)
+        members = await self.newest(conversation) if pair is None or user in pair else None
+        if members is None or user not in members.by_user:
+            raise Forbidden("You are not a member of this conversation.", "conversation_id")
+        return members
 
     async def newest(self, conversation: ConversationId) -> Members:
         """The list as the store has it. Raises NotFound, Unavailable."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 
-from domain.errors import BadRequest, Forbidden, NotFound, RingpostError
-from domain.ids import ConversationId, UserId
+from domain.errors import BadRequest, Forbidden, RingpostError
+from domain.ids import ConversationId, UserId, direct_pair
 from domain.messages import Draft, check_body
 from infra.settings import SendSettings
 from infra.telemetry.names import QUEUE, SEND_S, SENT
@@ -61,11 +61,12 @@ class Sender:
         """A first look, so that an outsider uses up no numbers; the commit decides as of the number."""
         if not draft.conversation_id:
             raise BadRequest("Name a conversation_id or the user to send to.", "conversation_id")
-        members = await self._membership.at(draft.conversation_id, 0)
-        if not members.has(draft.sender_id):
-            members = await self._membership.newest(draft.conversation_id)
-        if draft.sender_id not in members.by_user:
-            raise NotFound("There is no such conversation.", "conversation_id")
+        pair = direct_pair(draft.conversation_id)
+        if pair is None or draft.sender_id in pair:
+            members = await self._membership.at(draft.conversation_id, 0)
+            if members.has(draft.sender_id):
+                return
+        members = await self._membership.seen_by(draft.sender_id, draft.conversation_id)
         if not members.has(draft.sender_id):
             raise Forbidden("You are no longer a member of this conversation.", "conversation_id")
 

@@ -53,7 +53,7 @@ class Conversations:
                 {200: ConversationList},
                 query_type=ListQuery,
             ),
-            Route("GET", one, self.view, "One conversation", view, (NotFound,), ConversationPath),
+            Route("GET", one, self.view, "One conversation", view, change, ConversationPath),
             Route(
                 "PATCH",
                 one,

@@ -34,7 +34,7 @@ class Messages:
                 self.page,
                 "Messages of a conversation, ascending by seq",
                 {200: HistoryPage},
-                errors=(NotFound,),
+                errors=(NotFound, Forbidden),
                 path_type=ConversationPath,
                 query_type=HistoryQuery,
             ),

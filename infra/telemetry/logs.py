@@ -45,6 +45,7 @@ def configure_logs(settings: LogSettings, part: str) -> None:
     )
     structlog.contextvars.bind_contextvars(part=part)
     logging.basicConfig(level=max(level, logging.WARNING), format="%(levelname)s %(name)s %(message)s")
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # it reports every retry; we report what matters
 
 
 def logger() -> Any:
