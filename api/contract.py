@@ -61,7 +61,8 @@ def endpoint(
 ) -> Callable[[Request], Awaitable[Response]]:
     """Serves the routes of one path, each with its own method."""
     by_method = {route.method: route for route in routes}
-    by_method |= {"HEAD": route for route in routes if route.method == "GET"}
+    if "GET" in by_method:
+        by_method["HEAD"] = by_method["GET"]
 
     async def serve(request: Request) -> Response:
         route = by_method[request.method]

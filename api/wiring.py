@@ -24,7 +24,7 @@ from infra.redis.presence import Presence
 from infra.redis.ring import Ring
 from infra.redis.signals import Signals
 from infra.settings import Settings
-from infra.telemetry.status import Health
+from infra.telemetry.status import Check, Health
 from producers.wiring import Engines, open_engines, send_path
 
 
@@ -50,16 +50,14 @@ async def api_services(settings: Settings, bound: socket.socket) -> AsyncIterato
         ]
         largest = settings.http.max_request_bytes
         gateway = Gateway(callers, hub, sync, path.sender, engines.accounts, largest)
-        app = make_app(routes, gateway, engine_health(engines), callers, largest)
+        app = make_app(routes, gateway, Health(engine_checks(engines)), callers, largest)
         yield [hub, HttpService(app, bound, settings.gateway), path.spreader, path.barrier]
 
 
-def engine_health(engines: Engines) -> Health:
+def engine_checks(engines: Engines) -> dict[str, Check]:
     """Ready means: all three engines answer."""
-    return Health(
-        {
-            "mongo": engines.database.ping,
-            "redis": lambda: ping(engines.redis),
-            "kafka": engines.log.version,
-        }
-    )
+    return {
+        "mongo": engines.database.ping,
+        "redis": lambda: ping(engines.redis),
+        "kafka": engines.log.version,
+    }

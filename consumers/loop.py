@@ -86,6 +86,11 @@ class Loop(Generic[Event]):
         finally:
             await self._reader.close()
 
+    async def check_joined(self) -> None:
+        """For the health of the process: Unavailable while the group has not let us in."""
+        if not self._reader.joined:
+            raise Unavailable(f"The group {self.name} has not let this consumer in yet.")
+
     def stop(self) -> None:
         self._stopping.set()
         self._leaving.set()

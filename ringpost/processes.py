@@ -14,13 +14,14 @@ from starlette.applications import Starlette
 import consumers.wiring
 import producers.wiring
 from api.server import HttpService, bound_socket
-from api.wiring import api_services, engine_health
+from api.wiring import api_services, engine_checks
+from consumers.loop import Loop
 from domain.errors import Unavailable
 from infra.lifecycle import Service, run_services
 from infra.retry import backoff_s
 from infra.settings import Settings, SettingsError
 from infra.telemetry.logs import configure_logs, logger
-from infra.telemetry.status import status_routes
+from infra.telemetry.status import Health, status_routes
 from producers.wiring import Engines, open_engines
 
 WORKERS = ("inbox", "push", "relay")
@@ -78,9 +79,12 @@ async def _worker_services(
 ) -> AsyncIterator[list[Service]]:
     async with open_engines(settings) as engines:
         services: list[Service] = []
+        checks = engine_checks(engines)
         for name in names:
-            services += await _made(engines, name)
-        app = Starlette(routes=status_routes(engine_health(engines)))
+            made = await _made(engines, name)
+            checks |= {service.name: service.check_joined for service in made if isinstance(service, Loop)}
+            services += made
+        app = Starlette(routes=status_routes(Health(checks)))
         yield [*services, HttpService(app, bound, settings.gateway)]
 
 

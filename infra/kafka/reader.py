@@ -28,12 +28,22 @@ class Reader:
     def __init__(self, log: Log, group: str, topic: str, session_s: float) -> None:
         self._topic = log.topic(topic)
         self._consumer: AIOKafkaConsumer = log.consumer(group, session_s)
+        self._joined = False
 
     async def open(self, on_revoked: Callable[[], Awaitable[None]]) -> None:
         """Join the group. `on_revoked` runs before partitions go to another member."""
-        self._consumer.subscribe([self._topic], listener=_Listener(on_revoked))
+        self._consumer.subscribe([self._topic], listener=_Listener(on_revoked, self._on_assigned))
         with translated():
             await self._consumer.start()
+
+    @property
+    def joined(self) -> bool:
+        """Whether the group has given us our part of the partitions (which may be none)."""
+        return self._joined
+
+    def _on_assigned(self, partitions: list[int]) -> None:
+        self._joined = True
+        logger().info("partitions assigned", partitions=partitions)
 
     async def take(self, most: int, timeout_ms: int) -> list[LogRecord]:
         """Up to `most` records, in order per partition; none if none come in time."""
@@ -75,12 +85,15 @@ class Reader:
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
-    def __init__(self, on_revoked: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self, on_revoked: Callable[[], Awaitable[None]], on_assigned: Callable[[list[int]], None]
+    ) -> None:
         self._on_revoked = on_revoked
+        self._on_assigned = on_assigned
 
     async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
         if revoked:
             await self._on_revoked()
 
     async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
-        logger().info("partitions assigned", partitions=sorted(place.partition for place in assigned))
+        self._on_assigned(sorted(place.partition for place in assigned))
