@@ -46,9 +46,11 @@ class Handler(Protocol[Event]):
 
 
 class _Begun(NamedTuple):
-    """A batch whose work is begun: what remains to be awaited, and the offsets that may then be committed."""
+    """A batch whose work is begun: what remains to be awaited, where it begins in each partition, and
+    the offsets that may be committed once it is finished."""
 
-    finish: Awaitable[object] | None
+    finish: asyncio.Future[object] | None
+    first: Offsets
     offsets: Offsets
     records: int
 
@@ -118,8 +120,10 @@ class Loop(Generic[Event]):
                 await self._bury(record, error)
         finish = await self._patiently(good)
         if finish is not _ABANDONED:
+            first = {record.partition: record.offset for record in reversed(records)}
             offsets = {record.partition: record.offset + 1 for record in records}
-            self._begun.append(_Begun(finish, offsets, len(records)))
+            future = None if finish is None else asyncio.ensure_future(finish)
+            self._begun.append(_Begun(future, first, offsets, len(records)))
 
     async def _patiently(self, batch: Sequence[tuple[LogRecord, Taken[Event]]]) -> Any:
         """The handler's answer, after as many tries as it takes; _ABANDONED when told to leave."""
@@ -168,7 +172,7 @@ class Loop(Generic[Event]):
         return False
 
     async def _finish_oldest(self) -> None:
-        """Wait for the oldest batch; if it fails, its partitions are read again from the last commit."""
+        """Wait for the oldest batch; if it fails, all that is not finished is read again."""
         begun = self._begun[0]
         try:
             if begun.finish is not None:
@@ -181,10 +185,13 @@ class Loop(Generic[Event]):
 
     async def _rewind(self, error: Unavailable) -> None:
         """Forget what is begun and read it again: nothing of it may be committed."""
-        logger().warning("reading again from the last commit", error=error.message)
+        first: Offsets = {}
+        for begun in reversed(self._begun):
+            first |= begun.first
+            if begun.finish is not None:
+                begun.finish.cancel()
         self._begun.clear()
-        await self._commit()
-        await self._reader.rewind()
+        self._reader.rewind(first)
         await self._wait(1.0, error)
 
     async def _finish_all(self) -> None:

@@ -15,6 +15,7 @@ from infra.telemetry.names import APPENDED, REPEATED
 
 CACHED_HEADS = 200_000
 HEADS_AT_ONCE = 32
+LINES_AT_ONCE = 2_000
 
 
 class Wanted(NamedTuple):
@@ -46,13 +47,14 @@ class TimelineWriter:
         waiting = list(dict.fromkeys(wanted))
         waits = backoff_s(0.005, 0.5)
         while waiting:
-            written = await self._write(waiting, numbers)
-            refused, waiting = waiting, waiting[written:]
-            if waiting:
-                await self._look_up(waiting, numbers)
+            tried = waiting[:LINES_AT_ONCE]
+            written = await self._write(tried, numbers)
+            waiting = waiting[written:]
+            if written < len(tried):
+                found = await self._look_up(tried[written:], numbers)
                 waiting = [one for one in waiting if one not in numbers]
-            if len(waiting) == len(refused):  # another writer's numbers are not readable yet
-                await asyncio.sleep(next(waits))
+                if not written and not found:  # another writer's numbers are not readable yet
+                    await asyncio.sleep(next(waits))
         while len(self._heads) > CACHED_HEADS:
             self._heads.popitem(last=False)
         return [numbers[one] for one in wanted]
@@ -75,8 +77,9 @@ class TimelineWriter:
         APPENDED.inc(written)
         return written
 
-    async def _look_up(self, wanted: Sequence[Wanted], numbers: dict[Wanted, int]) -> None:
-        """Learn which of the messages the timelines have already, and where the timelines end."""
+    async def _look_up(self, wanted: Sequence[Wanted], numbers: dict[Wanted, int]) -> int:
+        """Learn which of the messages the timelines have (returns how many), and forget their ends."""
+        known = len(numbers)
         by_user: dict[UserId, list[tuple[ConversationId, int]]] = {}
         for user, conversation, seq in wanted:
             by_user.setdefault(user, []).append((conversation, seq))
@@ -84,7 +87,8 @@ class TimelineWriter:
         for user, places in by_user.items():
             for line in await self._timelines.find(user, places):
                 numbers[Wanted(user, line.conversation_id, line.seq)] = line.inbox_seq
-                REPEATED.inc()
+        REPEATED.inc(len(numbers) - known)
+        return len(numbers) - known
 
     async def _load_heads(self, users: Iterable[UserId]) -> None:
         limit = asyncio.Semaphore(HEADS_AT_ONCE)

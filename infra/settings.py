@@ -93,7 +93,7 @@ class GatewaySettings(Part):
 class SendSettings(Part):
     model_config = SettingsConfigDict(env_prefix="RINGPOST_SEND_")
     batch: int = Field(256, ge=1, le=1000, description="The most messages of one group commit.")
-    in_flight: int = Field(4, ge=1, le=64, description="Group commits under way at once.")
+    in_flight: int = Field(2, ge=1, le=64, description="Group commits under way at once.")
     waiting: int = Field(5000, ge=1, description="Sends that may wait for a commit; more get `overloaded`.")
     group_members: int = Field(1000, ge=2, description="The most members of a group.")
 

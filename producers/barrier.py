@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Iterable
 
 from domain.errors import RingpostError
-from infra.kafka.clients import Log, Offsets
+from infra.kafka.clients import Offsets, Progress
 from infra.kafka.publisher import Confirmed
 from infra.kafka.topics import DELIVERIES
 from infra.mongo.outbox import OutboxStore, Row
@@ -16,7 +16,6 @@ from infra.settings import OutboxSettings
 from infra.telemetry.logs import logger
 from infra.telemetry.names import OUTBOX_ROWS, QUEUE
 
-GROUP = "inbox"
 TRACKED_ROWS = 500_000
 
 
@@ -39,10 +38,10 @@ class Barrier:
 
     name = "barrier"
 
-    def __init__(self, outbox: OutboxStore, log: Log, settings: OutboxSettings) -> None:
+    def __init__(self, outbox: OutboxStore, inbox: Progress, settings: OutboxSettings) -> None:
         self.owner = secrets.token_hex(6)
         self._outbox = outbox
-        self._log = log
+        self._inbox = inbox
         self._settings = settings
         self._written = 0
         self._open = _Epoch()
@@ -139,8 +138,7 @@ class Barrier:
             self._open = _Epoch()
         if not self._epochs:
             return
-        async with self._log.admin() as admin:
-            committed = await self._log.committed(admin, GROUP, DELIVERIES)
+        committed = await self._inbox.committed()
         for epoch in [epoch for epoch in self._epochs if epoch.passed(committed)]:
             await self._outbox.remove(epoch.rows)
             self._epochs.remove(epoch)

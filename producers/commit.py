@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -108,15 +109,19 @@ class Commit:
         for index, draft in drafts:
             by_conversation.setdefault(draft.conversation_id, []).append((index, draft))
         taken = await self._numbering.take([(c, len(some)) for c, some in by_conversation.items()])
+        lists = await asyncio.gather(
+            *(self._membership.at(c, n.version) for c, n in zip(by_conversation, taken, strict=True)),
+            return_exceptions=True,
+        )
         numbered: list[_Numbered] = []
-        for (conversation, some), numbers in zip(by_conversation.items(), taken, strict=True):
-            try:
-                members = await self._membership.at(conversation, numbers.version)
-            except RingpostError as error:
+        for some, numbers, members in zip(by_conversation.values(), taken, lists, strict=True):
+            if isinstance(members, Members):
+                numbered += self._of_members(some, members, numbers, outcomes)
+            elif isinstance(members, Exception):
                 for index, _ in some:
-                    outcomes[index] = error
-                continue
-            numbered += self._of_members(some, members, numbers, outcomes)
+                    outcomes[index] = members
+            else:
+                raise members
         numbered.sort(key=lambda item: item.at)
         return numbered
 

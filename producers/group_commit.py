@@ -25,7 +25,7 @@ class GroupCommit(Generic[Item, Result]):
         self,
         flush: Callable[[Sequence[Item]], Awaitable[Sequence[Result | Exception]]],
         limit: int = 256,
-        in_flight: int = 4,
+        in_flight: int = 2,
         waiting: int = 5000,
     ) -> None:
         self._flush = flush

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from infra.kafka.clients import Log
+from infra.kafka.clients import Log, Progress
 from infra.kafka.publisher import Publisher, open_publisher
-from infra.kafka.topics import ready_topics
+from infra.kafka.topics import DELIVERIES, ready_topics
 from infra.mongo.accounts import AccountStore
 from infra.mongo.client import Database, open_database
 from infra.mongo.conversations import ConversationStore
@@ -30,31 +31,30 @@ from producers.send import Sender
 from producers.spread import Spreader
 
 
+class Clients(NamedTuple):
+    """Open clients."""
+
+    database: Database
+    redis: Client
+    log: Log
+    publisher: Publisher
+    inbox: Progress
+
+
 class Engines:
     """Open clients of the three engines, and the stores on them."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        database: Database,
-        redis: Client,
-        log: Log,
-        publisher: Publisher,
-        partitions: int,
-    ) -> None:
+    def __init__(self, settings: Settings, clients: Clients, partitions: int) -> None:
         self.settings = settings
-        self.database = database
-        self.redis = redis
-        self.log = log
-        self.publisher = publisher
+        self.database, self.redis, self.log, self.publisher, self.inbox = clients
         self.partitions = partitions
         self.keys = Keys(settings.redis.key_prefix)
-        self.messages = MessageStore(database)
-        self.timelines = TimelineStore(database)
-        self.conversations = ConversationStore(database)
-        self.accounts = AccountStore(database)
-        self.outbox = OutboxStore(database)
-        self.sequence = Sequence(redis, self.keys)
+        self.messages = MessageStore(self.database)
+        self.timelines = TimelineStore(self.database)
+        self.conversations = ConversationStore(self.database)
+        self.accounts = AccountStore(self.database)
+        self.outbox = OutboxStore(self.database)
+        self.sequence = Sequence(self.redis, self.keys)
 
 
 @asynccontextmanager
@@ -67,8 +67,8 @@ async def open_engines(settings: Settings) -> AsyncIterator[Engines]:
         await ensure_schema(database)
         log = Log(settings.kafka)
         partitions = await ready_topics(log)
-        async with open_publisher(log) as publisher:
-            yield Engines(settings, database, redis, log, publisher, partitions)
+        async with open_publisher(log) as publisher, log.progress("inbox", DELIVERIES) as inbox:
+            yield Engines(settings, Clients(database, redis, log, publisher, inbox), partitions)
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ async def send_path(engines: Engines) -> SendPath:
     """Raises Unavailable."""
     settings = engines.settings
     membership, numbering = _membership(engines)
-    barrier = Barrier(engines.outbox, engines.log, settings.outbox)
+    barrier = Barrier(engines.outbox, engines.inbox, settings.outbox)
     await barrier.open_lease()
     spreader = Spreader(engines.publisher, barrier, engines.partitions)
     groups = Groups(engines.conversations, engines.accounts, membership, settings.send.group_members)
@@ -102,6 +102,6 @@ async def send_path(engines: Engines) -> SendPath:
 async def relay(engines: Engines) -> tuple[Relay, Barrier]:
     """The relay and the barrier that watches over what it spread. Raises Unavailable."""
     membership, _ = _membership(engines)
-    barrier = Barrier(engines.outbox, engines.log, engines.settings.outbox)
+    barrier = Barrier(engines.outbox, engines.inbox, engines.settings.outbox)
     await barrier.open_lease()
     return Relay(barrier, engines.messages, membership, engines.publisher, engines.partitions), barrier

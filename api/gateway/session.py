@@ -51,6 +51,7 @@ class Session:
         self._entries: list[Entry] = []
         self._waiting_bytes = 0
         self._seen = 0
+        self._started = False
         self._catching: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
         self._drained = asyncio.Event()
@@ -59,13 +60,13 @@ class Session:
 
     def start(self, cursor: int, head: int) -> None:
         """Begin right after the cursor."""
-        self.sent, self._seen = cursor, head
-        if head > cursor:
-            self._catch_up()
+        self._started = True
+        self.sent = cursor
+        self.check(head)
 
     def arrived(self, entry: Entry) -> None:
         """A live entry. Ignored if it was sent already."""
-        if self._catching is not None:
+        if self._catching is not None or not self._started:
             self._seen = max(self._seen, entry.seq)
         elif entry.seq == self.sent + 1:
             self._queue(entry)
@@ -77,8 +78,8 @@ class Session:
     def check(self, head: int) -> None:
         """The inbox reaches to this head: pull what is missing, if anything is."""
         self._seen = max(self._seen, head)
-        if self._seen > self.sent and self._catching is None and self._closing is None:
-            self._catch_up()
+        if self._started and self._seen > self.sent and self._catching is None and self._closing is None:
+            self._catching = asyncio.create_task(self._pull_all())
 
     def put(self, text: str) -> None:
         """A frame that is no entry, behind what waits already."""
@@ -163,9 +164,6 @@ class Session:
         text = entries_frame(entries)
         self._waiting_bytes += len(text) - size
         self._frames.append(text)
-
-    def _catch_up(self) -> None:
-        self._catching = asyncio.create_task(self._pull_all())
 
     async def _pull_all(self) -> None:
         """Pull page after page, each once the one before is written, until nothing is missing."""

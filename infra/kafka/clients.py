@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -48,6 +48,33 @@ class Observer:
             first = await self._consumer.beginning_offsets(places)
             end = await self._consumer.end_offsets(places)
         return {tp.partition: o for tp, o in first.items()}, {tp.partition: o for tp, o in end.items()}
+
+
+class Progress:
+    """What one group has finished in one topic, over a connection that is kept."""
+
+    def __init__(self, log: Log, group: str, topic: str) -> None:
+        self._log = log
+        self._group = group
+        self._topic = topic
+        self._connection: AsyncExitStack | None = None
+        self._admin: AIOKafkaAdminClient | None = None
+
+    async def committed(self) -> Offsets:
+        """Partition → offset of the next record; absent: nothing yet. Raises Unavailable."""
+        try:
+            if self._connection is None or self._admin is None:
+                self._connection = AsyncExitStack()
+                self._admin = await self._connection.enter_async_context(self._log.admin())
+            return await self._log.committed(self._admin, self._group, self._topic)
+        except Unavailable:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        connection, self._connection, self._admin = self._connection, None, None
+        if connection is not None:
+            await connection.aclose()
 
 
 class Log:
@@ -139,6 +166,15 @@ class Log:
         return {
             tp.partition: meta.offset for tp, meta in found.items() if tp.topic == name and meta.offset >= 0
         }
+
+    @asynccontextmanager
+    async def progress(self, group: str, topic: str) -> AsyncIterator[Progress]:
+        """Watch what a group of ours has finished in a topic; connects when first asked."""
+        progress = Progress(self, group, topic)
+        try:
+            yield progress
+        finally:
+            await progress.close()
 
     async def version(self) -> str:
         """How many brokers answer; Unavailable when none does."""

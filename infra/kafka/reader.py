@@ -63,10 +63,11 @@ class Reader:
             with translated():
                 await self._consumer.commit(mine)
 
-    async def rewind(self) -> None:
-        """Read again from what is committed."""
-        with translated():
-            await self._consumer.seek_to_committed()
+    def rewind(self, offsets: Offsets) -> None:
+        """Read these partitions again from these offsets; those that are not ours (any more) are left out."""
+        for place in self._consumer.assignment():
+            if place.partition in offsets:
+                self._consumer.seek(place, offsets[place.partition])
 
     async def behind(self) -> int:
         """How many records of our partitions wait to be taken, as far as the brokers told."""

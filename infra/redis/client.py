@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.commands.core import Script
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _LUA = Path(__file__).parent / "lua"
 Client = Redis
+CONNECTIONS = 64
+CALLS_AT_ONCE = 1_000
 
 
 @contextmanager
@@ -37,13 +39,16 @@ def translated() -> Iterator[None]:
 async def open_redis(settings: RedisSettings) -> AsyncIterator[Redis]:
     """A client for the length of the block. Connects on first use; SettingsError for a bad URL."""
     try:
-        client = Redis.from_url(
+        pool = BlockingConnectionPool.from_url(
             settings.url,
+            max_connections=CONNECTIONS,
+            timeout=settings.timeout_s,
             socket_timeout=settings.timeout_s,
             socket_connect_timeout=settings.timeout_s,
             health_check_interval=0,
             retry=Retry(NoBackoff(), 1),
         )
+        client = Redis.from_pool(pool)
     except ValueError as error:
         raise SettingsError(f"RINGPOST_REDIS_URL is not usable: {error}") from None
     try:
@@ -72,7 +77,13 @@ class LuaScript:
         return (await self.call_each([(keys, args)]))[0]
 
     async def call_each(self, calls: Sequence[tuple[Sequence[str], Sequence[Any]]]) -> list[Any]:
-        """The replies of all calls, made in their order in one round trip. Raises Unavailable."""
+        """The replies of all calls, made in their order in few round trips. Raises Unavailable."""
+        replies: list[Any] = []
+        for start in range(0, len(calls), CALLS_AT_ONCE):
+            replies += await self._round_trip(calls[start : start + CALLS_AT_ONCE])
+        return replies
+
+    async def _round_trip(self, calls: Sequence[tuple[Sequence[str], Sequence[Any]]]) -> list[Any]:
         replies: list[Any] = [None] * len(calls)
         waiting = list(range(len(calls)))
         for _ in range(3):
