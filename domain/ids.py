@@ -12,8 +12,9 @@ UserId = NewType("UserId", str)
 DeviceId = NewType("DeviceId", str)
 ConversationId = NewType("ConversationId", str)
 
-ID_PATTERN = r"^[A-Za-z0-9_.@-]{1,64}$"
-CONVERSATION_ID_PATTERN = r"^(d:[A-Za-z0-9_.@-]{1,64}:[A-Za-z0-9_.@-]{1,64}|g:[a-z2-7]{16})$"
+# Python's `$` also matches before a last newline; `(?!\n)` makes it the end, as it is in JSON Schema.
+ID_PATTERN = r"^[A-Za-z0-9_.@-]{1,64}$(?!\n)"
+CONVERSATION_ID_PATTERN = r"^(d:[A-Za-z0-9_.@-]{1,64}:[A-Za-z0-9_.@-]{1,64}|g:[a-z2-7]{16})$(?!\n)"
 MAX_SEQ = 2**53 - 1
 
 _conversation_id = re.compile(CONVERSATION_ID_PATTERN)

@@ -63,6 +63,9 @@ BODY_LIMIT_BYTES: dict[str, int] = {
 }
 """The most a body may take, in bytes of its JSON, by kind."""
 
+MOST_LEVELS = 64
+"""The most levels to which a body may nest."""
+
 _BODIES: dict[str, Any] = {
     "text": msgspec.json.Decoder(TextBody),
     "image": msgspec.json.Decoder(ImageBody),
@@ -133,9 +136,19 @@ def check_body(kind: Kind, body: Raw) -> None:
     if len(memoryview(body)) > limit:
         raise TooLarge(f"The body of a message of kind {kind} may take {limit} bytes.", "body")
     try:
-        _BODIES[kind].decode(body)
+        value = _BODIES[kind].decode(body)
     except msgspec.ValidationError as error:
         reason, _, path = str(error).partition(" - at `$")
         raise BadRequest(f"{reason}.", "body" + path.rstrip("`")) from None
     except (ValueError, RecursionError) as error:
         raise BadRequest(f"The body is not valid JSON: {error}.", "body") from None
+    if isinstance(value, dict) and not _within(value, MOST_LEVELS):
+        raise BadRequest(f"The body may nest to {MOST_LEVELS} levels.", "body")
+
+
+def _within(value: Any, levels: int) -> bool:
+    """Whether lists and objects nest to no more than so many levels."""
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
+    if inner is None:
+        return True
+    return levels > 0 and all(_within(one, levels - 1) for one in inner)
