@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import re
+import zlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.ids import (
+    ID_PATTERN,
+    direct_id,
+    direct_pair,
+    inbox_partition,
+    is_conversation_id,
+    message_id,
+    new_group_id,
+)
+
+user_ids = st.from_regex(r"[A-Za-z0-9_.@-]{1,64}", fullmatch=True)
+
+
+@given(user_ids, user_ids)
+def test_two_people_have_one_conversation_whoever_asks(one, other):
+    assert direct_id(one, other) == direct_id(other, one)
+
+
+@given(user_ids, user_ids)
+def test_direct_id_tells_its_two_people(one, other):
+    made = direct_id(one, other)
+    assert sorted(direct_pair(made)) == sorted((one, other))
+    assert is_conversation_id(made)
+
+
+def test_notes_are_the_conversation_with_oneself():
+    assert direct_id("ann", "ann") == "d:ann:ann"
+    assert direct_pair("d:ann:ann") == ("ann", "ann")
+
+
+def test_group_has_no_pair():
+    assert direct_pair(new_group_id()) is None
+
+
+def test_group_ids_are_fresh_and_well_formed():
+    made = {new_group_id() for _ in range(1000)}
+    assert len(made) == 1000
+    assert all(map(is_conversation_id, made))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "d:",
+        "d:ann",
+        "d:ann:",
+        "d:ann:bob:cem",
+        "g:",
+        "g:ABCDEFGHIJKLMNOP",
+        "g:abc",
+        "x:ann:bob",
+        "d:a b:c",
+    ],
+)
+def test_other_forms_are_no_conversation_ids(text):
+    assert not is_conversation_id(text)
+
+
+def test_ids_do_not_end_in_a_newline():
+    assert not is_conversation_id("d:ann:bob\n")
+    assert re.search(ID_PATTERN, "ann")
+    assert not re.search(ID_PATTERN, "ann\n")
+
+
+def test_message_id_is_conversation_and_seq():
+    assert message_id("d:ann:bob", 7) == "d:ann:bob:7"
+
+
+@given(user_ids, st.integers(1, 1024))
+def test_inbox_partition_is_crc32_modulo_partitions(user, partitions):
+    assert inbox_partition(user, partitions) == zlib.crc32(user.encode()) % partitions
+
+
+def test_inbox_partition_never_changes():
+    """Inboxes are written where they were always written: these values are part of the data."""
+    assert [inbox_partition(user, 32) for user in ("ann", "bob", "cem", "a.b@c_d-1")] == [19, 0, 12, 13]

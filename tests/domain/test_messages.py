@@ -1,0 +1,154 @@
+from __future__ import annotations
+
+import json
+from typing import get_args
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import Raw
+
+from domain.errors import BadRequest, TooLarge
+from domain.messages import BODY_LIMIT_BYTES, Draft, Kind, Message, check_body, sent_of
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+def body(value: object) -> Raw:
+    return Raw(json.dumps(value).encode())
+
+
+def draft_with(raw: bytes, kind: Kind = "custom") -> Draft:
+    return Draft("d:ann:bob", "ann", "c1", kind, Raw(raw))
+
+
+@pytest.mark.parametrize(
+    "kind, value",
+    [
+        ("text", {"text": "hi"}),
+        ("image", {"url": "u"}),
+        ("image", {"url": "u", "thumbnail_url": "t", "width": 1, "height": 2, "size_bytes": 0, "mime": "m"}),
+        ("voice", {"url": "u", "duration_ms": 900}),
+        ("file", {"url": "u", "name": "a.pdf"}),
+        ("custom", {}),
+        ("custom", {"anything": [1, {"goes": None}]}),
+        ("system", {"event": "x"}),
+    ],
+)
+def test_good_body_passes(kind, value):
+    check_body(kind, body(value))
+
+
+@pytest.mark.parametrize(
+    "kind, value, field",
+    [
+        ("text", {"text": 5}, "body.text"),
+        ("text", {"text": ""}, "body.text"),
+        ("text", {}, "body"),
+        ("text", {"text": "a", "more": 1}, "body"),
+        ("text", [], "body"),
+        ("text", "hi", "body"),
+        ("image", {"url": ""}, "body.url"),
+        ("image", {"url": "u" * 2049}, "body.url"),
+        ("image", {"url": "u", "width": 0}, "body.width"),
+        ("image", {"url": "u", "height": 1.5}, "body.height"),
+        ("voice", {"url": "u", "duration_ms": -1}, "body.duration_ms"),
+        ("voice", {"duration_ms": 1}, "body"),
+        ("file", {"url": "u", "name": "n" * 256}, "body.name"),
+        ("file", {"url": "u", "size_bytes": 2**53}, "body.size_bytes"),
+        ("custom", [1], "body"),
+        ("system", None, "body"),
+    ],
+)
+def test_bad_body_is_refused_and_its_field_named(kind, value, field):
+    with pytest.raises(BadRequest) as refused:
+        check_body(kind, body(value))
+    assert refused.value.field == field
+
+
+@pytest.mark.parametrize("raw", [b"", b"{", b'{"a":}', b'{"a":"\xff"}', b'{"a":"\\ud800"}', b'{"a":NaN}'])
+def test_body_that_is_no_json_is_refused(raw):
+    with pytest.raises(BadRequest, match="not valid JSON"):
+        check_body("custom", Raw(raw))
+
+
+@pytest.mark.parametrize("kind", get_args(Kind))
+def test_body_beyond_the_limit_of_its_kind_is_too_large(kind):
+    """I8: every kind has its bound."""
+    too_much = b'{"text":"' + b"x" * BODY_LIMIT_BYTES[kind] + b'"}'
+    with pytest.raises(TooLarge) as refused:
+        check_body(kind, Raw(too_much))
+    assert refused.value.field == "body"
+
+
+def test_body_of_exactly_the_limit_passes():
+    room = BODY_LIMIT_BYTES["text"] - len(b'{"text":""}')
+    check_body("text", Raw(b'{"text":"' + b"x" * room + b'"}'))
+
+
+@pytest.mark.parametrize("depth", [64, 500, 990, 996, 1000, 5000, 30_000])
+def test_body_that_nests_too_deep_is_refused(depth):
+    """What passes can be hashed: one sender's odd body must not fail a whole group commit (I8)."""
+    raw = b'{"a":' + b"[" * depth + b"]" * depth + b"}"
+    with pytest.raises(BadRequest):
+        check_body("custom", Raw(raw))
+
+
+def test_body_may_nest_a_good_deal():
+    raw = b'{"a":' + b"[" * 63 + b"]" * 63 + b"}"
+    check_body("custom", Raw(raw))
+    assert draft_with(raw).content_hash()
+
+
+def test_brackets_in_a_text_do_not_nest():
+    check_body("custom", body({"text": "[" * 1000, "list": [[]] * 200}))
+
+
+@given(st.dictionaries(st.text(max_size=4), json_values, max_size=4))
+def test_content_hash_ignores_order_of_fields_and_white_space(value):
+    """I6: the same content, written another way, is the same send."""
+    turned = dict(reversed(value.items()))
+    tight = json.dumps(value, separators=(",", ":")).encode()
+    loose = json.dumps(turned, indent=2, ensure_ascii=False).encode()
+    assert draft_with(tight).content_hash() == draft_with(loose).content_hash()
+
+
+@pytest.mark.parametrize(
+    "one, other", [(b'{"a":1}', b'{"a":2}'), (b'{"a":1}', b'{"a":"1"}'), (b'{"a":[1,2]}', b'{"a":[2,1]}')]
+)
+def test_content_hash_tells_contents_apart(one, other):
+    assert draft_with(one).content_hash() != draft_with(other).content_hash()
+
+
+def test_content_hash_tells_kinds_apart():
+    assert draft_with(b"{}", "custom").content_hash() != draft_with(b"{}", "system").content_hash()
+
+
+def test_send_key_is_that_of_sender_and_client_message_id():
+    def key(sender: str, name: str) -> bytes:
+        return Draft("d:ann:bob", sender, name, "text", body({"text": "x"})).key()
+
+    keys = {key("ann", "1"), key("ann", "2"), key("bob", "1"), key("an", "n1")}
+    assert len(keys) == 4
+    assert {len(made) for made in keys} == {16}
+
+
+def test_message_carries_the_senders_body_untouched():
+    raw = b'{ "b" : 1, "a" : "\\u00e9" }'
+    message = Message("g:x:1", "g:x", 1, "ann", "c1", "custom", Raw(raw), "2026-01-01T00:00:00.000Z")
+    assert raw in message.encode()
+
+
+def test_answer_to_a_send_is_read_from_the_message():
+    message = Message("g:x:1", "g:x", 1, "ann", "c1", "text", Raw(b"{}"), "2026-01-01T00:00:00.000Z")
+    assert msgspec.to_builtins(sent_of(message.encode())) == {
+        "message_id": "g:x:1",
+        "conversation_id": "g:x",
+        "seq": 1,
+        "sent_at": "2026-01-01T00:00:00.000Z",
+    }
