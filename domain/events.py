@@ -5,17 +5,21 @@
 
 from __future__ import annotations
 
-import msgspec
-from msgspec import Raw, Struct
+from typing import Annotated
 
-from domain.ids import ConversationId, UserId
+import msgspec
+from msgspec import Meta, Raw, Struct
+
+from domain.ids import MAX_SEQ, ConversationId, UserId
+
+Seq = Annotated[int, Meta(ge=1, le=MAX_SEQ)]
 
 
 class Delivery(Struct, frozen=True, tag="delivery"):
     """`deliveries`: one stored message and those of its recipients that live in this partition."""
 
     conversation_id: ConversationId
-    seq: int
+    seq: Seq
     to: tuple[UserId, ...]
     message: Raw
 
@@ -24,8 +28,8 @@ class Arrival(Struct, frozen=True, tag="arrival"):
     """`arrivals`: one message and the inbox numbers that it has in these users' timelines."""
 
     conversation_id: ConversationId
-    seq: int
-    to: tuple[tuple[UserId, int], ...]
+    seq: Seq
+    to: tuple[tuple[UserId, Seq], ...]
     message: Raw
 
 
