@@ -1,4 +1,4 @@
-"""Builders: what tests need, in one word each. Whatever is opened here is closed, and its database dropped."""
+"""Builders: what tests need, in one word each. What is opened here is closed, and its database dropped."""
 
 from __future__ import annotations
 
