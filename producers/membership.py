@@ -59,9 +59,10 @@ class Membership:
 
     async def finish_change(self, conversation: ConversationId) -> None:
         """Number what `ConversationStore.begin` wrote: it holds for every message numbered from now on."""
+        pending = await self._conversations.pending(conversation)
         await self._conversations.raise_version(conversation)
         last = await self._numbering.restore(conversation)
-        await self._conversations.finish(conversation, last + 1)
+        await self._conversations.finish(conversation, pending, last + 1)
 
     def _keep(self, members: Members) -> None:
         self._cached[members.conversation_id] = members

@@ -132,14 +132,21 @@ class ConversationStore:
         found = await self._conversations.find_and_update({"_id": conversation}, {"$inc": {"ver": 1}})
         return int(found["ver"]) if found else 0
 
-    async def finish(self, conversation: ConversationId, from_seq: int) -> None:
-        """Write the seq from which the pending changes hold; changes already numbered stay as they are."""
+    async def pending(self, conversation: ConversationId) -> list[Document]:
+        """The changes that wait for their seq, to be handed to `finish`."""
+        rows = await self._members.find_any_order(_all_members(conversation))
+        return [row for row in rows if any(PENDING in stay for stay in row["w"])]
+
+    async def finish(self, conversation: ConversationId, pending: Iterable[Document], from_seq: int) -> None:
+        """Write the seq from which these changes hold; those that were numbered meanwhile stay as they are.
+
+        The seq must be younger than the changes, so they are asked for before it is.
+        """
         await self._conversations.update({"_id": conversation}, {"$max": {"floor": from_seq - 1}})
-        for row in await self._members.find_any_order(_all_members(conversation)):
+        for row in pending:
             stays = row["w"]
-            if any(PENDING in stay for stay in stays):
-                numbered = [[from_seq if place == PENDING else place for place in stay] for stay in stays]
-                await self._members.update({"_id": row["_id"], "w": stays}, {"$set": {"w": numbered}})
+            numbered = [[from_seq if place == PENDING else place for place in stay] for stay in stays]
+            await self._members.update({"_id": row["_id"], "w": stays}, {"$set": {"w": numbered}})
 
     async def set_role(self, conversation: ConversationId, user: UserId, role: Role) -> None:
         await self._members.update({"_id": {"c": conversation, "u": user}}, {"$set": {"r": role}})
