@@ -21,13 +21,14 @@ from domain.entries import Entry
 from domain.ids import ConversationId, UserId, direct_id, message_id
 from domain.messages import Draft, Message
 from infra.kafka.clients import Log
+from infra.kafka.topics import DELIVERIES
 from infra.mongo.client import Database, open_database
 from infra.mongo.indexes import ensure_schema
 from infra.mongo.messages import Stored
 from infra.redis.client import Client, open_redis
 from infra.redis.keys import Keys
 from infra.settings import Settings
-from producers.wiring import Engines, SendPath, open_engines, send_path
+from producers.wiring import Clients, Engines, SendPath, open_engines, send_path
 
 PARTITIONS = 4
 ANN, BOB, CEM, DEA = (UserId(name) for name in ("ann", "bob", "cem", "dea"))
@@ -127,7 +128,9 @@ async def opened_stores(settings: Settings) -> AsyncIterator[Engines]:
     """MongoDB and Redis without Kafka: for what does not publish. Quicker than `opened_engines`."""
     async with opened_database(settings) as database, opened_redis(settings) as client:
         log = Log(settings.kafka)
-        yield Engines(settings, database, client, log, None, settings.kafka.partitions)  # type: ignore[arg-type]
+        async with log.progress("inbox", DELIVERIES) as inbox:
+            clients = Clients(database, client, log, None, inbox)  # type: ignore[arg-type]
+            yield Engines(settings, clients, settings.kafka.partitions)
 
 
 @asynccontextmanager

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from domain.devices import Device, User
+from infra.mongo.accounts import AccountStore
+
+
+@pytest.fixture
+def store(database):
+    return AccountStore(database)
+
+
+async def test_user_keeps_name_and_birth_when_put_again(store):
+    assert await store.put_user("ann", "Ann", 1000) == User("ann", "Ann", 1000)
+    assert await store.put_user("ann", None, 2000) == User("ann", "Ann", 1000)
+    assert await store.put_user("ann", "Anna", 3000) == User("ann", "Anna", 1000)
+
+
+async def test_user_may_have_no_name(store):
+    assert await store.put_user("ann", None, 1) == User("ann", None, 1)
+
+
+async def test_user_put_concurrently_is_one_user(store):
+    users = await asyncio.gather(*(store.put_user("ann", None, at) for at in range(1, 9)))
+    assert len(set(users)) == 1
+
+
+async def test_unknown_users_are_named(store):
+    await store.put_user("ann", None, 1)
+    assert await store.unknown(["ann", "bob", "cem", "bob"]) == {"bob", "cem"}
+    assert await store.unknown([]) == set()
+
+
+async def test_cursor_of_a_device_moves_only_forward(store):
+    await store.put_device(Device("ann", "phone"), 1)
+    assert await store.acknowledge("ann", "phone", 7) == 7
+    assert await store.acknowledge("ann", "phone", 3) == 7
+    assert await store.cursor("ann", "phone") == 7
+
+
+async def test_devices_have_their_own_cursors(store):
+    """I10: none holds another back."""
+    await store.acknowledge("ann", "phone", 7)
+    await store.acknowledge("ann", "web", 2)
+    assert [await store.cursor("ann", device) for device in ("phone", "web", "new")] == [7, 2, 0]
+    assert await store.cursor("bob", "phone") == 0
+
+
+async def test_new_token_for_a_device_keeps_its_cursor(store):
+    await store.acknowledge("ann", "phone", 7)
+    await store.put_device(Device("ann", "phone", "mobile"), 2)
+    assert await store.cursor("ann", "phone") == 7
+
+
+async def test_concurrent_acknowledgements_end_at_the_highest(store):
+    await asyncio.gather(*(store.acknowledge("ann", "phone", cursor) for cursor in range(20)))
+    assert await store.cursor("ann", "phone") == 19

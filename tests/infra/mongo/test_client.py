@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import asyncio
+import socket
+
+import pytest
+
+from domain.errors import Unavailable
+from infra.mongo.client import open_database
+from infra.mongo.indexes import CLUSTERED, INDEXES, PLAIN, ensure_schema, missing_indexes
+from infra.mongo.messages import MessageStore
+from infra.settings import MongoSettings, SettingsError
+from tests.builders import settings_for, stored
+
+
+async def test_schema_is_complete(database):
+    assert await missing_indexes(database) == []
+    assert set(await database.collection_names()) == {*CLUSTERED, *PLAIN}
+
+
+async def test_schema_may_be_made_again_and_by_many_at_once(database):
+    await database.drop()
+    assert {index.name for index in await missing_indexes(database)} == {index.name for index in INDEXES}
+    await asyncio.gather(*(ensure_schema(database) for _ in range(6)))
+    assert await missing_indexes(database) == []
+
+
+async def test_schema_made_again_keeps_the_data(database):
+    await MessageStore(database).insert([stored("d:ann:bob", 1)])
+    await ensure_schema(database)
+    assert await MessageStore(database).last("d:ann:bob") is not None
+
+
+def test_every_index_says_which_promise_it_keeps():
+    assert all(index.promise for index in INDEXES)
+
+
+async def test_server_says_version_and_topology(database):
+    assert (await database.ping()).split(".")[0].isdigit()
+    assert (await database.topology()).startswith(("replica set", "sharded"))
+
+
+async def test_store_that_is_not_there_is_unavailable(engines, unique, driver):
+    """I7: fails fast, and says that it may work later."""
+    with socket.socket() as bound:  # bound, never listening: nobody answers there
+        bound.bind(("127.0.0.1", 0))
+        url = f"mongodb://127.0.0.1:{bound.getsockname()[1]}/?directConnection=true"
+        made = settings_for(engines, unique, mongo={"url": url, "driver": driver, "timeout_s": 0.2})
+        async with open_database(made.mongo) as database:
+            store = MessageStore(database)
+            for verb in (store.last("d:ann:bob"), store.insert([stored("d:ann:bob", 1)]), database.ping()):
+                with pytest.raises(Unavailable):
+                    await verb
+
+
+@pytest.mark.parametrize("url", ["http://x", "mongodb://", "mongodb://h:port/"])
+async def test_bad_url_is_named_as_a_setting(url, driver):
+    with pytest.raises(SettingsError, match="RINGPOST_MONGO_URL"):
+        async with open_database(MongoSettings(url=url, driver=driver)):
+            pass
