@@ -1,0 +1,67 @@
+"""A data folder belongs to one stack of engines at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import time
+from pathlib import Path
+
+from infra.local.process import LocalEngineError
+
+_LEFTOVERS_S = 10.0
+
+
+class FolderLock:
+    """Held from `take` to `release`, and beyond by every child that was given `fd`, until the last has ended.
+
+    So whoever has the lock knows that no engine of an earlier, killed stack still writes to the folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "engines.lock"
+        self.fd = -1
+
+    async def take(self) -> None:
+        """Waits a moment for engines of a stack that was killed; LocalEngineError if the folder is in use."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self.fd = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
+        give_up = time.monotonic() + _LEFTOVERS_S
+        while not self._locked():
+            owner = self._owner()
+            if owner == os.getpid() or (owner and _alive(owner)) or time.monotonic() > give_up:
+                self.release()
+                raise LocalEngineError(
+                    f"The data folder {self._path.parent} is already in use by process {owner or 'unknown'}. "
+                    "Stop that one, or set RINGPOST_DATA_DIR to another folder."
+                )
+            await asyncio.sleep(0.05)
+        os.ftruncate(self.fd, 0)
+        os.pwrite(self.fd, str(os.getpid()).encode(), 0)
+
+    def release(self) -> None:
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+    def _locked(self) -> bool:
+        try:
+            fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def _owner(self) -> int:
+        text = os.pread(self.fd, 20, 0).decode(errors="replace")
+        return int(text) if text.isdigit() else 0
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

