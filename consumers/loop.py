@@ -100,13 +100,30 @@ class Loop(Generic[Event]):
     async def step(self) -> None:
         """Take one batch (waiting a little for it), begin its work, commit if it is time."""
         async with self._busy:
-            records = await self._reader.take(self._settings.batch, POLL_MS)
+            records = await self._take()
             if records:
                 await self._begin(records)
-            while self._begun and (not records or self._in_flight() > self._settings.in_flight):
+            while self._begun and (self._oldest_done() or self._in_flight() > self._settings.in_flight):
                 await self._finish_oldest()
             if time.monotonic() - self._committed_at > self._settings.commit_s:
                 await self._commit()
+
+    async def _take(self) -> list[LogRecord]:
+        """A batch; none when told to leave, for what is to be taken then may wait for the very rebalance
+        that waits for us."""
+        taking = asyncio.create_task(self._reader.take(self._settings.batch, POLL_MS))
+        leaving = asyncio.create_task(self._leaving.wait())
+        try:
+            await asyncio.wait({taking, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            taking.cancel()
+            leaving.cancel()
+        await asyncio.wait({taking})
+        return [] if taking.cancelled() else taking.result()
+
+    def _oldest_done(self) -> bool:
+        finish = self._begun[0].finish
+        return finish is None or finish.done()
 
     def _in_flight(self) -> int:
         return sum(begun.records for begun in self._begun)
@@ -117,7 +134,8 @@ class Loop(Generic[Event]):
             try:
                 good.append((record, Taken(record.partition, self._handler.decode(record.value))))
             except ValueError as error:
-                await self._bury(record, error)
+                if not await self._bury(record, error):
+                    return
         finish = await self._patiently(good)
         if finish is not _ABANDONED:
             first = {record.partition: record.offset for record in reversed(records)}
@@ -140,26 +158,36 @@ class Loop(Generic[Event]):
     async def _isolate(self, batch: Sequence[tuple[LogRecord, Taken[Event]]], error: Exception) -> Any:
         """Find the poison by halves; the rest of the batch is worked off."""
         if len(batch) == 1:
-            await self._bury(batch[0][0], error)
-            return None
+            return None if await self._bury(batch[0][0], error) else _ABANDONED
         middle = len(batch) // 2
         for half in (batch[:middle], batch[middle:]):
-            finish = await self._patiently(half)
-            if finish is _ABANDONED:
-                return finish
-            if finish is not None:
-                await finish
+            if not await self._wholly(half):
+                return _ABANDONED
         return None
 
-    async def _bury(self, record: LogRecord, error: Exception) -> None:
+    async def _wholly(self, batch: Sequence[tuple[LogRecord, Taken[Event]]]) -> bool:
+        """Work a batch off and wait until it is finished; False when told to leave."""
+        waits = backoff_s()
+        while (finish := await self._patiently(batch)) is not _ABANDONED:
+            try:
+                if finish is not None:
+                    await finish
+                return True
+            except Unavailable as error:
+                if not await self._wait(next(waits), error):
+                    break
+        return False
+
+    async def _bury(self, record: LogRecord, error: Exception) -> bool:
+        """Put a record on the dead letter topic; False when told to leave before that was possible."""
         waits = backoff_s()
         while True:
             try:
                 await self._letters.bury(self._handler.topic, self.name, record, error)
-                return
+                return True
             except Unavailable as fault:
                 if not await self._wait(next(waits), fault):
-                    raise
+                    return False
 
     async def _wait(self, wait_s: float, error: RingpostError) -> bool:
         """Pause before the next try; False when it is time to leave instead."""
