@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import NamedTuple
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -11,6 +13,7 @@ from aiokafka.errors import for_code
 
 from domain.errors import Internal, Unavailable
 from infra.kafka.clients import Log, translated
+from infra.retry import backoff_s
 from infra.settings import KafkaSettings
 
 DELIVERIES = "deliveries"
@@ -131,7 +134,17 @@ async def ready_topics(log: Log) -> int:
     Raises Unavailable when `deliveries` and `arrivals` do not have one number of partitions.
     """
     await TopicTool(log).create()
-    inbox, arrivals = await log.partitions(DELIVERIES), await log.partitions(ARRIVALS)
+    inbox, arrivals = await _settled(log, DELIVERIES), await _settled(log, ARRIVALS)
     if inbox != arrivals:
         raise Unavailable(f"deliveries has {inbox} partitions, arrivals {arrivals}: they must be the same.")
     return inbox
+
+
+async def _settled(log: Log, topic: str) -> int:
+    """The partitions of a topic that may have been created just now: not every broker knows it at once."""
+    for wait_s in islice(backoff_s(0.1, 1.0), 12):
+        try:
+            return await log.partitions(topic)
+        except Unavailable:
+            await asyncio.sleep(wait_s)
+    return await log.partitions(topic)
