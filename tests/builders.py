@@ -6,12 +6,14 @@ import asyncio
 import inspect
 import itertools
 import json
+import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
 from msgspec import Raw
 
 from domain.clock import now_ms
@@ -79,7 +81,7 @@ def conversation(conversation_id: ConversationId, title: str | None = None) -> C
 def settings_for(servers: Any, unique: str, **parts: dict[str, Any]) -> Settings:
     """Settings on these servers, with a database, topics and keys of the test's own.
 
-    `parts` change them: `settings_for(servers, unique, ring={"capacity": 2})`.
+    `parts` change them: `settings_for(servers, unique, ring={"capacity": 2})`. The environment does not.
     """
     tables: dict[str, dict[str, Any]] = {
         "mongo": {"url": servers.mongo_url, "database": unique},
@@ -92,7 +94,10 @@ def settings_for(servers: Any, unique: str, **parts: dict[str, Any]) -> Settings
     }
     for name, values in parts.items():
         tables[name] = {**tables.get(name, {}), **values}
-    return Settings(tables)
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("RINGPOST_")]:
+            patch.delenv(name)
+        return Settings(tables)
 
 
 @asynccontextmanager

@@ -9,7 +9,7 @@ from domain.errors import Unavailable
 from infra.mongo.client import open_database
 from infra.mongo.indexes import CLUSTERED, INDEXES, PLAIN, ensure_schema, missing_indexes
 from infra.mongo.messages import MessageStore
-from infra.settings import MongoSettings, SettingsError
+from infra.settings import SettingsError
 from tests.builders import settings_for, stored
 
 
@@ -54,7 +54,8 @@ async def test_store_that_is_not_there_is_unavailable(engines, unique, driver):
 
 
 @pytest.mark.parametrize("url", ["http://x", "mongodb://", "mongodb://h:port/"])
-async def test_bad_url_is_named_as_a_setting(url, driver):
+async def test_bad_url_is_named_as_a_setting(engines, unique, url, driver):
+    made = settings_for(engines, unique, mongo={"url": url, "driver": driver})
     with pytest.raises(SettingsError, match="RINGPOST_MONGO_URL"):
-        async with open_database(MongoSettings(url=url, driver=driver)):
+        async with open_database(made.mongo):
             pass

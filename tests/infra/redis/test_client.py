@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import socket
+
+import pytest
+
+from domain.errors import Internal, Unavailable
+from infra.redis.client import LuaScript, open_redis, ping
+from infra.redis.keys import Keys
+from infra.redis.presence import Presence
+from infra.redis.ring import Ring
+from infra.redis.sequence import Sequence
+from infra.redis.signals import Pushed, Signals
+from infra.settings import SettingsError
+from tests.builders import entries, settings_for
+
+
+async def test_server_says_its_version(client):
+    assert (await ping(client)).split(".")[0].isdigit()
+
+
+async def test_redis_that_is_not_there_is_unavailable(engines, unique):
+    """I7: whoever needs it is told at once, in our words."""
+    with socket.socket() as bound:  # bound, never listening
+        bound.bind(("127.0.0.1", 0))
+        url = f"redis://127.0.0.1:{bound.getsockname()[1]}/0"
+        settings = settings_for(engines, unique, redis={"url": url, "timeout_s": 0.2})
+        async with open_redis(settings.redis) as client:
+            keys = Keys("x:")
+            ring = Ring(client, keys, settings.ring)
+            for verb in (
+                ring.append([("ann", entries(1, 1))]),
+                ring.read("ann", 0, 1),
+                ring.drop(["ann"]),
+                Sequence(client, keys).take([("g:x", 1)]),
+                Sequence(client, keys).heads(["g:x"]),
+                Presence(client, keys, 1).places(["ann"]),
+                Signals(client, keys).send({"g1": [Pushed([], b"")]}),
+                ping(client),
+            ):
+                with pytest.raises(Unavailable):
+                    await verb
+
+
+async def test_script_that_fails_is_a_fault_of_ours(client, keys):
+    await client.set(keys.ring("ann"), "not a list")
+    with pytest.raises((Internal, Unavailable)):
+        await LuaScript(client, "read").call([keys.ring("ann")], (0, 1, 1))
+
+
+async def test_more_calls_than_one_round_trip_keep_their_order(client, keys):
+    sequence = Sequence(client, keys)
+    await sequence.restore("g:x", 0, 0)
+    taken = await sequence.take([("g:x", 1)] * 2500)
+    assert [numbers.first for numbers in taken] == list(range(1, 2501))
+
+
+async def test_bad_url_is_named_as_a_setting(engines, unique):
+    made = settings_for(engines, unique, redis={"url": "http://x"})
+    with pytest.raises(SettingsError, match="RINGPOST_REDIS_URL"):
+        async with open_redis(made.redis):
+            pass
+
+
+def test_every_script_touches_keys_of_one_slot():
+    """All keys of one user, and of one conversation, carry one hash tag: Redis Cluster needs it."""
+    keys = Keys("rp:")
+    assert {
+        key[key.index("{") : key.index("}") + 1]
+        for key in (keys.ring("a"), keys.filling("a"), keys.online("a"))
+    } == {"{u:a}"}
+    assert "{c:g:x}" in keys.counter("g:x")
