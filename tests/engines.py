@@ -88,7 +88,7 @@ def urls() -> Iterator[Engines]:
 
 @contextmanager
 def containers() -> Iterator[Engines]:
-    """Containers of the images that RINGPOST_TEST_{MONGO,KAFKA,REDIS}_IMAGE name; the official ones by default."""
+    """Containers of the official images, or of those that RINGPOST_TEST_{MONGO,KAFKA,REDIS}_IMAGE name."""
     # The suite stops its own containers, so the image that would do it for it is not needed.
     os.environ.setdefault("TESTCONTAINERS_RYUK_DISABLED", "true")
     mongo_port, kafka_port, redis_port = free_port(), free_port(), free_port()

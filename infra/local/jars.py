@@ -70,7 +70,8 @@ async def _download(folder: Path, tell: Callable[[str], None]) -> None:
 
 async def _report(process: asyncio.subprocess.Process, tell: Callable[[str], None]) -> None:
     told = time.monotonic()
-    async for line in process.stdout or ():
+    assert process.stdout is not None
+    async for line in process.stdout:
         progress = json.loads(line)
         if time.monotonic() - told >= 1:
             told = time.monotonic()

@@ -60,7 +60,7 @@ class MongoServer(Server):
         ]
 
     async def serves(self) -> bool:
-        """Whether it is the writable primary; makes it one where it is not yet, or was one on another port."""
+        """Whether it is the writable primary; makes it one if it never was, or was one on another port."""
         client: AsyncMongoClient[Mapping[str, Any]] = AsyncMongoClient(
             "127.0.0.1", self.ports["port"], directConnection=True, serverSelectionTimeoutMS=2000
         )

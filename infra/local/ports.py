@@ -7,6 +7,7 @@ import random
 import socket
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeGuard
 
 # Below the range from which systems take ports for outgoing connections, so that nothing slips in
 # between two runs by accident.
@@ -32,17 +33,21 @@ def free_port() -> int:
 
 
 def keep_ports(file: Path, names: Sequence[str]) -> dict[str, int]:
-    """One port per name: those that `file` remembers where they are free, else others, which it then remembers."""
+    """One port per name: the one that `file` remembers if it is free, else another, which is remembered."""
     try:
-        stored = json.loads(file.read_text())
-    except (OSError, ValueError):
+        stored = dict(json.loads(file.read_text()))
+    except (OSError, ValueError, TypeError):
         stored = {}
     ports: dict[str, int] = {}
     for name in names:
         port = stored.get(name)
-        while not isinstance(port, int) or port in ports.values() or not is_free(port):
+        while not _is_port(port) or port in ports.values() or not is_free(port):
             port = free_port()
         ports[name] = port
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(ports))
     return ports
+
+
+def _is_port(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and 0 < value < 65_536

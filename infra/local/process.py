@@ -94,7 +94,7 @@ class ChildProcess:
         return await self._process.wait()
 
     async def stop(self, deadline_s: float = 10.0) -> None:
-        """SIGTERM, then SIGKILL at the deadline or when cancelled. Returns once it is gone; may be repeated."""
+        """SIGTERM, then SIGKILL at the deadline or when cancelled. It is gone at return. May be repeated."""
         if self._process is None:
             return
         try:
@@ -131,7 +131,7 @@ class ChildProcess:
 
 
 async def watch(group: int) -> asyncio.subprocess.Process:
-    """A process that kills the process group `group` when this process is gone. A byte on its stdin ends it."""
+    """A process that kills the process group when this process is gone. A byte on its stdin ends it."""
     return await asyncio.create_subprocess_exec(
         sys.executable,
         "-I",

@@ -41,8 +41,8 @@ class Wanted(NamedTuple):
             if path and (version := self._version(path)):
                 return Program(path, version, f"from the wheel {wheel}")
         raise LocalEngineError(
-            f"{self.engine} needs `{self.command}` {self.at_least} or later, and there is none: not on the PATH, "
-            f"and no wheel of it is installed for this platform. {self.instead}"
+            f"{self.engine} needs `{self.command}` {self.at_least} or later, and there is none: "
+            f"not on the PATH, and no wheel of it is installed that runs on this platform. {self.instead}"
         )
 
     def _version(self, path: Path) -> str:
