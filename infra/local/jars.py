@@ -105,7 +105,7 @@ class _Progress:
 
 def download(folder: Path, progress: _Progress) -> None:
     """Make `folder` with all jars in it, unless it exists by the time that this process has its turn."""
-    with folder.with_suffix(".lock").open("w") as lock:
+    with folder.with_name(f"{folder.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if folder.is_dir():
             return
