@@ -1,0 +1,166 @@
+"""Nobody receives what was numbered before they joined or after they left, whoever computes it."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+
+import pytest
+
+from domain.errors import Forbidden, NotFound, TooLarge, Unavailable
+from producers.commit import Outcome
+from producers.wiring import send_path
+from tests.builders import ANN, BOB, CEM, DEA, draft
+
+
+async def recipients(town, group: str) -> dict[int, set[str]]:
+    """Of every stored message, as the relay would compute them now."""
+    members = await (await send_path(town.engines)).membership.newest(group)
+    page = await town.engines.messages.page(group, 0, 2**53 - 1, 0, newest=False)
+    return {seq: {u for some in members.recipients(seq, 4).values() for u in some} for seq, _ in page}
+
+
+def submitted(path) -> dict[int, set[str]]:
+    """As the send path computed them when it sent: what waits to be spread."""
+    return {
+        item.seq: {user for some in item.members.recipients(item.seq, 4).values() for user in some}
+        for row in list(path.spreader._rows._queue)
+        for item in row[1]
+    }
+
+
+async def test_change_through_another_process_is_seen_by_the_next_send(town):
+    """The version that comes with the number proves the cached list fresh."""
+    group = await town.group(ANN, BOB)
+    await town.send(draft(group))
+    other = await send_path(town.engines)
+    await other.groups.add(ANN, group, CEM)
+    await town.send(draft(group))
+    assert submitted(town.path) == {1: {ANN, BOB}, 2: {ANN, BOB, CEM}}
+    await other.groups.remove(ANN, group, BOB)
+    await town.send(draft(group))
+    assert submitted(town.path)[3] == {ANN, CEM}
+
+
+async def test_who_was_removed_elsewhere_cannot_send(town):
+    """The number decides, not the cached list."""
+    group = await town.group(ANN, BOB)
+    await town.send(draft(group, BOB))
+    other = await send_path(town.engines)
+    await other.groups.remove(ANN, group, BOB)
+    with pytest.raises(Forbidden):
+        await town.send(draft(group, BOB))
+
+
+async def test_who_was_added_elsewhere_can_send(town):
+    group = await town.group(ANN, BOB)
+    await town.send(draft(group))
+    await (await send_path(town.engines)).groups.add(ANN, group, CEM)
+    assert (await town.send(draft(group, CEM))).created
+
+
+async def test_who_came_back_has_both_stays_and_not_what_was_between(town):
+    group = await town.group(ANN, BOB)
+    await town.send(draft(group))
+    await town.path.groups.remove(ANN, group, BOB)
+    await town.send(draft(group))
+    await town.path.groups.add(ANN, group, BOB)
+    await town.send(draft(group))
+    assert [BOB in users for users in (await recipients(town, group)).values()] == [True, False, True]
+
+
+async def test_recipients_are_the_same_whoever_computes_them_and_whenever(town):
+    """Joins and leaves of two users under concurrent sends of three processes."""
+    group = await town.group(ANN, BOB)
+    paths = [town.path, *[await send_path(town.engines) for _ in range(2)]]
+    changing = True
+
+    async def sends(path) -> None:
+        while changing:
+            sends = [path.sender.send(draft(group)) for _ in range(3)]
+            for result in await asyncio.gather(*sends, return_exceptions=True):
+                assert isinstance(result, Outcome | Unavailable)  # "the members change too fast"
+
+    async def changes(user, chance: random.Random) -> None:
+        for _ in range(6):
+            groups = chance.choice(paths).groups
+            await groups.add(ANN, group, user)
+            await groups.remove(ANN, group, user)
+
+    sending = [asyncio.create_task(sends(path)) for path in paths]
+    await asyncio.gather(*(changes(user, random.Random(user)) for user in (CEM, DEA)))
+    changing = False
+    await asyncio.gather(*sending)
+    computed: dict[int, set[str]] = {}
+    for path in paths:
+        computed |= submitted(path)
+    assert computed == await recipients(town, group)
+    assert {ANN, BOB} <= set.intersection(*computed.values())
+
+
+async def test_change_that_was_answered_holds_for_every_later_send(town):
+    group = await town.group(ANN, BOB)
+    paths = [town.path, await send_path(town.engines)]
+    for turn in range(6):
+        joins = turn % 2 == 0
+        groups = paths[turn % 2].groups
+        await (groups.add if joins else groups.remove)(ANN, group, CEM)
+        outcomes = await asyncio.gather(*(path.sender.send(draft(group)) for path in paths))
+        for outcome, path in zip(outcomes, paths, strict=True):
+            assert (CEM in submitted(path)[outcome.sent.seq]) == joins
+
+
+async def test_change_left_pending_by_a_dead_process_is_finished_by_the_next(town):
+    group = await town.group(ANN, BOB)
+    await town.send(draft(group))
+    await town.engines.conversations.begin(group, CEM, join=True)
+    members = await (await send_path(town.engines)).membership.newest(group)
+    assert [members.holds(CEM, seq) for seq in (1, 2)] == [False, True]
+
+
+async def test_counter_lost_after_a_join_does_not_hand_out_numbers_before_it(town):
+    """I7: the floor in the store keeps later messages behind the join."""
+    group = await town.group(ANN, BOB)
+    await town.engines.redis.hset(town.engines.keys.counter(group), mapping={"q": 20, "v": 0})
+    await town.path.groups.add(ANN, group, CEM)
+    await town.engines.redis.delete(town.engines.keys.counter(group))
+    outcome = await town.send(draft(group))
+    assert outcome.sent.seq == 21
+    assert CEM in submitted(town.path)[21]
+
+
+async def test_owner_who_leaves_hands_over_to_the_longest_member(town):
+    group = await town.group(ANN, BOB, CEM)
+    await town.path.groups.remove(ANN, group, ANN)
+    members = await town.path.membership.newest(group)
+    assert {user: m.role for user, m in members.by_user.items() if m.present} == {BOB: "owner", CEM: "member"}
+
+
+async def test_only_the_owner_changes_members_but_anyone_may_leave(town):
+    group = await town.group(ANN, BOB)
+    for verb in (town.path.groups.add(BOB, group, CEM), town.path.groups.remove(BOB, group, ANN)):
+        with pytest.raises(Forbidden):
+            await verb
+    await town.path.groups.remove(BOB, group, BOB)
+    assert not (await town.path.membership.newest(group)).has(BOB)
+
+
+async def test_unknown_user_cannot_be_added(town):
+    group = await town.group(ANN)
+    with pytest.raises(NotFound):
+        await town.path.groups.add(ANN, group, "nobody")
+    assert set((await town.path.membership.newest(group)).by_user) == {ANN}
+
+
+async def test_group_has_a_bound(town):
+    """I8."""
+    many = [f"u{n}" for n in range(town.engines.settings.send.group_members)]
+    with pytest.raises(TooLarge):
+        await town.path.groups.create(ANN, None, many)
+
+
+async def test_adding_twice_at_once_is_one_stay(town):
+    group = await town.group(ANN)
+    paths = [town.path, await send_path(town.engines)]
+    await asyncio.gather(*(path.groups.add(ANN, group, BOB) for path in paths * 3))
+    assert len((await town.path.membership.newest(group)).by_user[BOB].windows) == 1

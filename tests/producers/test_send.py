@@ -1,0 +1,213 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from msgspec import Raw
+
+from domain.errors import BadRequest, Conflict, Forbidden, NotFound, Unavailable
+from domain.messages import Draft
+from producers.wiring import Clients, Engines, send_path
+from tests.builders import ANN, BOB, CEM, DEA, draft, forget_redis, settings_for
+
+
+async def seqs(town, conversation: str) -> list[int]:
+    page = await town.engines.messages.page(conversation, 0, 2**53 - 1, 0, newest=False)
+    return [seq for seq, _ in page]
+
+
+async def test_send_is_in_the_store_when_it_is_answered(town):
+    """I1."""
+    conversation = await town.direct()
+    outcome = await town.send(draft(conversation, text="hi"))
+    assert outcome.created
+    assert (outcome.sent.message_id, outcome.sent.seq) == (f"{conversation}:1", 1)
+    stored = await town.engines.messages.by_place([(conversation, 1)])
+    assert b'"text": "hi"' in stored[conversation, 1]
+
+
+async def test_outbox_row_is_there_before_the_answer(town):
+    """A crash right after the answer loses nothing: the relay finds the row."""
+    await town.send(draft(await town.direct()))
+    assert await town.engines.outbox.count() == 1
+
+
+async def test_without_the_store_a_send_fails_and_leaves_nothing(town, engines, unique):
+    """I1, I7."""
+    conversation = await town.direct()
+    await town.send(draft(conversation))
+    away = settings_for(
+        engines, unique, mongo={"url": "mongodb://127.0.0.1:1/?directConnection=true", "timeout_s": 0.2}
+    )
+    from infra.mongo.client import open_database
+
+    async with open_database(away.mongo) as database:
+        clients = Clients(database, town.engines.redis, town.engines.log, None, town.engines.inbox)
+        broken = Engines(away, clients, 4)
+        with pytest.raises(Unavailable):
+            await send_path(broken)
+    assert await seqs(town, conversation) == [1]
+
+
+async def test_one_send_fifty_times_at_once_is_one_message(town):
+    """I6: the same answer for all, and one of them made it."""
+    conversation = await town.direct()
+    same = [draft(conversation, client_message_id="once") for _ in range(50)]
+    outcomes = await asyncio.gather(*map(town.send, same))
+    assert len({outcome.sent for outcome in outcomes}) == 1
+    assert [outcome.created for outcome in outcomes].count(True) == 1
+    assert await seqs(town, conversation) == [outcomes[0].sent.seq]
+
+
+async def test_one_send_through_many_processes_is_one_message(town):
+    """I6."""
+    conversation = await town.direct()
+    paths = [await send_path(town.engines) for _ in range(4)]
+    sends = [path.sender.send(draft(conversation, client_message_id="once")) for path in paths * 5]
+    outcomes = await asyncio.gather(*sends)
+    assert len({outcome.sent for outcome in outcomes}) == 1
+    assert len(await seqs(town, conversation)) == 1
+
+
+async def test_repetition_written_another_way_is_the_same_send(town):
+    """I6: order of fields and white space are not content."""
+    conversation = await town.direct()
+    bodies = b'{"a":1,"b":[2]}', b'{ "b": [2], "a": 1 }'
+    first, again = [await town.send(Draft(conversation, ANN, "c", "custom", Raw(body))) for body in bodies]
+    assert (first.sent, again.created) == (again.sent, False)
+
+
+async def test_same_client_message_id_with_another_body_is_a_conflict(town):
+    """I6."""
+    conversation = await town.direct()
+    first = await town.send(draft(conversation, text="a", client_message_id="c"))
+    with pytest.raises(Conflict) as refused:
+        await town.send(draft(conversation, text="b", client_message_id="c"))
+    assert refused.value.field == "client_message_id"
+    assert (await town.send(draft(conversation, text="a", client_message_id="c"))).sent == first.sent
+    assert await seqs(town, conversation) == [1]
+
+
+async def test_concurrent_sends_get_numbers_of_their_own(town):
+    conversation = await town.direct()
+    outcomes = await asyncio.gather(*(town.send(draft(conversation)) for _ in range(200)))
+    assert sorted(outcome.sent.seq for outcome in outcomes) == list(range(1, 201))
+
+
+async def test_lost_counter_is_restored_without_double_or_failed_send(town):
+    """I7: Redis is emptied between two sends."""
+    conversation = await town.direct()
+    for _ in range(3):
+        await town.send(draft(conversation))
+    await forget_redis(town.engines.redis, town.engines.settings)
+    assert (await town.send(draft(conversation))).sent.seq == 4
+
+
+async def test_counter_that_is_lost_again_and_again_fails_no_send(town):
+    """I7: under concurrent sends of two processes."""
+    conversation = await town.direct()
+    other = await send_path(town.engines)
+    losing = asyncio.create_task(_lose(town, town.engines.keys.counter(conversation)))
+    sends = []
+    for _ in range(40):
+        sends += [town.path.sender.send(draft(conversation)), other.sender.send(draft(conversation))]
+    outcomes = await asyncio.gather(*sends)
+    losing.cancel()
+    numbers = [outcome.sent.seq for outcome in outcomes]
+    assert len(set(numbers)) == 80
+    assert await seqs(town, conversation) == sorted(numbers)
+
+
+async def _lose(town, key: str) -> None:
+    for _ in range(4):
+        await town.engines.redis.delete(key)
+        await asyncio.sleep(0.01)
+
+
+async def test_counter_set_back_is_corrected_by_the_store(town):
+    """I7: a Redis that came back with yesterday's data hands out numbers that are taken."""
+    conversation = await town.direct()
+    for _ in range(5):
+        await town.send(draft(conversation))
+    await town.engines.redis.hset(town.engines.keys.counter(conversation), "q", 2)
+    outcomes = await asyncio.gather(*(town.send(draft(conversation)) for _ in range(10)))
+    assert {outcome.created for outcome in outcomes} == {True}
+    numbers = sorted(outcome.sent.seq for outcome in outcomes)
+    assert len(set(numbers)) == 10
+    assert await seqs(town, conversation) == [1, 2, 3, 4, 5, *(n for n in numbers if n > 5)]
+
+
+async def test_repetition_after_the_counter_was_lost_gives_the_first_answer(town):
+    """I6."""
+    conversation = await town.direct()
+    first = await town.send(draft(conversation, client_message_id="c"))
+    await forget_redis(town.engines.redis, town.engines.settings)
+    again = await town.send(draft(conversation, client_message_id="c"))
+    assert (again.sent, again.created) == (first.sent, False)
+
+
+async def test_without_redis_sends_succeed(town, engines, unique):
+    """I7: numbers then come from the store."""
+    conversation = await town.direct()
+    await town.send(draft(conversation))
+    away = settings_for(engines, unique, redis={"url": "redis://127.0.0.1:1/0", "timeout_s": 0.2})
+    async with opened_redis_away(away) as client:
+        clients = Clients(town.engines.database, client, town.engines.log, None, town.engines.inbox)
+        path = await send_path(Engines(away, clients, 4))
+        outcomes = await asyncio.gather(*(path.sender.send(draft(conversation)) for _ in range(5)))
+    assert len({outcome.sent.seq for outcome in outcomes}) == 5
+    assert (await town.send(draft(conversation))).created
+
+
+def opened_redis_away(settings):
+    from infra.redis.client import open_redis
+
+    return open_redis(settings.redis)
+
+
+async def test_outsider_is_refused_and_uses_up_no_number(town):
+    group = await town.group(ANN, BOB)
+    with pytest.raises(Forbidden):
+        await town.send(draft(group, CEM))
+    assert (await town.send(draft(group))).sent.seq == 1
+
+
+async def test_direct_conversation_of_others_is_nobodys_business(town):
+    conversation = await town.direct(ANN, BOB)
+    for name in (conversation, "d:ann:dea"):
+        with pytest.raises(Forbidden):
+            await town.send(draft(name, CEM))
+
+
+async def test_unknown_conversation_is_not_found(town):
+    with pytest.raises(NotFound):
+        await town.send(draft("g:zzzzzzzzzzzzzzzz"))
+    with pytest.raises(BadRequest):
+        await town.send(draft(""))
+
+
+async def test_users_cannot_send_system_messages(town):
+    conversation = await town.direct()
+    with pytest.raises(Forbidden) as refused:
+        await town.send(Draft(conversation, ANN, "c", "system", Raw(b"{}")))
+    assert refused.value.field == "kind"
+
+
+async def test_send_to_a_user_opens_the_conversation(town):
+    outcome = await town.path.sender.send(draft("", DEA), to=CEM)
+    assert outcome.sent.conversation_id == "d:cem:dea"
+    with pytest.raises(NotFound):
+        await town.path.sender.send(draft("", DEA), to="nobody")
+
+
+async def test_bad_send_does_not_hurt_those_beside_it(town):
+    group, conversation = await town.group(ANN, BOB), await town.direct()
+    await town.send(draft(conversation, client_message_id="c"))
+    results = await asyncio.gather(
+        town.send(draft(conversation)),
+        town.send(draft(group, CEM)),
+        town.send(draft(conversation, text="other", client_message_id="c")),
+        town.send(draft(group)),
+        return_exceptions=True,
+    )
+    assert [type(result).__name__ for result in results] == ["Outcome", "Forbidden", "Conflict", "Outcome"]
