@@ -30,7 +30,7 @@ def load_keys(auth: AuthSettings) -> Keys:
 def _kept(path: Path) -> Keys:
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists():
-        fresh = path.with_suffix(f".{os.getpid()}")
+        fresh = path.with_suffix(f".{secrets.token_hex(4)}")  # a process id is not unique across containers
         fresh.touch(mode=0o600)
         fresh.write_text(json.dumps({"admin": secrets.token_urlsafe(32), "token": secrets.token_urlsafe(48)}))
         try:

@@ -175,6 +175,8 @@ class Settings:
         if unknown:
             raise SettingsError(f"Unknown table [{unknown.pop()}] in the settings file.")
         for name, part in PARTS.items():
+            if not isinstance(tables.get(name, {}), dict):
+                raise SettingsError(f"[{name}] in the settings file must be a table.")
             try:
                 setattr(self, name, part(**tables.get(name, {})))
             except ValidationError as error:
