@@ -7,6 +7,8 @@ from msgspec import Raw
 
 from domain.errors import BadRequest, Conflict, Forbidden, NotFound, Unavailable
 from domain.messages import Draft
+from infra.mongo.client import open_database
+from infra.redis.client import open_redis
 from producers.wiring import Clients, Engines, send_path
 from tests.builders import ANN, BOB, CEM, DEA, draft, forget_redis, settings_for
 
@@ -39,8 +41,6 @@ async def test_without_the_store_a_send_fails_and_leaves_nothing(town, engines, 
     away = settings_for(
         engines, unique, mongo={"url": "mongodb://127.0.0.1:1/?directConnection=true", "timeout_s": 0.2}
     )
-    from infra.mongo.client import open_database
-
     async with open_database(away.mongo) as database:
         clients = Clients(database, town.engines.redis, town.engines.log, None, town.engines.inbox)
         broken = Engines(away, clients, 4)
@@ -151,18 +151,12 @@ async def test_without_redis_sends_succeed(town, engines, unique):
     conversation = await town.direct()
     await town.send(draft(conversation))
     away = settings_for(engines, unique, redis={"url": "redis://127.0.0.1:1/0", "timeout_s": 0.2})
-    async with opened_redis_away(away) as client:
+    async with open_redis(away.redis) as client:
         clients = Clients(town.engines.database, client, town.engines.log, None, town.engines.inbox)
         path = await send_path(Engines(away, clients, 4))
         outcomes = await asyncio.gather(*(path.sender.send(draft(conversation)) for _ in range(5)))
     assert len({outcome.sent.seq for outcome in outcomes}) == 5
     assert (await town.send(draft(conversation))).created
-
-
-def opened_redis_away(settings):
-    from infra.redis.client import open_redis
-
-    return open_redis(settings.redis)
 
 
 async def test_outsider_is_refused_and_uses_up_no_number(town):

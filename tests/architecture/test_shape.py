@@ -1,0 +1,123 @@
+"""The code is as drawn: small files, complete tables, catalogues without doubles."""
+
+from __future__ import annotations
+
+import ast
+import re
+import statistics
+from pathlib import Path
+
+import pytest
+from prometheus_client import Histogram
+
+from api.errors import RETRY_AFTER_S, STATUS, error_body, status_of
+from domain.errors import RingpostError, Unavailable, every_error
+from infra.kafka.topics import DLQ, TOPICS
+from infra.settings import PARTS, Settings
+from infra.telemetry.names import CATALOGUE
+
+ROOT = Path(__file__).parents[2]
+ROOMS = ("domain", "infra", "producers", "consumers", "api", "ringpost")
+FILES = [path for room in ROOMS for path in sorted((ROOT / room).rglob("*.py"))]
+ENGINE_NAMES = {"infra/mongo/client.py", "infra/local/mongo.py"}
+
+
+def name(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def functions(path: Path) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
+    tree = ast.parse(path.read_text())
+    return [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+
+
+@pytest.mark.parametrize("path", FILES, ids=name)
+def test_file_says_what_it_is_and_fits_its_story(path):
+    text = path.read_text()
+    assert len(text.splitlines()) <= 400
+    assert ast.get_docstring(ast.parse(text)), "the first line says what the file is"
+
+
+def test_functions_are_short():
+    lengths = [node.end_lineno - node.lineno + 1 for path in FILES for node in functions(path)]
+    assert statistics.median(lengths) <= 10
+    assert sorted(lengths)[int(len(lengths) * 0.95)] <= 30
+
+
+def test_no_file_is_a_drawer_for_everything():
+    drawers = {"utils", "helpers", "common", "service", "manager", "misc", "base"}
+    assert not [name(path) for path in FILES if path.stem in drawers]
+
+
+def test_only_one_file_names_the_mongo_driver():
+    naming = {
+        name(path)
+        for path in FILES
+        if re.search(r"^\s*(from|import) (motor|pymongo|bson)", path.read_text(), re.M)
+    }
+    assert naming <= ENGINE_NAMES
+
+
+def test_lua_scripts_name_their_keys_and_reply():
+    for path in (ROOT / "infra/redis/lua").glob("*.lua"):
+        text = path.read_text()
+        assert "-- KEYS[1]" in text, path.name
+        assert "-- Reply:" in text or "-- Replies" in text, path.name
+
+
+@pytest.mark.parametrize("error", every_error())
+def test_every_error_has_a_status(error):
+    assert error in STATUS
+    assert status_of(error("A sentence.")) == STATUS[error]
+
+
+def test_no_status_is_given_to_what_is_no_error():
+    assert set(STATUS) == set(every_error())
+
+
+def test_errors_that_pass_are_told_from_those_that_do_not():
+    assert error_body(Unavailable("x")).retriable
+    assert not error_body(RingpostError("x")).retriable
+    assert RETRY_AFTER_S > 0
+    assert all(STATUS[error] in {429, 503} for error in every_error() if error.retriable)
+
+
+def test_every_metric_is_named_described_and_unique():
+    names = [metric._name for metric in CATALOGUE.values()]
+    assert len(names) == len(set(names))
+    assert all(re.fullmatch(r"ringpost_[a-z_]+", one) for one in names)
+    assert all(metric._documentation.endswith(".") for metric in CATALOGUE.values())
+
+
+def test_durations_are_in_seconds_and_say_so():
+    assert all(m._name.endswith("_seconds") for m in CATALOGUE.values() if isinstance(m, Histogram))
+
+
+def test_metrics_are_made_in_the_catalogue_only():
+    made = [name(p) for p in FILES if re.search(r"\b(Counter|Gauge|Histogram)\(", p.read_text())]
+    assert made == ["infra/telemetry/names.py"]
+
+
+def test_topics_are_unique_and_described():
+    names = [topic.name for topic in TOPICS]
+    assert len(names) == len(set(names))
+    assert all(topic.key and topic.record for topic in TOPICS)
+    assert all(not topic.groups for topic in TOPICS if topic.name.endswith(DLQ))
+
+
+@pytest.mark.parametrize("part", PARTS.values(), ids=PARTS)
+def test_every_setting_has_a_sentence_and_is_frozen(part):
+    assert part.model_config["frozen"]
+    assert part.model_config["env_prefix"].startswith("RINGPOST_")
+    for field in part.model_fields.values():
+        assert field.description
+        assert field.description.endswith((".", ")", "`"))
+
+
+def test_no_two_settings_share_a_variable():
+    names = [f"{p.model_config['env_prefix']}{f}".upper() for p in PARTS.values() for f in p.model_fields]
+    assert len(names) == len(set(names))
+
+
+def test_settings_have_one_attribute_for_each_part():
+    assert Settings.__annotations__ == {name: part.__name__ for name, part in PARTS.items()}

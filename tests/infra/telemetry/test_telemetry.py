@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import json
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+
+from domain.errors import Unavailable
+from infra.telemetry.logs import hide_secrets
+from infra.telemetry.names import APPENDED, CATALOGUE
+from infra.telemetry.status import Health, status_routes
+
+
+async def ok() -> None:
+    return
+
+
+async def away() -> None:
+    raise Unavailable("Redis does not answer.")
+
+
+def client_of(**checks) -> httpx.AsyncClient:
+    app = Starlette(routes=status_routes(Health(checks)))
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test")
+
+
+async def test_metrics_show_the_whole_catalogue():
+    APPENDED.inc()
+    async with client_of() as client:
+        text = (await client.get("/metrics")).text
+    assert all(f"# HELP {metric._name}" in text for metric in CATALOGUE.values())
+
+
+async def test_live_says_ok_whatever_the_engines_do():
+    async with client_of(redis=away) as client:
+        assert (await client.get("/health/live")).status_code == 200
+
+
+async def test_ready_names_what_is_missing():
+    async with client_of(mongo=ok, redis=away) as client:
+        answer = await client.get("/health/ready")
+    assert answer.status_code == 503
+    assert answer.json()["parts"] == {"mongo": "ok", "redis": "Redis does not answer."}
+    assert "redis" in answer.json()["status"]
+
+
+async def test_ready_when_all_parts_answer():
+    async with client_of(mongo=ok) as client:
+        answer = await client.get("/health/ready")
+    assert (answer.status_code, answer.json()["status"]) == (200, "ok")
+
+
+async def test_health_is_remembered_for_a_moment():
+    """I8: however many ask, the engines are asked once a second."""
+    asked = []
+
+    async def counting() -> None:
+        asked.append(1)
+
+    health = Health({"mongo": counting})
+    for _ in range(20):
+        await health.parts()
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize(
+    "field", ["token", "admin_key", "Authorization", "body", "client_secret", "password"]
+)
+def test_fields_named_like_a_secret_are_not_logged(field):
+    assert hide_secrets(None, "info", {"event": "x", field: "hush"}) == {"event": "x", field: "(hidden)"}
+
+
+@pytest.mark.parametrize("url", ["mongodb://u:hush@h/db", "redis://:hush@h:1", "at redis://u:hush@h now"])
+def test_passwords_in_urls_are_not_logged(url):
+    assert "hush" not in json.dumps(hide_secrets(None, "info", {"event": "x", "url": url}))
+
+
+def test_ids_are_logged():
+    event = {"event": "stored", "message_id": "d:ann:bob:1", "conversation_id": "d:ann:bob"}
+    assert hide_secrets(None, "info", dict(event)) == event

@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import stat
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from pydantic import SecretStr
+
+from infra.keys import Keys, load_keys
+from infra.settings import AuthSettings
+
+
+@pytest.fixture
+def auth(tmp_path, monkeypatch):
+    monkeypatch.delenv("RINGPOST_ADMIN_KEY", raising=False)
+    monkeypatch.delenv("RINGPOST_TOKEN_KEY", raising=False)
+    return lambda **keys: AuthSettings(data_dir=tmp_path / "data", **keys)
+
+
+def test_keys_are_made_once_and_kept(auth):
+    first = load_keys(auth())
+    assert load_keys(auth()) == first
+    assert len(first.token) >= 64
+    assert first.admin != first.token
+
+
+def test_keys_are_readable_by_their_owner_alone(auth, tmp_path):
+    load_keys(auth())
+    assert stat.S_IMODE((tmp_path / "data/keys.json").stat().st_mode) == 0o600
+    assert [path.name for path in (tmp_path / "data").iterdir()] == ["keys.json"]
+
+
+def test_keys_of_the_settings_win_and_nothing_is_written(auth, tmp_path):
+    given = auth(admin_key=SecretStr("a"), token_key=SecretStr("t"))
+    assert load_keys(given) == Keys("a", "t")
+    assert not (tmp_path / "data").exists()
+
+
+def test_one_key_given_the_other_is_made(auth):
+    made = load_keys(auth(admin_key=SecretStr("a")))
+    assert made == Keys("a", load_keys(auth()).token)
+
+
+def test_many_that_start_at_once_agree(auth):
+    with ThreadPoolExecutor(8) as pool:
+        assert len(set(pool.map(lambda _: load_keys(auth()), range(16)))) == 1
