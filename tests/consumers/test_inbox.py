@@ -13,7 +13,7 @@ from consumers.timeline_writer import TimelineWriter
 from domain.errors import Unavailable
 from domain.events import Arrival, Delivery, decode_arrival, encode
 from domain.ids import inbox_partition
-from infra.kafka.publisher import Record
+from infra.kafka.publisher import Publisher, Record
 from infra.kafka.topics import ARRIVALS, DELIVERIES
 from infra.redis.presence import Presence
 from infra.redis.ring import Ring
@@ -92,6 +92,28 @@ async def test_entry_is_durable_before_it_is_in_the_ring(town, inbox, ring):
     assert await state(town) == before
     async with town.log.observer() as observer:
         assert set((await observer.bounds(ARRIVALS))[1].values()) == {0}
+
+
+async def test_entry_is_in_the_timeline_before_the_ring_and_in_the_ring_before_arrivals(town, ring):
+    """I2: what a device has seen, every other device can pull."""
+    await open_rings(town, ring)
+    seen = []
+
+    class WatchedRing(Ring):
+        async def append(self, runs):
+            seen.append(("timeline", await town.timelines.head("ann")))
+            await super().append(runs)
+
+    class WatchedPublisher(Publisher):
+        async def enqueue(self, records):
+            seen.append(("ring", (await ring.read("ann", 0, 9)).head))
+            return await super().enqueue(records)
+
+    async with town.log.producer() as producer:
+        publisher = WatchedPublisher(producer, town.log)
+        watched = WatchedRing(town.redis, town.keys, town.settings.ring)
+        await deliver(Inbox(TimelineWriter(town.timelines), watched, publisher), taken(1, "ann"))
+    assert seen == [("timeline", 1), ("ring", 1)]
 
 
 class _Away:
