@@ -12,6 +12,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PLATFORM := $(shell uname -s)-$(shell uname -m)
 COMPILE := CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --upgrade --strip-extras --allow-unsafe \
 	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-emit-options
+# pip-compile forgets the platform of what an extra asks for when it reads pyproject.toml itself, and
+# would lock the wheels of two platforms side by side.
+ALL_DEPENDENCIES := import tomllib; project = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
+	print(*project["dependencies"], *sum(project["optional-dependencies"].values(), []), sep="\n")
 # Further arguments for pytest: make test ARGS="tests/infra -k ring"
 ARGS ?=
 
@@ -31,8 +35,8 @@ $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "This Python cannot make virtual environments. On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
 	@[ -x $(BIN)/python ] && $(BIN)/python -c 'import pip' 2>/dev/null || { echo "Making the virtual environment $(VENV)"; rm -rf $(VENV); $(PYTHON) -m venv $(VENV); }
 	@echo "Installing Ringpost and its engines into $(VENV) (about a minute the first time)"
-	@if [ "$(PLATFORM)" = "Linux-x86_64" ]; then $(PIP) install -r requirements.lock && $(PIP) install --no-deps -e .; \
-	else $(PIP) install -e '.[local,dev]'; fi
+	@if [ "$(PLATFORM)" = "Linux-x86_64" ]; then $(PIP) install -r requirements.lock; else $(PIP) install '.[local,dev]'; fi
+	@$(PIP) install --no-deps -e . >$(VENV)/install.log 2>&1 || { cat $(VENV)/install.log >&2; exit 1; }
 	@touch $@
 
 test: $(STAMP) ## the tests, on embedded engines
@@ -54,7 +58,7 @@ format: $(STAMP) ## put the code into its canonical form
 	$(BIN)/ruff format .
 
 lock: $(STAMP) ## make the lock files anew, with the newest versions within the bounds
-	$(COMPILE) --all-extras --output-file requirements.lock pyproject.toml
+	$(BIN)/python -c '$(ALL_DEPENDENCIES)' | $(COMPILE) --output-file requirements.lock -
 	$(COMPILE) --constraint requirements.lock --output-file requirements-runtime.lock pyproject.toml
 
 bench: $(STAMP) ## measure this machine: see benchmarks/
