@@ -137,10 +137,10 @@ async def test_transient_fault_is_retried_in_place_and_never_a_dead_letter(town,
             self.note(batch)
 
     notes = Shaky()
-    await publish(range(10))
+    await publish(range(2))
     async with running(loop_of(notes)):
-        await until(lambda: len(notes.done) == 10)
-    assert notes.of(0) == list(range(10))
+        await until(lambda: len(notes.done) == 2)
+    assert notes.of(0) == [0, 1]
     assert await letters(town) == []
 
 

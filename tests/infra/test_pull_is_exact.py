@@ -131,6 +131,21 @@ async def test_missing_ring_is_rebuilt_once_however_many_ask(stores):
     assert held == (1, 4, inbox.list)
 
 
+async def test_entry_written_just_before_a_ring_is_rebuilt_is_in_it(stores):
+    """The claim comes before the look into the timeline, so nothing can fall between them."""
+    inbox = Inbox(stores)
+
+    class Late(Ring):
+        async def begin_fill(self, user):
+            await inbox.write(1)
+            return await super().begin_fill(user)
+
+    ring = Late(stores.redis, stores.keys, RingSettings(capacity=5))
+    page = await Sync(ring, stores.timelines, stores.messages).pull(inbox.user, 0, 10)
+    assert page.entries == inbox.list
+    assert (await inbox.ring.read(inbox.user, 0, 10)).head == 1
+
+
 async def test_head_is_what_can_be_pulled(stores):
     """I2: a device told of a head finds it."""
     inbox = Inbox(stores)
