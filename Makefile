@@ -33,10 +33,12 @@ $(STAMP): requirements.lock pyproject.toml
 	@if [ -z "$(PYTHON)" ]; then echo "Ringpost needs Python 3.11 or later, and there is none on the PATH. Install one, or name it: make PYTHON=/path/to/python3.11 up" >&2; exit 1; fi
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Ringpost needs Python 3.11 or later; $(PYTHON) is older. Name another: make PYTHON=/path/to/python3.11 up" >&2; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "This Python cannot make virtual environments. On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
-	@[ -x $(BIN)/python ] && $(BIN)/python -c 'import pip' 2>/dev/null || { echo "Making the virtual environment $(VENV)"; rm -rf $(VENV); $(PYTHON) -m venv $(VENV); }
+	@# Another lock gets a fresh environment: nothing of the old one stays behind in it.
+	@cmp -s requirements.lock $(VENV)/requirements.lock && $(BIN)/python -c 'import pip' 2>/dev/null || { echo "Making the virtual environment $(VENV)"; rm -rf $(VENV); $(PYTHON) -m venv $(VENV); }
 	@echo "Installing Ringpost and its engines into $(VENV) (about a minute the first time)"
 	@if [ "$(PLATFORM)" = "Linux-x86_64" ]; then $(PIP) install -r requirements.lock; else $(PIP) install '.[local,dev]'; fi
 	@$(PIP) install --no-deps -e . >$(VENV)/install.log 2>&1 || { cat $(VENV)/install.log >&2; exit 1; }
+	@cp requirements.lock $(VENV)/requirements.lock
 	@touch $@
 
 test: $(STAMP) ## the tests, on embedded engines
