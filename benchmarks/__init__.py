@@ -1,0 +1,1 @@
+"""What the figures come from: a load generator for a running Ringpost."""

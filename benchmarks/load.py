@@ -1,0 +1,198 @@
+"""Load on a running Ringpost: how much, how fast, at what cost, and whether every entry arrived once.
+
+Open loop: messages are due at fixed moments, and latency counts from the moment a message was due, so a
+server that stalls is not spared the messages that it made wait. `--rate 0` is the closed loop of
+`--in-flight` senders, which finds how much a server can take. See benchmarks/README.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import uvloop
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.book import Book, quantiles_ms
+from benchmarks.cpu import CpuClock, discover, given
+from benchmarks.world import Server, Traffic, World
+
+SETTLE_LOOK_S = 0.1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="ringpost bench", description="Load on a running Ringpost.")
+    add = parser.add_argument
+    host = os.environ.get("RINGPOST_HTTP_HOST") or "127.0.0.1"
+    port = os.environ.get("RINGPOST_HTTP_PORT") or "8080"
+    url = os.environ.get("RINGPOST_URL") or f"http://{host}:{port}"
+    add("--url", default=url, help="where the API listens (RINGPOST_URL; %(default)s)")
+    add("--admin-key", help="else RINGPOST_ADMIN_KEY, else from the data folder (RINGPOST_DATA_DIR)")
+    add("--rate", type=float, default=200.0, help="messages a second; 0: as many as it takes (%(default)s)")
+    add("--in-flight", type=int, default=64, help="senders at once when the rate is 0 (%(default)s)")
+    add("--seconds", type=float, default=60.0, help="how long is measured (%(default)s)")
+    add("--warm-up", type=float, default=5.0, help="seconds of the same before (%(default)s)")
+    add("--users", type=int, default=100, help="users, each with one connected device (%(default)s)")
+    add("--group-size", type=int, default=2, help="members of a conversation; 2: direct (%(default)s)")
+    add("--conversations", type=int, help="how many, opened beforehand (5 for each user and member)")
+    add("--via", choices=("http", "ws"), default="http", help="how messages are sent (%(default)s)")
+    add("--text-bytes", type=int, default=100, help="length of a text (%(default)s)")
+    add("--connections", type=int, default=64, help="HTTP connections, at most (%(default)s)")
+    add("--drain", type=float, default=30.0, help="most seconds to wait for the last entries (%(default)s)")
+    add("--pids", default="", help="processes to watch, `api=12,inbox=34`; else found by name in /proc")
+    add("--json", action="store_true", help="print one JSON object instead of tables")
+    return parser
+
+
+def _asked() -> argparse.Namespace:
+    parser = _parser()
+    asked = parser.parse_args()
+    if not 2 <= asked.group_size <= asked.users:
+        parser.error("--group-size must be from 2 to the number of --users")
+    if urlsplit(asked.url).scheme != "http":
+        parser.error("--url must begin with http://")
+    if asked.conversations is None:
+        asked.conversations = max(1, 5 * asked.users // asked.group_size)
+    asked.admin_key = asked.admin_key or os.environ.get("RINGPOST_ADMIN_KEY") or _kept_key()
+    if not asked.admin_key:
+        parser.error("give --admin-key, or set RINGPOST_ADMIN_KEY")
+    return asked
+
+
+def _kept_key() -> str:
+    """The key that `ringpost up` made at its first start; empty when there is none."""
+    folder = Path(os.environ.get("RINGPOST_DATA_DIR") or "ringpost-data")
+    with suppress(OSError, ValueError, KeyError):
+        return str(json.loads((folder / "keys.json").read_text())["admin"])
+    return ""
+
+
+async def _run(asked: argparse.Namespace) -> dict[str, Any]:
+    """Make the world, warm up, measure, wait for the last entry; what came of it."""
+    url = urlsplit(asked.url)
+    server = Server(url.hostname or "127.0.0.1", url.port or 80, asked.admin_key)
+    world = World(server, max(asked.connections, 0 if asked.rate else asked.in_flight))
+    watching: asyncio.Task[None] | None = None
+    try:
+        await world.make(asked.users, asked.group_size, asked.conversations)
+        book = Book(world.run, asked.users, world.members)
+        await world.connect(book)
+        watching = asyncio.create_task(world.keep_connected(book))
+        traffic = Traffic(world, book, asked.via, asked.text_bytes)
+        await _drive(traffic, asked, asked.warm_up)
+        await _settle(book, asked.drain)
+        book.measure()
+        cpu = CpuClock(given(asked.pids) or discover())
+        cpu.start()
+        began = time.perf_counter()
+        await _drive(traffic, asked, asked.seconds)
+        await _settle(book, asked.drain)
+        return _report(asked, world, book, began, cpu.used_s())
+    finally:
+        if watching is not None:
+            watching.cancel()
+        world.close()
+
+
+async def _drive(traffic: Traffic, asked: argparse.Namespace, seconds: float) -> None:
+    if asked.rate > 0:
+        await traffic.open_loop(asked.rate, seconds)
+    else:
+        await traffic.closed_loop(asked.in_flight, seconds)
+
+
+async def _settle(book: Book, drain_s: float) -> None:
+    """Wait until every stored message has arrived everywhere, or for as long as allowed."""
+    for _ in range(round(drain_s / SETTLE_LOOK_S)):
+        if book.settled():
+            return
+        await asyncio.sleep(SETTLE_LOOK_S)
+
+
+def _report(
+    asked: argparse.Namespace, world: World, book: Book, began: float, used: dict[str, float]
+) -> dict[str, Any]:
+    def rate(count: int, until: float) -> float:
+        return round(count / max(until - began, asked.seconds), 1) if count else 0.0
+
+    return {
+        "via": asked.via,
+        "asked_rate": asked.rate,
+        "in_flight": asked.in_flight if asked.rate == 0 else None,
+        "seconds": asked.seconds,
+        "users": asked.users,
+        "group_size": asked.group_size,
+        "conversations": len(world.conversations),
+        "sent": book.measured,
+        "stored": book.stored,
+        "pushed": book.pushed,
+        "sent_per_s": round(book.measured / asked.seconds, 1),
+        "stored_per_s": rate(book.stored, book.last_answer),
+        "pushed_per_s": rate(book.pushed, book.last_push),
+        "send_to_answer_ms": quantiles_ms(book.answer_s),
+        "send_to_push_ms": quantiles_ms(book.push_s),
+        "errors": dict(book.errors),
+        "missing": book.missing(),
+        "duplicates": book.duplicates,
+        "out_of_order": book.out_of_order,
+        "cpu_us_per_message": {
+            name: round(seconds / book.stored * 1e6) for name, seconds in sorted(used.items())
+        }
+        if book.stored
+        else {},
+    }
+
+
+def _show(report: dict[str, Any]) -> None:
+    console = Console()
+    what = "direct messages" if report["group_size"] == 2 else f"messages to groups of {report['group_size']}"
+    load = f"{report['asked_rate']:g}/s" if report["asked_rate"] else f"{report['in_flight']} in flight"
+    title = f"{what} at {load} for {report['seconds']:g} s, {report['users']} users, sent via {report['via']}"
+    console.print(title)
+    figures = Table("", "count", "per s")
+    for name in ("sent", "stored", "pushed"):
+        figures.add_row(name, str(report[name]), f"{report[name + '_per_s']:.1f}")
+    console.print(figures)
+    latency = Table("ms", "p50", "p90", "p99", "max")
+    for name, title in (("send_to_answer_ms", "send → answer"), ("send_to_push_ms", "send → push")):
+        latency.add_row(title, *(f"{report[name].get(p, 0):.1f}" for p in ("p50", "p90", "p99", "max")))
+    console.print(latency)
+    cpu = Table("CPU of", "µs per message")
+    for name, used in report["cpu_us_per_message"].items():
+        cpu.add_row(name, str(used))
+    console.print(cpu)
+    checks = ", ".join(f"{report[name]} {name}" for name in ("missing", "duplicates", "out_of_order"))
+    console.print(f"entries: {checks.replace('_', ' ')}")
+    for reason, count in report["errors"].items():
+        console.print(f"error: {count} × {reason}")
+
+
+def main() -> None:
+    """Exit code 0: everything that was stored arrived once, in order; 1: not; 2: it could not be run."""
+    asked = _asked()
+    try:
+        report = uvloop.run(_run(asked))
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except (OSError, TimeoutError, RuntimeError) as error:
+        print(f"{asked.url}: {error or type(error).__name__}", file=sys.stderr)
+        sys.exit(2)
+    if asked.json:
+        print(json.dumps(report))
+    else:
+        _show(report)
+    good = report["stored"] and not any(report[n] for n in ("missing", "duplicates", "out_of_order"))
+    sys.exit(0 if good else 1)
+
+
+if __name__ == "__main__":
+    main()
