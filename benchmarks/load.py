@@ -100,7 +100,7 @@ async def _run(asked: argparse.Namespace) -> dict[str, Any]:
     finally:
         if watching is not None:
             watching.cancel()
-        world.close()
+        await world.close()
 
 
 async def _drive(traffic: Traffic, asked: argparse.Namespace, seconds: float) -> None:
@@ -184,7 +184,7 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     except (OSError, TimeoutError, RuntimeError) as error:
-        print(f"{asked.url}: {error or type(error).__name__}", file=sys.stderr)
+        print(f"{asked.url}: {str(error) or type(error).__name__}", file=sys.stderr)
         sys.exit(2)
     if asked.json:
         print(json.dumps(report))

@@ -25,6 +25,7 @@ class _HttpConnection(asyncio.Protocol):
     def __init__(self) -> None:
         self._buffer = b""
         self._answer: asyncio.Future[Answer] | None = None
+        self._lost = asyncio.Event()
         self.usable = True
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -43,6 +44,7 @@ class _HttpConnection(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self.usable = False
+        self._lost.set()
         if self._answer is not None and not self._answer.done():
             self._answer.set_exception(ConnectionResetError("the server closed the connection"))
 
@@ -52,12 +54,13 @@ class _HttpConnection(asyncio.Protocol):
         try:
             return await asyncio.wait_for(self._answer, ANSWER_DEADLINE_S)
         except BaseException:
-            self.close()
+            self.usable = False
+            self._transport.close()
             raise
 
-    def close(self) -> None:
-        self.usable = False
+    async def close(self) -> None:
         self._transport.close()
+        await self._lost.wait()
 
 
 class Http:
@@ -68,6 +71,7 @@ class Http:
         self._port = port
         self._slots = asyncio.Semaphore(most)
         self._free: list[_HttpConnection] = []
+        self._all: list[_HttpConnection] = []
 
     async def call(self, method: str, path: str, key: str, body: bytes = b"") -> Answer:
         """Raises OSError or TimeoutError when there is no answer."""
@@ -88,11 +92,12 @@ class Http:
                 return connection
         loop = asyncio.get_running_loop()
         _, connection = await loop.create_connection(_HttpConnection, self._host, self._port)
+        self._all.append(connection)
         return connection
 
-    def close(self) -> None:
-        for connection in self._free:
-            connection.close()
+    async def close(self) -> None:
+        for connection in self._all:
+            await connection.close()
 
 
 class Socket(asyncio.Protocol):
@@ -105,6 +110,7 @@ class Socket(asyncio.Protocol):
         self._on_text = on_text
         self._buffer = bytearray()
         self._opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._lost = asyncio.Event()
         self.close_code: int | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -156,6 +162,7 @@ class Socket(asyncio.Protocol):
         return opcode, payload
 
     def connection_lost(self, error: Exception | None) -> None:
+        self._lost.set()
         if self.close_code is None:
             self.close_code = 1006
         if not self._opened.done():
@@ -171,14 +178,22 @@ class Socket(asyncio.Protocol):
             f"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
             f"Sec-WebSocket-Key: {key}\r\n\r\n".encode()
         )
-        await self._opened
+        try:
+            await self._opened
+        except OSError:
+            self._transport.close()
+            raise
 
     def send_text(self, text: bytes) -> None:
         self._send(1, text)
 
-    def close(self) -> None:
+    async def close(self) -> None:
+        """Say goodbye if the other side is still there; the connection is gone when it returns."""
         if self.close_code is None:
+            self.close_code = 1000
             self._send(8, (1000).to_bytes(2, "big"))
+        self._transport.close()
+        await self._lost.wait()
 
     def _send(self, opcode: int, payload: bytes) -> None:
         size = len(payload)

@@ -74,10 +74,11 @@ class Device:
                 self._welcome.set()
 
         self._welcome.clear()
-        self._socket = Socket(on_text)
-        await self._socket.connect(server.host, server.port, "/v1/connect", self.token)
+        socket = Socket(on_text)
+        await socket.connect(server.host, server.port, "/v1/connect", self.token)
+        self._socket = socket
         hello = {"type": "hello", "cursor": book.head(self.user)}
-        self._socket.send_text(json.dumps(hello).encode())
+        socket.send_text(json.dumps(hello).encode())
         async with asyncio.timeout(ANSWER_DEADLINE_S):
             await self._welcome.wait()
 
@@ -100,9 +101,9 @@ class Device:
         finally:
             self._sends.pop(number, None)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         if self._socket is not None:
-            self._socket.close()
+            await self._socket.close()
 
 
 class World:
@@ -174,10 +175,10 @@ class World:
                         book.errors[f"socket {type(error).__name__}"] += 1
             await asyncio.sleep(0.25)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         for device in self.devices:
-            device.close()
-        self.http.close()
+            await device.close()
+        await self.http.close()
 
 
 class Traffic:
