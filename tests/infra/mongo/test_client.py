@@ -53,13 +53,17 @@ async def test_store_that_is_not_there_is_unavailable(engines, unique, driver):
             for verb in (store.last("d:ann:bob"), store.insert([stored("d:ann:bob", 1)]), database.ping()):
                 with pytest.raises(Unavailable):
                     await verb
-    _collect_sockets()
+    await _collect_sockets()
 
 
-def _collect_sockets() -> None:
+async def _collect_sockets() -> None:
     """A driver that is closed while it connects leaves the socket to the collector, which warns of it."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
+        if connecting := asyncio.all_tasks() - {asyncio.current_task()}:
+            for task in connecting:
+                task.cancel()
+            await asyncio.wait(connecting)
         gc.collect()
 
 
