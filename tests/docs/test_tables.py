@@ -1,0 +1,94 @@
+"""What the documentation says in tables is what the code says."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from api.errors import STATUS, error_body
+from api.gateway.frames import REASONS, Close
+from api.views import HistoryQuery, SendMessage, SyncQuery
+from domain.errors import every_error
+from domain.messages import BODY_LIMIT_BYTES
+from infra.settings import PARTS
+from tests.docs.tables import METRICS, README, ROOT, metrics_page, with_settings
+
+MADE = "run `python -m tests.docs.tables`"
+
+
+def page(name):
+    return (ROOT / "docs" / name).read_text()
+
+
+def rows(text, first_header):
+    """Cells of the table whose first column has this header."""
+    table = text[text.index(f"| {first_header} |") :].partition("\n\n")[0]
+    return [[cell.strip(" `") for cell in line.split("|")[1:-1]] for line in table.splitlines()[2:]]
+
+
+def test_settings_in_the_readme_are_those_of_the_code():
+    assert README.read_text() == with_settings(README.read_text()), MADE
+
+
+def test_metrics_page_is_that_of_the_catalogue():
+    assert METRICS.read_text() == metrics_page(), MADE
+
+
+def test_error_table_is_that_of_the_code():
+    documented = {
+        code: (int(status), retriable) for code, status, retriable, _ in rows(page("sync.md"), "code")
+    }
+    bodies = {error: error_body(error("A sentence.")) for error in every_error()}
+    assert documented == {
+        body.code: (STATUS[error], "yes" if body.retriable else "no") for error, body in bodies.items()
+    }
+
+
+def test_close_codes_are_those_of_the_gateway():
+    documented = {int(code): meaning for code, meaning, _ in rows(page("gateway.md"), "code")}
+    assert documented == {int(code): REASONS[code] for code in Close}
+
+
+def test_body_limits_are_those_of_the_code():
+    documented = {kind: int(limit.replace(",", "")) for kind, _, limit in rows(page("sync.md"), "kind")}
+    assert documented == {kind: limit for kind, limit in BODY_LIMIT_BYTES.items() if kind != "system"}
+
+
+def test_defaults_of_queries_are_those_that_are_documented():
+    sync = page("sync.md")
+    assert f"`limit`: 1 to 200, default {SyncQuery().limit}." in sync
+    assert f"`limit`: 1 to 200, default {HistoryQuery().limit}." in sync
+    assert "`wait_s`: 0 to 60, default 0." in sync
+    assert SyncQuery().wait_s == 0
+    assert "client_message_id" in SendMessage.__struct_fields__
+
+
+@pytest.mark.parametrize("path", [README, *sorted((ROOT / "docs").glob("*.md"))], ids=lambda path: path.name)
+def test_variables_that_pages_name_exist(path):
+    known = {
+        f"{part.model_config['env_prefix']}{name}".upper()
+        for part in PARTS.values()
+        for name in part.model_fields
+    }
+    named = set(re.findall(r"RINGPOST_[A-Z_]+[A-Z]", path.read_text()))
+    assert {name for name in named - known if not name.startswith("RINGPOST_TEST_")} <= {
+        "RINGPOST_CONFIG",
+        "RINGPOST_URL",
+    }
+
+
+@pytest.mark.parametrize(
+    "path",
+    [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md")), ROOT / "benchmarks/README.md"],
+    ids=lambda path: path.name,
+)
+def test_links_lead_somewhere(path):
+    targets = re.findall(r"\]\(([^)#]+)", path.read_text())
+    assert not [to for to in targets if "://" not in to and not (path.parent / to).exists()]
+
+
+def test_files_that_the_path_names_exist():
+    named = re.findall(r"`((?:api|consumers|producers|infra)/[\w/]+\.py)`", page("path.md"))
+    assert named
+    assert all((ROOT / name).exists() for name in named)
