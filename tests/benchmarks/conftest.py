@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import secrets
+
 import pytest
 
 from tests.docs.running import running
 
 
-@pytest.fixture
-def ringpost(engines, unique, tmp_path):
-    with running(engines, unique, tmp_path) as started:
+@pytest.fixture(scope="module")
+def ringpost(engines, tmp_path_factory):
+    """One for a whole file: every run of the generator makes users of its own."""
+    with running(engines, f"t{secrets.token_hex(5)}", tmp_path_factory.mktemp("ringpost")) as started:
         yield started
