@@ -13,6 +13,9 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.error import URLError
 
+import pymongo
+import redis
+
 from infra.local.ports import free_port
 from tests.engines import Engines
 
@@ -74,6 +77,15 @@ def running(engines: Engines, unique: str, folder: Path) -> Iterator[Running]:
                 process.terminate()
             for process in processes.values():
                 _ended(process)
+            _forget(engines, unique)
+
+
+def _forget(engines: Engines, unique: str) -> None:
+    with pymongo.MongoClient[dict[str, object]](engines.mongo_url) as mongo:
+        mongo.drop_database(unique)
+    with redis.Redis.from_url(engines.redis_url) as client:
+        if keys := list(client.scan_iter(f"{unique}:*", count=1000)):
+            client.delete(*keys)
 
 
 def _until_ready(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
