@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Iterator, Sequence
 
 from consumers.loop import Taken
 from consumers.timeline_writer import TimelineWriter, Wanted
 from domain.entries import Entry
+from domain.errors import Unavailable
 from domain.events import Arrival, Delivery, decode_delivery, encode
 from domain.ids import UserId
-from infra.kafka.publisher import Publisher, Record
+from infra.kafka.publisher import Publisher, Receipt, Record
 from infra.kafka.topics import ARRIVALS, DELIVERIES
 from infra.redis.ring import Ring
+from infra.retry import backoff_s
+from infra.telemetry.logs import logger
 from infra.telemetry.names import INBOX_S
 
 
 class Inbox:
-    """Store, then sync, then push (I2). A record handled again changes no timeline and no ring."""
+    """Store, then sync, then push (I2). A record handled again changes no timeline and no ring.
+
+    Without Redis timelines go on; rings that missed an entry are dropped as soon as it is back.
+    """
 
     group = "inbox"
     topic = DELIVERIES
@@ -43,10 +50,33 @@ class Inbox:
                 entries.setdefault(user, {})[seq] = message
             arrival = Arrival(delivery.conversation_id, delivery.seq, given, delivery.message)
             records.append(Record(ARRIVALS, partition, b"%d" % partition, encode(arrival)))
-        await self._ring.append([(user, run) for user, some in entries.items() for run in _runs(some)])
+        stale = await self._append(entries)
         receipt = await self._publisher.enqueue(records)
         INBOX_S.observe(time.perf_counter() - began)
-        return receipt.confirmed()
+        return self._finish(receipt, stale)
+
+    async def _append(self, entries: dict[UserId, dict[int, bytes]]) -> list[UserId]:
+        """Put the entries into the rings; returns whose rings may lack them because Redis did not answer."""
+        try:
+            await self._ring.append([(user, run) for user, some in entries.items() for run in _runs(some)])
+        except Unavailable as error:
+            logger().warning("rings left behind", users=len(entries), error=error.message)
+            return list(entries)
+        return []
+
+    async def _finish(self, receipt: Receipt, stale: Sequence[UserId]) -> None:
+        """Done when the arrivals are confirmed and no ring is left that lacks an entry.
+
+        Until then the offset is not committed: should we die, our successor does it.
+        """
+        await receipt.confirmed()
+        waits = backoff_s(0.1, 1.0)
+        while stale:
+            try:
+                await self._ring.drop(stale)
+                return
+            except Unavailable:
+                await asyncio.sleep(next(waits))
 
 
 def _runs(entries: dict[int, bytes]) -> Iterator[list[Entry]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 from domain.clock import now_ms, rfc3339
@@ -68,8 +69,9 @@ class Commit:
             waiting = await self._store(waiting, outcomes)
             if not waiting:
                 break
-            for conversation in {draft.conversation_id for _, draft in waiting}:
-                await self._numbering.restore(conversation)
+            with suppress(Unavailable):  # without Redis the next numbers come from the store
+                for conversation in {draft.conversation_id for _, draft in waiting}:
+                    await self._numbering.restore(conversation)
         STORE_S.observe(time.perf_counter() - began)
         return outcomes
 

@@ -10,11 +10,12 @@ from domain.ids import ConversationId
 from infra.mongo.conversations import ConversationStore
 from infra.mongo.messages import MessageStore
 from infra.redis.sequence import Numbers, Sequence
+from infra.telemetry.logs import logger
 
 
 class Numbering:
     """Unique while Redis keeps its counters; after a loss the store's unique index refuses what overlaps,
-    and `restore` puts the counter behind it. Raises Unavailable."""
+    and `restore` puts the counter behind it. Raises Unavailable when the store does not answer."""
 
     def __init__(self, sequence: Sequence, messages: MessageStore, conversations: ConversationStore) -> None:
         self._sequence = sequence
@@ -22,7 +23,19 @@ class Numbering:
         self._conversations = conversations
 
     async def take(self, wanted: Many[tuple[ConversationId, int]]) -> list[Numbers]:
-        """So many consecutive seqs for each conversation."""
+        """So many consecutive seqs for each conversation; without Redis guessed from the store."""
+        try:
+            return await self._taken(wanted)
+        except Unavailable as error:
+            logger().warning("numbers taken from the store", error=error.message)
+            return list(await asyncio.gather(*(self._guess(conversation) for conversation, _ in wanted)))
+
+    async def _guess(self, conversation: ConversationId) -> Numbers:
+        """What comes after the newest message. Several may guess the same: the store refuses all but one."""
+        last, version = await self._known(conversation)
+        return Numbers(last + 1, version)
+
+    async def _taken(self, wanted: Many[tuple[ConversationId, int]]) -> list[Numbers]:
         taken = await self._sequence.take(wanted)
         for _ in range(3):
             lost = [index for index, numbers in enumerate(taken) if numbers is None]
@@ -36,7 +49,11 @@ class Numbering:
 
     async def restore(self, conversation: ConversationId) -> int:
         """Teach the counter what the store knows; returns the last seq that may have been handed out."""
+        last, version = await self._known(conversation)
+        return await self._sequence.restore(conversation, last, version)
+
+    async def _known(self, conversation: ConversationId) -> tuple[int, int]:
+        """The last seq that the store knows of, and the version of the member list."""
         newest = await self._messages.last(conversation)
         version, floor = await self._conversations.version_and_floor(conversation)
-        last = max(newest[0] if newest else 0, floor)
-        return await self._sequence.restore(conversation, last, version)
+        return max(newest[0] if newest else 0, floor), version

@@ -116,7 +116,8 @@ class Session:
                 await self._write_waiting()
             if self._closing != Close.SLOW:
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._write_waiting(), FLUSH_S)
+                    async with asyncio.timeout(FLUSH_S):
+                        await self._write_waiting()
                 await self._end(self._closing)
         finally:
             self._closing = self._closing or Close.GOING_AWAY
@@ -131,7 +132,8 @@ class Session:
             self._flush_entries()
             text = self._frames.popleft()
             try:
-                await asyncio.wait_for(self._write(text), SEND_DEADLINE_S)
+                async with asyncio.timeout(SEND_DEADLINE_S):
+                    await self._write(text)
             except TimeoutError:
                 self.close(Close.SLOW)
                 return

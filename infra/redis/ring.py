@@ -19,7 +19,7 @@ from redis.asyncio import Redis
 
 from domain.entries import Entry
 from domain.ids import UserId
-from infra.redis.client import LuaScript
+from infra.redis.client import LuaScript, translated
 from infra.redis.keys import Keys
 from infra.settings import RingSettings
 
@@ -40,6 +40,7 @@ class Ring:
     """The rings of all users. Raises Unavailable."""
 
     def __init__(self, client: Redis, keys: Keys, settings: RingSettings) -> None:
+        self._client = client
         self._keys = keys
         self._settings = settings
         self._append = LuaScript(client, "append")
@@ -65,6 +66,14 @@ class Ring:
                 for user, entries in runs
             ]
         )
+
+    async def drop(self, users: Sequence[UserId]) -> None:
+        """Remove rings, and what is being made into one; readers rebuild them."""
+        with translated():
+            pipe = self._client.pipeline(transaction=False)
+            for user in users:
+                pipe.delete(*self._names(user))
+            await pipe.execute()
 
     async def read(self, user: UserId, cursor: int, limit: int) -> Slice | None:
         """The ring's part of the `limit` entries after the cursor; None when there is no ring."""
