@@ -1,0 +1,5 @@
+"""`python -m ringpost`."""
+
+from ringpost.cli import main
+
+main()

@@ -1,0 +1,180 @@
+"""The `ringpost` command."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from domain.errors import RingpostError
+from infra.kafka.clients import Log
+from infra.kafka.topics import TopicState, TopicTool
+from infra.keys import load_keys
+from infra.local.process import LocalEngineError
+from infra.settings import SettingsError, load_settings
+from ringpost.doctor import examine
+from ringpost.http import Api, ApiError
+from ringpost.processes import WORKERS, need_engines, run_api, run_workers
+from ringpost.up import run_up
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Messaging that loses nothing.")
+topics = typer.Typer(no_args_is_help=True, help="The Kafka topics of Ringpost.")
+app.add_typer(topics, name="topics")
+
+Json = Annotated[bool, typer.Option("--json", help="Write JSON.")]
+Url = Annotated[str, typer.Option(envvar="RINGPOST_URL", help="Where the API is.")]
+Token = Annotated[str, typer.Option(envvar="RINGPOST_TOKEN", help="A device's token.")]
+HERE = "http://127.0.0.1:8080"
+
+
+def main() -> None:
+    """Entry point: what goes wrong is one sentence on stderr, and exit code 1."""
+    try:
+        app()
+    except (SettingsError, LocalEngineError, RingpostError, ApiError) as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(1)
+
+
+@app.command()
+def up() -> None:
+    """Start the engines and every part; Ctrl-C stops them. For trying out and developing."""
+    run_up(load_settings())
+
+
+@app.command()
+def api() -> None:
+    """Serve HTTP and WebSocket."""
+    run_api(load_settings())
+
+
+@app.command()
+def worker(name: Annotated[str, typer.Argument(help=f"{', '.join(WORKERS)} or all")]) -> None:
+    """Run one worker, or all of them in one process."""
+    run_workers(load_settings(), list(WORKERS) if name == "all" else [name])
+
+
+@topics.command()
+def create(as_json: Json = False) -> None:
+    """Create what is missing."""
+    created = asyncio.run(_tool().create())
+    _show(created, as_json, "created " + ", ".join(created) if created else "nothing was missing")
+
+
+@topics.command("list")
+def list_topics(as_json: Json = False) -> None:
+    """The topics that exist."""
+    names = [state.name for state in asyncio.run(_tool().describe())]
+    _show(names, as_json, "\n".join(names))
+
+
+@topics.command()
+def describe(as_json: Json = False) -> None:
+    """Each topic with its size, and how far each consumer group is behind."""
+    states = asyncio.run(_tool().describe())
+    if as_json:
+        _show([_plain(state) for state in states], as_json, "")
+        return
+    table = Table("topic", "partitions", "copies", "records", "behind")
+    for state in states:
+        behind = ", ".join(f"{lag.group} {lag.behind}" for lag in state.lags)
+        table.add_row(state.name, str(state.partitions), str(state.replication), str(state.records), behind)
+    Console().print(table)
+
+
+@app.command()
+def token(
+    user: str,
+    device: str,
+    create_user: Annotated[bool, typer.Option(help="Create the user if need be.")] = False,
+    expires_in_s: int | None = None,
+    url: Url = HERE,
+) -> None:
+    """Mint a token for a device. Needs RINGPOST_ADMIN_KEY, or the data folder that holds it."""
+    client = Api(url, load_keys(load_settings().auth).admin)
+    if create_user:
+        client.call("PUT", f"/v1/users/{user}", {})
+    asked: dict[str, Any] = {"user_id": user, "device_id": device}
+    if expires_in_s is not None:
+        asked["expires_in_s"] = expires_in_s
+    typer.echo(client.call("POST", "/v1/tokens", asked)["token"])
+
+
+@app.command()
+def send(
+    text: str, token: Token, to: str | None = None, conversation: str | None = None, url: Url = HERE
+) -> None:
+    """Send a text to a user or into a conversation; prints the answer."""
+    typer.echo(json.dumps(Api(url, token).send(text, to, conversation)))
+
+
+@app.command()
+def pull(token: Token, cursor: int = 0, limit: int = 100, wait_s: float = 0, url: Url = HERE) -> None:
+    """What came after a cursor, as JSON."""
+    query = f"/v1/sync?cursor={cursor}&limit={limit}&wait_s={wait_s}"
+    typer.echo(json.dumps(Api(url, token).call("GET", query)))
+
+
+@app.command()
+def listen(
+    token: Token,
+    cursor: Annotated[int | None, typer.Option(help="Begin here, not at the device's own cursor.")] = None,
+    url: Url = HERE,
+) -> None:
+    """A live device in the terminal: prints each entry as a line of JSON, each once, in order."""
+    try:
+        asyncio.run(Api(url, token).listen(cursor, typer.echo))
+    except KeyboardInterrupt:
+        return
+
+
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """Are the engines there, the indexes, the topics? Says what to do. Exit code 1 if something is wrong."""
+    settings = load_settings()
+    need_engines(settings)
+    findings = asyncio.run(examine(settings))
+    _show([asdict(one) for one in findings], as_json, "\n".join(str(one) for one in findings))
+    if not all(one.ok for one in findings):
+        raise typer.Exit(1)
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def bench(context: typer.Context) -> None:
+    """Measure a running Ringpost (in a checkout of the repository; --help for the options)."""
+    root = Path(__file__).parent.parent
+    if not (root / "benchmarks" / "load.py").exists():
+        raise SettingsError("The load generator is in the folder benchmarks of the repository.")
+    os.environ.setdefault("RINGPOST_ADMIN_KEY", load_keys(load_settings().auth).admin)
+    command = [sys.executable, "-m", "benchmarks.load", *context.args]
+    os.chdir(root)
+    os.execv(sys.executable, command)
+
+
+def _tool() -> TopicTool:
+    settings = load_settings()
+    need_engines(settings)
+    return TopicTool(Log(settings.kafka))
+
+
+def _plain(state: TopicState) -> dict[str, Any]:
+    lags = {lag.group: lag.behind for lag in state.lags}
+    return {
+        "name": state.name,
+        "partitions": state.partitions,
+        "replication": state.replication,
+        "records": state.records,
+        "behind": lags,
+    }
+
+
+def _show(value: object, as_json: bool, text: str) -> None:
+    typer.echo(json.dumps(value) if as_json else text)

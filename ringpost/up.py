@@ -1,0 +1,154 @@
+"""`ringpost up`: the engines and every part on one machine, for trying out and developing."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import httpx
+from rich.console import Console
+
+from api.server import bound_socket
+from infra.keys import load_keys
+from infra.local.process import ChildProcess
+from infra.local.stack import LocalEngines
+from infra.retry import backoff_s
+from infra.settings import Settings, SettingsError
+
+READY_DEADLINE_S = 120.0
+STOP_S = 6.0
+PARTS = (("api",), ("worker", "inbox"), ("worker", "push"), ("worker", "relay"))
+
+
+def run_up(settings: Settings) -> None:
+    """Start all, say where it is, supervise until SIGINT or SIGTERM, stop all."""
+    bound_socket(settings.http.host, settings.http.port).close()  # a taken port is said at once
+    try:
+        asyncio.run(_Up(settings).run())
+    except ExceptionGroup as group:
+        raise group.exceptions[0] from None
+
+
+class _Up:
+    """Parts and engines that end are started again; all of them end with this process."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._folder: Path = settings.auth.data_dir.resolve()
+        self._console = Console(highlight=False, soft_wrap=True)
+        self._stopping = asyncio.Event()
+
+    async def run(self) -> None:
+        began = time.monotonic()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._stopping.set)
+        async with LocalEngines(self._folder, self._say, self._which()) as engines:
+            for one in engines.running:
+                self._say(f"{one.name} {one.version} at {one.address}, {one.source}")
+            self._say("These engines are for trying out and developing; production: docs/production.md")
+            parts = [self._part(words, self._environment(engines)) for words in PARTS]
+            tasks = [asyncio.create_task(self._keep(part)) for part in parts]
+            tasks.append(asyncio.create_task(self._keep_engines(engines)))
+            try:
+                await self._ready(parts)
+                if not self._stopping.is_set():
+                    self._welcome(time.monotonic() - began)
+                await self._stopping.wait()
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+                await self._stop(parts)
+
+    def _say(self, text: str) -> None:
+        self._console.print(text, markup=False)
+
+    def _which(self) -> set[str]:
+        """The engines that have no URL."""
+        settings = self._settings
+        given = {"mongo": settings.mongo.url, "kafka": settings.kafka.bootstrap, "redis": settings.redis.url}
+        return {name for name, url in given.items() if not url}
+
+    def _environment(self, engines: LocalEngines) -> dict[str, str]:
+        environment = {**os.environ, "RINGPOST_DATA_DIR": str(self._folder), "RINGPOST_WORKER_PORT": "0"}
+        for name in self._which():
+            match name:
+                case "mongo":
+                    environment["RINGPOST_MONGO_URL"] = engines.mongo_url
+                case "kafka":
+                    environment["RINGPOST_KAFKA_BOOTSTRAP"] = engines.kafka_bootstrap
+                case _:
+                    environment["RINGPOST_REDIS_URL"] = engines.redis_url
+        return environment
+
+    def _part(self, words: Sequence[str], environment: dict[str, str]) -> ChildProcess:
+        command = [sys.executable, "-m", "ringpost", *words]
+        return ChildProcess(words[-1], command, self._folder / "logs" / f"{words[-1]}.log", environment)
+
+    async def _keep(self, part: ChildProcess) -> None:
+        """Run the part; start it again when it ends, at a growing distance."""
+        waits = backoff_s(0.5, 10.0)
+        part.log.parent.mkdir(parents=True, exist_ok=True)
+        while True:
+            started = time.monotonic()
+            await part.start()
+            await part.wait()
+            if time.monotonic() - started > 60:
+                waits = backoff_s(0.5, 10.0)
+            self._say(f"{part.name} ended and is started again; its log: {part.log}")
+            await asyncio.sleep(next(waits))
+
+    async def _keep_engines(self, engines: LocalEngines) -> None:
+        while True:
+            name = await engines.wait_crash()
+            self._say(f"{name} ended and is started again on its data")
+            await engines.restart(name)
+
+    @property
+    def _url(self) -> str:
+        return f"http://{self._settings.http.host}:{self._settings.http.port}"
+
+    async def _ready(self, parts: Sequence[ChildProcess]) -> None:
+        """Wait until the API answers and every worker says that it is ready."""
+        deadline = time.monotonic() + READY_DEADLINE_S
+        while not self._stopping.is_set():
+            if await self._api_ready() and all(_says_ready(part) for part in parts):
+                return
+            if time.monotonic() > deadline:
+                raise SettingsError(f"Ringpost did not become ready; see {self._folder / 'logs'}.")
+            try:
+                await asyncio.wait_for(self._stopping.wait(), 0.1)
+            except TimeoutError:
+                continue
+
+    async def _api_ready(self) -> bool:
+        try:
+            async with httpx.AsyncClient() as client:
+                return (await client.get(f"{self._url}/health/ready", timeout=5)).is_success
+        except httpx.HTTPError:
+            return False
+
+    def _welcome(self, took_s: float) -> None:
+        keys = load_keys(self._settings.auth)
+        self._say(f"\nRingpost is ready after {took_s:.1f} s")
+        self._say(f"  API        {self._url}")
+        self._say(f"  try it     {self._url}/docs")
+        self._say(f"  admin key  {keys.admin}")
+        self._say(f"  logs       {self._folder / 'logs'}\nCtrl-C stops everything.")
+
+    async def _stop(self, parts: Sequence[ChildProcess]) -> None:
+        """The API first, then the workers; the engines follow when the block around us ends."""
+        await parts[0].stop(STOP_S)
+        await asyncio.gather(*(part.stop(STOP_S) for part in parts[1:]))
+
+
+def _says_ready(part: ChildProcess) -> bool:
+    """Its log says so: a consumer once its group has let it in, the others once their services run."""
+    sign = "partitions assigned" if part.name in ("inbox", "push") else '"ready"'
+    return sign in part.written()
