@@ -24,12 +24,6 @@ READY_S = 60.0
 STOP_S = 20.0
 ADMIN_KEY = "an-admin-key-of-the-tests"
 TOKEN_KEY = "a-token-key-of-the-tests-that-is-long-enough-for-its-algorithm"
-PROGRAM = """
-import sys
-from infra.settings import load_settings
-from ringpost.processes import run_api, run_workers
-run_api(load_settings()) if sys.argv[1] == "api" else run_workers(load_settings(), sys.argv[1:])
-"""
 
 
 class Running(NamedTuple):
@@ -59,11 +53,11 @@ def running(engines: Engines, unique: str, folder: Path) -> Iterator[Running]:
         "RINGPOST_DATA_DIR": str(folder),
         "RINGPOST_LOG_FORMAT": "json",
     }
-    parts = {"api": ["api"], "workers": ["inbox", "push", "relay"]}
+    parts = {"api": ["api"], "workers": ["worker", "all"]}
     with (folder / "log").open("w") as log:
         processes = {
             name: subprocess.Popen(
-                [sys.executable, "-c", PROGRAM, *words], cwd=ROOT, env=environment, stdout=log, stderr=log
+                [sys.executable, "-m", "ringpost", *words], cwd=ROOT, env=environment, stdout=log, stderr=log
             )
             for name, words in parts.items()
         }
@@ -77,10 +71,10 @@ def running(engines: Engines, unique: str, folder: Path) -> Iterator[Running]:
                 process.terminate()
             for process in processes.values():
                 _ended(process)
-            _forget(engines, unique)
+            forget(engines, unique)
 
 
-def _forget(engines: Engines, unique: str) -> None:
+def forget(engines: Engines, unique: str) -> None:
     with pymongo.MongoClient[dict[str, object]](engines.mongo_url) as mongo:
         mongo.drop_database(unique)
     with redis.Redis.from_url(engines.redis_url) as client:

@@ -1,0 +1,52 @@
+"""One running Ringpost for all tests of the API, and people who use it."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.api.people import Person, Server
+from tests.docs.running import running
+
+
+@pytest.fixture(scope="session")
+def server(engines, tmp_path_factory) -> Iterator[Server]:
+    """The API and its workers; a socket must say hello within half a second, and beats every half."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RINGPOST_GATEWAY_HELLO_TIMEOUT_S", "0.5")
+        patch.setenv("RINGPOST_GATEWAY_HEARTBEAT_S", "0.5")
+        name = f"t{secrets.token_hex(5)}"
+        with (
+            running(engines, name, tmp_path_factory.mktemp("api")) as ringpost,
+            httpx.Client(base_url=ringpost.url, timeout=70) as http,
+        ):
+            yield Server(ringpost.url, ringpost.admin_key, http)
+
+
+@pytest.fixture(scope="session")
+def person(server) -> Callable[..., Person]:
+    """Someone new, with one device."""
+
+    def make(**fields: Any) -> Person:
+        return server.person(f"u{secrets.token_hex(6)}", **fields)
+
+    return make
+
+
+@pytest.fixture
+def ann(person) -> Person:
+    return person()
+
+
+@pytest.fixture
+def bob(person) -> Person:
+    return person()
+
+
+@pytest.fixture
+def cem(person) -> Person:
+    return person()
