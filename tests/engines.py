@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import pymongo
+import pytest
 from pymongo.errors import PyMongoError
 
 from infra.local.kafka import SETTINGS as KAFKA_SETTINGS
@@ -91,6 +92,7 @@ def containers() -> Iterator[Engines]:
     """Containers of the official images, or of those that RINGPOST_TEST_{MONGO,KAFKA,REDIS}_IMAGE name."""
     # The suite stops its own containers, so the image that would do it for it is not needed.
     os.environ.setdefault("TESTCONTAINERS_RYUK_DISABLED", "true")
+    _need_docker()
     mongo_port, kafka_port, redis_port = free_port(), free_port(), free_port()
     with ExitStack() as running:
         for container in (_mongo(mongo_port), kafka := _kafka(kafka_port), _redis(redis_port)):
@@ -103,6 +105,16 @@ def containers() -> Iterator[Engines]:
             f"127.0.0.1:{kafka_port}",
             f"redis://127.0.0.1:{redis_port}/0",
         )
+
+
+def _need_docker() -> None:
+    import docker
+    from docker.errors import DockerException
+
+    try:
+        docker.from_env().close()
+    except DockerException as error:
+        pytest.exit(f"The tests on containers need a Docker engine that answers: {error}", returncode=3)
 
 
 def _container(engine: str, official: str) -> DockerContainer:
