@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
 from typing import NamedTuple
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import UNSET, Raw, Struct, UnsetType
 
 from api.views import ConversationList, ConversationRow, HistoryQuery
 from domain.clock import rfc3339
 from domain.conversations import Conversation, Member
-from domain.errors import BadRequest, Unavailable
+from domain.errors import Unavailable
 from domain.ids import MAX_SEQ, ConversationId, UserId
 from infra.mongo.conversations import ConversationStore
 from infra.mongo.messages import MessageStore, Place
@@ -69,9 +67,9 @@ class History:
         From the newest backwards, or forwards when `after` is given. Raises NotFound, Forbidden.
         """
         member = (await self._membership.seen_by(user, conversation)).by_user[user]
-        low = 0 if asked.after is None else asked.after + 1
-        high = MAX_SEQ if asked.before is None else asked.before - 1
-        backwards = asked.after is None
+        low = 0 if isinstance(asked.after, UnsetType) else asked.after + 1
+        high = MAX_SEQ if isinstance(asked.before, UnsetType) else asked.before - 1
+        backwards = asked.after is UNSET
         found: list[tuple[int, bytes]] = []
         for window in reversed(member.windows) if backwards else member.windows:
             start, end = max(low, window.joined), min(high, window.left - 1)
@@ -91,9 +89,9 @@ class History:
                 return _Newest(*found)
         return _Newest(0, None)
 
-    async def conversations(self, user: UserId, cursor: str | None, limit: int) -> ConversationList:
+    async def conversations(self, user: UserId, cursor: str | UnsetType, limit: int) -> ConversationList:
         """The user's conversations, newest activity first."""
-        after = _read_cursor(cursor) if cursor is not None else None
+        after = None if cursor is UNSET else _read_cursor(str(cursor))
         active = await self._active(user)
         active.sort(key=lambda one: (one.at, one.conversation.conversation_id), reverse=True)
         if after is not None:
@@ -160,14 +158,10 @@ def _activity(conversation: Conversation, newest: _Newest) -> str:
 
 
 def _write_cursor(last: _Active) -> str:
-    text = f"{last.at} {last.conversation.conversation_id}"
-    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+    """Where a page ended: a `ListCursor`."""
+    return f"{last.at}~{last.conversation.conversation_id}"
 
 
 def _read_cursor(cursor: str) -> tuple[str, str]:
-    try:
-        text = base64.urlsafe_b64decode(cursor.encode() + b"=" * (-len(cursor) % 4)).decode()
-        at, conversation = text.split(" ")
-    except (binascii.Error, ValueError):
-        raise BadRequest("The cursor is not one that was given out.", "cursor") from None
+    at, _, conversation = cursor.partition("~")
     return at, conversation

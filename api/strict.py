@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from domain import numbers
 from domain.errors import BadRequest
 
 T = TypeVar("T")
@@ -38,7 +39,7 @@ def read_json(data: bytes | str, kind: Any) -> Any:
     """Decode JSON of this type. Raises BadRequest: not UTF-8, not JSON, a key twice, or not the type."""
     try:
         text = data if isinstance(data, str) else data.decode()
-        decoded = _decoder(kind).decode(text)
+        decoded, _ = numbers.decode(_decoder(kind), text)
         _scanner.decode(text)
         return decoded
     except UnicodeDecodeError:

@@ -13,6 +13,14 @@ from domain.messages import Kind
 
 AccountId = Annotated[str, Meta(pattern=ID_PATTERN, description="The application's own id.")]
 AnyConversationId = Annotated[str, Meta(pattern=CONVERSATION_ID_PATTERN, max_length=131)]
+ListCursor = Annotated[
+    str,
+    Meta(
+        pattern=r"^[0-9]{4}(-[0-9]{2}){2}T([0-9]{2}:){2}[0-9]{2}\.[0-9]{3}Z~" + CONVERSATION_ID_PATTERN[1:],
+        max_length=156,
+        description="As the page before gave it.",
+    ),
+]
 Seq = Annotated[int, Meta(ge=0, le=MAX_SEQ)]
 Limit = Annotated[int, Meta(ge=1, le=200)]
 Title = Annotated[str, Meta(min_length=1, max_length=200)]
@@ -81,7 +89,7 @@ class Rename(Struct, forbid_unknown_fields=True):
 
 
 class ListQuery(Struct, forbid_unknown_fields=True):
-    cursor: Annotated[str, Meta(max_length=400)] | None = None
+    cursor: ListCursor | UnsetType = UNSET
     limit: Limit = 50
 
 
@@ -119,8 +127,8 @@ class SentView(Struct):
 class HistoryQuery(Struct, forbid_unknown_fields=True):
     """`after < seq < before`; from the newest backwards unless `after` is given."""
 
-    before: Seq | None = None
-    after: Seq | None = None
+    before: Seq | UnsetType = UNSET
+    after: Seq | UnsetType = UNSET
     limit: Limit = 50
 
 

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Raw, Struct
 
+from domain import numbers
 from domain.errors import BadRequest, TooLarge
 from domain.ids import ConversationId, UserId
 
@@ -78,7 +79,7 @@ _encoder = msgspec.json.Encoder()
 
 
 class Draft(Struct, frozen=True):
-    """What a sender asks to be stored. `body` is the sender's own JSON, checked by `check_body`."""
+    """What a sender asks to be stored. `body` is the sender's own JSON, checked by `checked_body`."""
 
     conversation_id: ConversationId
     sender_id: UserId
@@ -130,13 +131,16 @@ def sent_of(message: bytes) -> Sent:
     return _sent.decode(message)
 
 
-def check_body(kind: Kind, body: Raw) -> None:
-    """Refuse a body that is not what its kind demands: BadRequest or TooLarge, naming the field."""
+def checked_body(kind: Kind, body: Raw) -> Raw:
+    """The body as it is to be stored: as it came, but for an integer written with a point.
+
+    Raises BadRequest or TooLarge, naming the field, when it is not what its kind demands.
+    """
     limit = BODY_LIMIT_BYTES[kind]
     if len(memoryview(body)) > limit:
         raise TooLarge(f"The body of a message of kind {kind} may take {limit} bytes.", "body")
     try:
-        value = _BODIES[kind].decode(body)
+        value, text = numbers.decode(_BODIES[kind], memoryview(body).tobytes())
     except msgspec.ValidationError as error:
         reason, _, path = str(error).partition(" - at `$")
         raise BadRequest(f"{reason}.", "body" + path.rstrip("`")) from None
@@ -144,6 +148,7 @@ def check_body(kind: Kind, body: Raw) -> None:
         raise BadRequest(f"The body is not valid JSON: {error}.", "body") from None
     if isinstance(value, dict) and not _within(value, MOST_LEVELS):
         raise BadRequest(f"The body may nest to {MOST_LEVELS} levels.", "body")
+    return Raw(text)
 
 
 def _within(value: Any, levels: int) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from domain.clock import now_ms
 from domain.conversations import ALWAYS, Conversation, Member, Members
-from domain.errors import BadRequest, Conflict, Forbidden, NotFound, TooLarge
+from domain.errors import Conflict, Forbidden, NotFound, TooLarge
 from domain.ids import ConversationId, UserId, direct_id, new_group_id
 from infra.mongo.accounts import AccountStore
 from infra.mongo.conversations import ConversationStore
@@ -110,7 +110,7 @@ class Groups:
     async def _group(self, caller: UserId, conversation: ConversationId) -> tuple[Conversation, Members]:
         found, members = await self.view(caller, conversation)
         if found.kind != "group":
-            raise BadRequest("A direct conversation has its two members for ever.", "conversation_id")
+            raise Forbidden("A direct conversation has its two members for ever.", "conversation_id")
         return found, members
 
     async def _owned(self, caller: UserId, conversation: ConversationId) -> Members:

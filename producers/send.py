@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 
+from msgspec.structs import replace
+
 from domain.errors import BadRequest, Forbidden, RingpostError
-from domain.ids import ConversationId, UserId, direct_pair
-from domain.messages import Draft, check_body
+from domain.ids import UserId, direct_pair
+from domain.messages import Draft, checked_body
 from infra.settings import SendSettings
 from infra.telemetry.names import QUEUE, SEND_S, SENT
 from producers.commit import Commit, Outcome
@@ -46,12 +48,12 @@ class Sender:
         return outcome
 
     async def _send(self, draft: Draft, to: UserId | None) -> Outcome:
-        check_body(draft.kind, draft.body)
+        draft = replace(draft, body=checked_body(draft.kind, draft.body))
         if draft.kind == "system":
             raise Forbidden("System messages come from the server alone.", "kind")
         if to is not None:
             opened, _ = await self._groups.open_direct(draft.sender_id, to, "to")
-            draft = _in(opened, draft)
+            draft = replace(draft, conversation_id=opened)
         else:
             await self._check_member(draft)
         QUEUE.labels("commit").set(len(self._commits))
@@ -73,7 +75,3 @@ class Sender:
     async def drain(self) -> None:
         """Returns when every send that was begun is answered."""
         await self._commits.drain()
-
-
-def _in(conversation: ConversationId, draft: Draft) -> Draft:
-    return Draft(conversation, draft.sender_id, draft.client_message_id, draft.kind, draft.body)

@@ -1,0 +1,32 @@
+"""The description at /openapi.json is held against the running API."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+CONFIG = """
+[checks.negative_data_rejection]
+expected-statuses = ["400", "401", "403", "404", "405", "409", "413"]
+"""
+PROGRAM = Path(sys.executable).with_name("schemathesis")
+
+
+@pytest.mark.parametrize(
+    "who, which", [("device", "--exclude-path-regex"), ("admin", "--include-path-regex")]
+)
+def test_what_the_description_says_is_so(server, ann, tmp_path, who, which):
+    notes = ann.direct(ann)
+    for _ in range(5):
+        ann.send(notes)  # so that a waiting pull from 0 or 1 has something to answer with
+    ann.arrived(5)
+    token = ann.token if who == "device" else server.admin_key
+    (tmp_path / "schemathesis.toml").write_text(CONFIG)
+    command = [PROGRAM, "run", f"{server.url}/openapi.json", "--header", f"Authorization: Bearer {token}"]
+    command += [which, "^/v1/(users|tokens)", "--checks", "all", "--max-examples", "50", "--no-color"]
+    command += ["--seed", "1", "--request-timeout", "70", "--generation-database", "none"]
+    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=280, check=False)
+    assert run.returncode == 0, run.stdout + run.stderr
