@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi_swagger import patch_fastapi
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -26,8 +27,9 @@ def make_app(
 ) -> FastAPI:
     """FastAPI serves and documents; what a route takes and gives stands in its `Route`."""
     app = FastAPI(
-        title="Ringpost", version=VERSION, docs_url="/docs", redoc_url=None, openapi_url="/openapi.json"
+        title="Ringpost", version=VERSION, docs_url=None, redoc_url=None, swagger_ui_oauth2_redirect_url=None
     )
+    patch_fastapi(app)  # /docs from files of ours: also where there is no Internet
     by_path: dict[str, list[Route]] = {}
     for route in routes:
         by_path.setdefault(route.path, []).append(route)

@@ -52,14 +52,17 @@ class _Up:
             for one in engines.running:
                 self._say(f"{one.name} {one.version} at {one.address}, {one.source}")
             self._say("These engines are for trying out and developing; production: docs/production.md")
-            parts = [self._part(words, self._environment(engines)) for words in PARTS]
+            addresses = self._addresses(engines)
+            own = {"RINGPOST_DATA_DIR": str(self._folder), "RINGPOST_WORKER_PORT": "0"}
+            parts = [self._part(words, {**os.environ, **own, **addresses}) for words in PARTS]
             tasks = [asyncio.create_task(self._keep(part)) for part in parts]
             tasks.append(asyncio.create_task(self._keep_engines(engines)))
             try:
                 await self._ready(parts)
                 if not self._stopping.is_set():
-                    self._welcome(time.monotonic() - began)
+                    self._welcome(time.monotonic() - began, addresses)
                 await self._stopping.wait()
+                self._say("Stopping.")
             finally:
                 for task in tasks:
                     task.cancel()
@@ -75,17 +78,16 @@ class _Up:
         given = {"mongo": settings.mongo.url, "kafka": settings.kafka.bootstrap, "redis": settings.redis.url}
         return {name for name, url in given.items() if not url}
 
-    def _environment(self, engines: LocalEngines) -> dict[str, str]:
-        environment = {**os.environ, "RINGPOST_DATA_DIR": str(self._folder), "RINGPOST_WORKER_PORT": "0"}
-        for name in self._which():
-            match name:
-                case "mongo":
-                    environment["RINGPOST_MONGO_URL"] = engines.mongo_url
-                case "kafka":
-                    environment["RINGPOST_KAFKA_BOOTSTRAP"] = engines.kafka_bootstrap
-                case _:
-                    environment["RINGPOST_REDIS_URL"] = engines.redis_url
-        return environment
+    def _addresses(self, engines: LocalEngines) -> dict[str, str]:
+        """As settings: where the engines are, those of ours and those that were given."""
+        settings, which = self._settings, self._which()
+        return {
+            "RINGPOST_MONGO_URL": engines.mongo_url if "mongo" in which else settings.mongo.url,
+            "RINGPOST_KAFKA_BOOTSTRAP": engines.kafka_bootstrap
+            if "kafka" in which
+            else settings.kafka.bootstrap,
+            "RINGPOST_REDIS_URL": engines.redis_url if "redis" in which else settings.redis.url,
+        }
 
     def _part(self, words: Sequence[str], environment: dict[str, str]) -> ChildProcess:
         command = [sys.executable, "-m", "ringpost", *words]
@@ -134,13 +136,16 @@ class _Up:
         except httpx.HTTPError:
             return False
 
-    def _welcome(self, took_s: float) -> None:
+    def _welcome(self, took_s: float, addresses: dict[str, str]) -> None:
         keys = load_keys(self._settings.auth)
         self._say(f"\nRingpost is ready after {took_s:.1f} s")
         self._say(f"  API        {self._url}")
         self._say(f"  try it     {self._url}/docs")
         self._say(f"  admin key  {keys.admin}")
-        self._say(f"  logs       {self._folder / 'logs'}\nCtrl-C stops everything.")
+        self._say(f"  logs       {self._folder / 'logs'}")
+        exports = " ".join(f"{name}='{address}'" for name, address in addresses.items())
+        self._say(f"For `ringpost doctor` and `ringpost topics` in another terminal:\n  export {exports}")
+        self._say("Ctrl-C stops everything.")
 
     async def _stop(self, parts: Sequence[ChildProcess]) -> None:
         """The API first, then the workers; the engines follow when the block around us ends."""
