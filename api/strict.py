@@ -11,8 +11,15 @@ import msgspec
 
 from domain import numbers
 from domain.errors import BadRequest
+from domain.ids import CONVERSATION_ID_PATTERN, ID_PATTERN, LIST_CURSOR_PATTERN
 
 T = TypeVar("T")
+_FORMS = {
+    ID_PATTERN: "An id is 1 to 64 characters long: letters, digits and _ . @ -",
+    CONVERSATION_ID_PATTERN: "This is not the id of a conversation.",
+    LIST_CURSOR_PATTERN: "This is not a cursor that was given out.",
+}
+"""What stands in an error instead of a regular expression."""
 
 
 @cache
@@ -80,4 +87,7 @@ def _bad(error: msgspec.ValidationError) -> BadRequest:
     if reason.startswith("Object missing required field `"):
         name = reason.removeprefix("Object missing required field `").rstrip("`")
         return BadRequest("The field is missing.", f"{field}.{name}" if field else name)
+    for pattern, form in _FORMS.items():
+        if repr(pattern) in reason:
+            return BadRequest(form, field)
     return BadRequest(f"{reason}.", field)

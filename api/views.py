@@ -8,18 +8,13 @@ import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from domain.conversations import ConversationKind
-from domain.ids import CONVERSATION_ID_PATTERN, ID_PATTERN, MAX_SEQ
+from domain.ids import CONVERSATION_ID_PATTERN, ID_PATTERN, LIST_CURSOR_PATTERN, MAX_SEQ
 from domain.messages import Kind
 
 AccountId = Annotated[str, Meta(pattern=ID_PATTERN, description="The application's own id.")]
 AnyConversationId = Annotated[str, Meta(pattern=CONVERSATION_ID_PATTERN, max_length=131)]
 ListCursor = Annotated[
-    str,
-    Meta(
-        pattern=r"^[0-9]{4}(-[0-9]{2}){2}T([0-9]{2}:){2}[0-9]{2}\.[0-9]{3}Z~" + CONVERSATION_ID_PATTERN[1:],
-        max_length=156,
-        description="As the page before gave it.",
-    ),
+    str, Meta(pattern=LIST_CURSOR_PATTERN, max_length=156, description="As the page before gave it.")
 ]
 Seq = Annotated[int, Meta(ge=0, le=MAX_SEQ)]
 Limit = Annotated[int, Meta(ge=1, le=200)]

@@ -15,6 +15,10 @@ ConversationId = NewType("ConversationId", str)
 # Python's `$` also matches before a last newline; `(?!\n)` makes it the end, as it is in JSON Schema.
 ID_PATTERN = r"^[A-Za-z0-9_.@-]{1,64}$(?!\n)"
 CONVERSATION_ID_PATTERN = r"^(d:[A-Za-z0-9_.@-]{1,64}:[A-Za-z0-9_.@-]{1,64}|g:[a-z2-7]{16})$(?!\n)"
+# The list of conversations is paged by when something last happened, and where.
+LIST_CURSOR_PATTERN = (
+    r"^[0-9]{4}(-[0-9]{2}){2}T([0-9]{2}:){2}[0-9]{2}\.[0-9]{3}Z~" + CONVERSATION_ID_PATTERN.removeprefix("^")
+)
 MAX_SEQ = 2**53 - 1
 
 _conversation_id = re.compile(CONVERSATION_ID_PATTERN)

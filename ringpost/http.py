@@ -39,13 +39,14 @@ class Api:
                 got = httpx.request(
                     method, self._url + path, json=body, headers=self._headers, timeout=TIMEOUT_S
                 )
-            except httpx.HTTPError as error:
-                raise ApiError(f"No answer from {self._url}: {error}.") from None
+            except httpx.HTTPError as cause:
+                raise ApiError(f"No answer from {self._url}: {cause}.") from None
             answer: dict[str, Any] = got.json()
             if got.is_success:
                 return answer
-            said = answer["error"]["message"]
-            if not answer["error"]["retriable"]:
+            error = answer["error"]
+            said = f"{error['field']}: {error['message']}" if "field" in error else error["message"]
+            if not error["retriable"]:
                 break
             time.sleep(wait_s)
         raise ApiError(said)
