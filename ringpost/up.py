@@ -27,9 +27,10 @@ PARTS = (("api",), ("worker", "inbox"), ("worker", "push"), ("worker", "relay"))
 
 def run_up(settings: Settings) -> None:
     """Start all, say where it is, supervise until SIGINT or SIGTERM, stop all."""
-    bound_socket(settings.http.host, settings.http.port).close()  # a taken port is said at once
+    with bound_socket(settings.http.host, settings.http.port) as bound:  # a taken port is said at once
+        port = int(bound.getsockname()[1])
     try:
-        asyncio.run(_Up(settings).run())
+        asyncio.run(_Up(settings, port).run())
     except ExceptionGroup as group:
         raise group.exceptions[0] from None
 
@@ -37,8 +38,11 @@ def run_up(settings: Settings) -> None:
 class _Up:
     """Parts and engines that end are started again; all of them end with this process."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, port: int) -> None:
         self._settings = settings
+        self._port = port
+        host = settings.http.host
+        self._url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         self._folder: Path = settings.auth.data_dir.resolve()
         self._console = Console(highlight=False, soft_wrap=True)
         self._stopping = asyncio.Event()
@@ -53,7 +57,11 @@ class _Up:
                 self._say(f"{one.name} {one.version} at {one.address}, {one.source}")
             self._say("These engines are for trying out and developing; production: docs/production.md")
             addresses = self._addresses(engines)
-            own = {"RINGPOST_DATA_DIR": str(self._folder), "RINGPOST_WORKER_PORT": "0"}
+            own = {
+                "RINGPOST_DATA_DIR": str(self._folder),
+                "RINGPOST_HTTP_PORT": str(self._port),
+                "RINGPOST_WORKER_PORT": "0",
+            }
             parts = [self._part(words, {**os.environ, **own, **addresses}) for words in PARTS]
             tasks = [asyncio.create_task(self._keep(part)) for part in parts]
             tasks.append(asyncio.create_task(self._keep_engines(engines)))
@@ -111,10 +119,6 @@ class _Up:
             name = await engines.wait_crash()
             self._say(f"{name} ended and is started again on its data")
             await engines.restart(name)
-
-    @property
-    def _url(self) -> str:
-        return f"http://{self._settings.http.host}:{self._settings.http.port}"
 
     async def _ready(self, parts: Sequence[ChildProcess]) -> None:
         """Wait until the API answers and every worker says that it is ready."""

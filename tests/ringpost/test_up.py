@@ -1,0 +1,190 @@
+"""`ringpost up` as a newcomer runs it: on engines of its own, ended in every way."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.docs.running import ROOT
+
+PATIENCE_S = 60.0
+
+
+class Up:
+    """A running `ringpost up`, and the other commands beside it."""
+
+    def __init__(self, process: subprocess.Popen[str], folder: Path) -> None:
+        self.process = process
+        self.said = ""
+        self._folder = folder
+
+    def ready(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.said += line
+            if line.startswith("Ctrl-C"):
+                return
+        raise AssertionError(f"up ended:\n{self.said}")
+
+    @property
+    def url(self) -> str:
+        return re.findall(r"API +(\S+)", self.said)[0]
+
+    def command(self, *words: str) -> Any:
+        """What a command says, as JSON; its settings are those that `up` printed."""
+        printed = dict(re.findall(r"(RINGPOST_\w+)='([^']*)'", self.said))
+        done = subprocess.run(
+            [sys.executable, "-m", "ringpost", *words],
+            cwd=ROOT,
+            env=settings(self._folder) | printed | {"RINGPOST_URL": self.url},
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout) if done.stdout.startswith(("{", "[")) else done.stdout.strip()
+
+    def texts(self, token: str, count: int) -> list[str]:
+        """The texts in the inbox, once there are so many."""
+        give_up = time.monotonic() + PATIENCE_S
+        while time.monotonic() < give_up:
+            entries = self.command("pull", "--token", token, "--wait-s", "0.5")["entries"]
+            if len(entries) >= count:
+                return [entry["message"]["body"]["text"] for entry in entries]
+        raise AssertionError(f"only {entries} came")
+
+    def kill_and_see_it_again(self, sign: str) -> None:
+        """kill -9 to the one process with this in its command line; wait for the next one."""
+        (pid,) = processes(self._folder, sign)
+        os.kill(pid, signal.SIGKILL)
+        until(lambda: processes(self._folder, sign) not in ([], [pid]))
+
+
+def settings(folder: Path) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("RINGPOST_")}
+    return kept | {"RINGPOST_DATA_DIR": str(folder), "RINGPOST_HTTP_PORT": "0"}
+
+
+def until(there: Callable[[], bool]) -> None:
+    give_up = time.monotonic() + PATIENCE_S
+    while not there():
+        assert time.monotonic() < give_up
+        time.sleep(0.1)
+
+
+def processes(folder: Path, sign: str = "") -> list[int]:
+    """Those that work on this folder, with the sign in their command line."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            line = (path / "cmdline").read_bytes().replace(b"\0", b" ")
+            known_by = line + (path / "environ").read_bytes() + str((path / "cwd").readlink()).encode()
+            if sign.encode() in line and str(folder).encode() in known_by:
+                found.append(int(path.name))
+    return [pid for pid in found if pid != os.getpid()]
+
+
+@contextmanager
+def started(folder: Path, **more: str) -> Iterator[Up]:
+    with subprocess.Popen(
+        [sys.executable, "-m", "ringpost", "up"],
+        cwd=ROOT,
+        env=settings(folder) | more,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        up = Up(process, folder)
+        try:
+            up.ready()
+            yield up
+        finally:
+            process.kill()
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(300)
+def test_however_it_ends_nothing_is_left_running_and_every_message_is_there(tmp_path: Path) -> None:
+    with started(tmp_path) as up:
+        for engine in ("MongoDB", "Kafka", "Redis"):
+            assert len(re.findall(rf"{engine} \S.* at 127\.0\.0\.1:\d+", up.said)) == 1
+        assert "docs/production.md" in up.said
+        assert all(finding["ok"] for finding in up.command("doctor", "--json"))
+        ann = up.command("token", "ann", "phone", "--create-user")
+        up.command("send", "before Ctrl-C", "--to", "ann", "--token", ann)
+        up.process.send_signal(signal.SIGINT)
+        assert up.process.wait(PATIENCE_S) == 0
+        assert processes(tmp_path) == []
+    with started(tmp_path) as up:
+        assert up.texts(ann, 1) == ["before Ctrl-C"]
+        up.command("send", "before kill -9", "--to", "ann", "--token", ann)
+        up.process.kill()
+        until(lambda: processes(tmp_path) == [])
+    with started(tmp_path) as up:
+        assert up.texts(ann, 2) == ["before Ctrl-C", "before kill -9"]
+        up.process.terminate()
+        assert up.process.wait(PATIENCE_S) == 0
+        assert processes(tmp_path) == []
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    "sign", ["ringpost worker inbox", "ringpost api", "redis-server", "mongod", "kafka.Kafka"]
+)
+def test_what_is_killed_comes_back(sign: str, up: Up, ann: str) -> None:
+    before = len(up.texts(ann, 0))
+    up.kill_and_see_it_again(sign)
+    until(lambda: send(up, ann, f"after {sign}"))
+    assert up.texts(ann, before + 1)[-1] == f"after {sign}"
+
+
+@pytest.fixture(scope="module")
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    with started(tmp_path_factory.mktemp("up")) as up:
+        yield up
+
+
+@pytest.fixture(scope="module")
+def ann(up: Up) -> str:
+    return str(up.command("token", "ann", "phone", "--create-user"))
+
+
+def send(up: Up, token: str, text: str) -> bool:
+    try:
+        up.command("send", text, "--to", "ann", "--token", token)
+    except AssertionError:
+        return False
+    return True
+
+
+def test_a_taken_port_is_said_before_anything_starts(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = subprocess.run(
+            [sys.executable, "-m", "ringpost", "up"],
+            cwd=ROOT,
+            env=settings(tmp_path) | {"RINGPOST_HTTP_PORT": str(port)},
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert (
+        done.stderr == f"Cannot listen on 127.0.0.1:{port}: Address already in use. Set RINGPOST_HTTP_PORT.\n"
+    )
+    assert list(tmp_path.iterdir()) == []
