@@ -182,14 +182,17 @@ class Settings:
             except ValidationError as error:
                 raise SettingsError(_sentence(part, error)) from None
 
-    def missing_engines(self) -> list[str]:
-        """The names of the variables of those engines that have no URL."""
+    def need_engines(self) -> None:
+        """SettingsError that names the variables of those engines that have no URL."""
         given = {
             "RINGPOST_MONGO_URL": self.mongo.url,
             "RINGPOST_KAFKA_BOOTSTRAP": self.kafka.bootstrap,
             "RINGPOST_REDIS_URL": self.redis.url,
         }
-        return [name for name, value in given.items() if not value]
+        if missing := [name for name, value in given.items() if not value]:
+            raise SettingsError(
+                f"Set {', '.join(missing)}. Without them only `ringpost up` runs: it brings its own engines."
+            )
 
 
 def load_settings() -> Settings:

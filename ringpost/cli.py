@@ -1,4 +1,7 @@
-"""The `ringpost` command."""
+"""The `ringpost` command.
+
+What a command needs is imported when it runs: those that only ask the API start without the drivers.
+"""
 
 from __future__ import annotations
 
@@ -8,22 +11,20 @@ import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from domain.errors import RingpostError
-from infra.kafka.clients import Log
-from infra.kafka.topics import TopicState, TopicTool
 from infra.keys import load_keys
 from infra.local.process import LocalEngineError
-from infra.settings import SettingsError, load_settings
-from ringpost.doctor import examine
+from infra.settings import Settings, SettingsError, load_settings
 from ringpost.http import Api, ApiError
-from ringpost.processes import WORKERS, need_engines, run_api, run_workers
-from ringpost.up import run_up
+
+if TYPE_CHECKING:
+    from infra.kafka.topics import TopicState, TopicTool
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Messaging that loses nothing.")
 topics = typer.Typer(no_args_is_help=True, help="The Kafka topics of Ringpost.")
@@ -47,18 +48,24 @@ def main() -> None:
 @app.command()
 def up() -> None:
     """Start the engines and every part; Ctrl-C stops them. For trying out and developing."""
+    from ringpost.up import run_up
+
     run_up(load_settings())
 
 
 @app.command()
 def api() -> None:
     """Serve HTTP and WebSocket."""
+    from ringpost.processes import run_api
+
     run_api(load_settings())
 
 
 @app.command()
-def worker(name: Annotated[str, typer.Argument(help=f"{', '.join(WORKERS)} or all")]) -> None:
+def worker(name: Annotated[str, typer.Argument(help="inbox, push, relay or all")]) -> None:
     """Run one worker, or all of them in one process."""
+    from ringpost.processes import WORKERS, run_workers
+
     run_workers(load_settings(), list(WORKERS) if name == "all" else [name])
 
 
@@ -139,8 +146,9 @@ def listen(
 @app.command()
 def doctor(as_json: Json = False) -> None:
     """Are the engines there, the indexes, the topics? Says what to do. Exit code 1 if something is wrong."""
-    settings = load_settings()
-    need_engines(settings)
+    from ringpost.doctor import examine
+
+    settings = _settings_with_engines()
     findings = asyncio.run(examine(settings))
     _show([asdict(one) for one in findings], as_json, "\n".join(str(one) for one in findings))
     if not all(one.ok for one in findings):
@@ -160,9 +168,16 @@ def bench(context: typer.Context) -> None:
 
 
 def _tool() -> TopicTool:
+    from infra.kafka.clients import Log
+    from infra.kafka.topics import TopicTool
+
+    return TopicTool(Log(_settings_with_engines().kafka))
+
+
+def _settings_with_engines() -> Settings:
     settings = load_settings()
-    need_engines(settings)
-    return TopicTool(Log(settings.kafka))
+    settings.need_engines()
+    return settings
 
 
 def _plain(state: TopicState) -> dict[str, Any]:

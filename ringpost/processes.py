@@ -31,7 +31,7 @@ Opening = Callable[[], AbstractAsyncContextManager[list[Service]]]
 
 def run_api(settings: Settings) -> None:
     """Serve HTTP and WebSocket until SIGINT or SIGTERM."""
-    need_engines(settings)
+    settings.need_engines()
     configure_logs(settings.log, "api")
     with bound_socket(settings.http.host, settings.http.port) as bound:
         host, port = bound.getsockname()[:2]
@@ -40,19 +40,11 @@ def run_api(settings: Settings) -> None:
 
 def run_workers(settings: Settings, names: list[str]) -> None:
     """Run these workers in this process until SIGINT or SIGTERM."""
-    need_engines(settings)
+    settings.need_engines()
     configure_logs(settings.log, "+".join(names))
     with bound_socket(settings.worker.host, settings.worker.port) as bound:
         host, port = bound.getsockname()[:2]
         uvloop.run(_run(lambda: _worker_services(settings, names, bound), f"http://{host}:{port}"))
-
-
-def need_engines(settings: Settings) -> None:
-    """SettingsError that names the URLs which are not set."""
-    if missing := settings.missing_engines():
-        raise SettingsError(
-            f"Set {', '.join(missing)}. Without them only `ringpost up` runs: it brings its own engines."
-        )
 
 
 async def _run(opening: Opening, address: str) -> None:

@@ -73,7 +73,8 @@ def test_file_that_is_not_there_is_named(monkeypatch):
 
 def test_missing_engines_are_named_by_their_variables(monkeypatch):
     monkeypatch.setenv("RINGPOST_REDIS_URL", "redis://x")
-    assert load_settings().missing_engines() == ["RINGPOST_MONGO_URL", "RINGPOST_KAFKA_BOOTSTRAP"]
+    with pytest.raises(SettingsError, match=r"^Set RINGPOST_MONGO_URL, RINGPOST_KAFKA_BOOTSTRAP\."):
+        load_settings().need_engines()
 
 
 def test_settings_cannot_be_changed():
