@@ -62,7 +62,11 @@ class MongoServer(Server):
     async def serves(self) -> bool:
         """Whether it is the writable primary; makes it one if it never was, or was one on another port."""
         client: AsyncMongoClient[Mapping[str, Any]] = AsyncMongoClient(
-            "127.0.0.1", self.ports["port"], directConnection=True, serverSelectionTimeoutMS=2000
+            "127.0.0.1",
+            self.ports["port"],
+            directConnection=True,
+            serverSelectionTimeoutMS=2000,
+            serverMonitoringMode="poll",  # no second connection, which would still be opening at the close
         )
         try:
             hello = await client.admin.command("hello")

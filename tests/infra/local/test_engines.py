@@ -13,7 +13,10 @@ from tests.engines import Engines
 
 @pytest.mark.parametrize("loop", ["one", "another"])
 async def test_engines_serve_whatever_loop_a_test_runs_in(engines: Engines, unique: str, loop: str) -> None:
-    async with AsyncMongoClient(engines.mongo_url) as mongo, Redis.from_url(engines.redis_url) as redis:
+    async with (
+        AsyncMongoClient(engines.mongo_url, serverMonitoringMode="poll") as mongo,
+        Redis.from_url(engines.redis_url) as redis,
+    ):
         majority = WriteConcern("majority", j=True)
         await mongo[unique].get_collection("things", write_concern=majority).insert_one({"_id": loop})
         assert await mongo[unique].things.count_documents({}) == 1

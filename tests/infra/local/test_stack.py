@@ -22,7 +22,9 @@ NAMES = ("mongo", "kafka", "redis")
 async def store(engines: LocalEngines) -> None:
     """One thing in each of the two engines that keep what they are given."""
     client: AsyncMongoClient[dict[str, Any]]
-    async with AsyncMongoClient(engines.mongo_url, w="majority", journal=True) as client:
+    async with AsyncMongoClient(
+        engines.mongo_url, w="majority", journal=True, serverMonitoringMode="poll"
+    ) as client:
         await client.test.things.insert_one({"_id": 1})
     admin = AIOKafkaAdminClient(bootstrap_servers=engines.kafka_bootstrap)
     await admin.start()
@@ -35,7 +37,7 @@ async def store(engines: LocalEngines) -> None:
 async def found(engines: LocalEngines) -> bool:
     """Whether both are there, and more can be stored."""
     client: AsyncMongoClient[dict[str, Any]]
-    async with AsyncMongoClient(engines.mongo_url, w="majority") as client:
+    async with AsyncMongoClient(engines.mongo_url, w="majority", serverMonitoringMode="poll") as client:
         await client.test.more.insert_one({})
         document = await client.test.things.find_one({"_id": 1})
     async with AIOKafkaProducer(bootstrap_servers=engines.kafka_bootstrap, acks="all") as producer:
