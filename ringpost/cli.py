@@ -11,26 +11,21 @@ import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from domain.errors import RingpostError
 from infra.keys import load_keys
 from infra.local.process import LocalEngineError
-from infra.settings import Settings, SettingsError, load_settings
+from infra.settings import SettingsError, load_settings
 from ringpost.http import Api, ApiError
-
-if TYPE_CHECKING:
-    from infra.kafka.topics import TopicState, TopicTool
+from ringpost.output import Json, show
+from ringpost.topics import topics
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Messaging that loses nothing.")
-topics = typer.Typer(no_args_is_help=True, help="The Kafka topics of Ringpost.")
 app.add_typer(topics, name="topics")
 
-Json = Annotated[bool, typer.Option("--json", help="Write JSON.")]
 Url = Annotated[str, typer.Option(envvar="RINGPOST_URL", help="Where the API is.")]
 Token = Annotated[str, typer.Option(envvar="RINGPOST_TOKEN", help="A device's token.")]
 HERE = "http://127.0.0.1:8080"
@@ -67,34 +62,6 @@ def worker(name: Annotated[str, typer.Argument(help="inbox, push, relay or all")
     from ringpost.processes import WORKERS, run_workers
 
     run_workers(load_settings(), list(WORKERS) if name == "all" else [name])
-
-
-@topics.command()
-def create(as_json: Json = False) -> None:
-    """Create what is missing."""
-    created = asyncio.run(_tool().create())
-    _show(created, as_json, "created " + ", ".join(created) if created else "nothing was missing")
-
-
-@topics.command("list")
-def list_topics(as_json: Json = False) -> None:
-    """The topics that exist."""
-    names = [state.name for state in asyncio.run(_tool().describe())]
-    _show(names, as_json, "\n".join(names))
-
-
-@topics.command()
-def describe(as_json: Json = False) -> None:
-    """Each topic with its size, and how far each consumer group is behind."""
-    states = asyncio.run(_tool().describe())
-    if as_json:
-        _show([_plain(state) for state in states], as_json, "")
-        return
-    table = Table("topic", "partitions", "copies", "records", "behind")
-    for state in states:
-        behind = ", ".join(f"{lag.group} {lag.behind}" for lag in state.lags)
-        table.add_row(state.name, str(state.partitions), str(state.replication), str(state.records), behind)
-    Console().print(table)
 
 
 @app.command()
@@ -148,9 +115,10 @@ def doctor(as_json: Json = False) -> None:
     """Are the engines there, the indexes, the topics? Says what to do. Exit code 1 if something is wrong."""
     from ringpost.doctor import examine
 
-    settings = _settings_with_engines()
+    settings = load_settings()
+    settings.need_engines()
     findings = asyncio.run(examine(settings))
-    _show([asdict(one) for one in findings], as_json, "\n".join(str(one) for one in findings))
+    show([asdict(one) for one in findings], as_json, "\n".join(str(one) for one in findings))
     if not all(one.ok for one in findings):
         raise typer.Exit(1)
 
@@ -165,31 +133,3 @@ def bench(context: typer.Context) -> None:
     command = [sys.executable, "-m", "benchmarks.load", *context.args]
     os.chdir(root)
     os.execv(sys.executable, command)
-
-
-def _tool() -> TopicTool:
-    from infra.kafka.clients import Log
-    from infra.kafka.topics import TopicTool
-
-    return TopicTool(Log(_settings_with_engines().kafka))
-
-
-def _settings_with_engines() -> Settings:
-    settings = load_settings()
-    settings.need_engines()
-    return settings
-
-
-def _plain(state: TopicState) -> dict[str, Any]:
-    lags = {lag.group: lag.behind for lag in state.lags}
-    return {
-        "name": state.name,
-        "partitions": state.partitions,
-        "replication": state.replication,
-        "records": state.records,
-        "behind": lags,
-    }
-
-
-def _show(value: object, as_json: bool, text: str) -> None:
-    typer.echo(json.dumps(value) if as_json else text)

@@ -37,7 +37,7 @@ class Observer:
     """Reads offsets without being in a group."""
 
     def __init__(self, consumer: AIOKafkaConsumer, log: Log) -> None:
-        self._consumer = consumer
+        self.consumer = consumer
         self._log = log
 
     async def bounds(self, topic: str) -> tuple[Offsets, Offsets]:
@@ -45,8 +45,8 @@ class Observer:
         count = await self._log.partitions(topic)
         places = [TopicPartition(self._log.topic(topic), p) for p in range(count)]
         with translated():
-            first = await self._consumer.beginning_offsets(places)
-            end = await self._consumer.end_offsets(places)
+            first = await self.consumer.beginning_offsets(places)
+            end = await self.consumer.end_offsets(places)
         return {tp.partition: o for tp, o in first.items()}, {tp.partition: o for tp, o in end.items()}
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import secrets
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from aiokafka import AIOKafkaProducer
 
 from tests.docs.running import ADMIN_KEY, ROOT, Running, running
 
@@ -107,6 +110,35 @@ def test_topics_are_listed_and_described(run, name):
     assert states[f"{name}.deliveries"]["partitions"] == 4
     assert f"{name}.inbox" in states[f"{name}.deliveries"]["behind"]
     assert f"{name}.deliveries" in run("topics", "describe", COLUMNS="200").stdout
+
+
+def test_a_record_that_is_poison_is_seen_and_put_back(run, tokens, name, engines):
+    send_poison(engines.kafka_bootstrap, f"{name}.deliveries", b"no record of ours")
+    (found,) = dead_letters(run, 1)
+    assert (found["topic"], found["partition"], found["group"]) == ("deliveries", 1, "inbox")
+    assert "no record of ours" in run("topics", "dlq", "show", "deliveries", "1", str(found["offset"])).stdout
+    assert "deliveries: 1" in run("topics", "dlq", "list").stdout
+    assert as_json(run("topics", "dlq", "replay", "deliveries", "--json")) == {"replayed": 1}
+    (again,) = dead_letters(run, 1)  # it is still poison
+    assert again["offset"] == found["offset"] + 1
+    assert "There is no dead letter" in run("topics", "dlq", "show", "deliveries", "1", "0", code=1).stderr
+    assert "no dead letters of messages" in run("topics", "dlq", "replay", "messages", code=1).stderr
+    as_json(run("send", "it goes on", "--to", "bob", "--token", tokens["ann"]))
+
+
+def dead_letters(run: Run, count: int) -> Any:
+    give_up = time.monotonic() + 30
+    while len(found := as_json(run("topics", "dlq", "list", "--json"))) != count:
+        assert time.monotonic() < give_up, found
+    return found
+
+
+def send_poison(bootstrap: str, topic: str, value: bytes) -> None:
+    async def send() -> None:
+        async with AIOKafkaProducer(bootstrap_servers=bootstrap) as producer:
+            await producer.send_and_wait(topic, value, partition=1)
+
+    asyncio.run(send())
 
 
 def test_missing_topics_are_created_once(run, unique):

@@ -1,0 +1,138 @@
+"""`ringpost topics`: the Kafka topics, and the records that could not be processed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from domain.errors import NotFound
+from infra.settings import load_settings
+from ringpost.output import Json, show
+
+if TYPE_CHECKING:
+    from infra.kafka.clients import Log
+    from infra.kafka.dead_letters import Letter
+    from infra.kafka.topics import TopicState, TopicTool
+
+topics = typer.Typer(no_args_is_help=True, help="The Kafka topics of Ringpost.")
+dlq = typer.Typer(no_args_is_help=True, help="Dead letters: records that could not be processed.")
+topics.add_typer(dlq, name="dlq")
+
+Origin = Annotated[str, typer.Argument(help="The topic they came from: deliveries or arrivals.")]
+
+
+@topics.command()
+def create(as_json: Json = False) -> None:
+    """Create what is missing."""
+    created = asyncio.run(_tool().create())
+    show(created, as_json, "created " + ", ".join(created) if created else "nothing was missing")
+
+
+@topics.command("list")
+def list_topics(as_json: Json = False) -> None:
+    """The topics that exist."""
+    names = [state.name for state in asyncio.run(_tool().describe())]
+    show(names, as_json, "\n".join(names))
+
+
+@topics.command()
+def describe(as_json: Json = False) -> None:
+    """Each topic with its size, and how far each consumer group is behind."""
+    states = asyncio.run(_tool().describe())
+    if as_json:
+        show([_state(state) for state in states], as_json, "")
+        return
+    table = Table("topic", "partitions", "copies", "records", "behind")
+    for state in states:
+        behind = ", ".join(f"{lag.group} {lag.behind}" for lag in state.lags)
+        table.add_row(state.name, str(state.partitions), str(state.replication), str(state.records), behind)
+    Console().print(table)
+
+
+@dlq.command("list")
+def list_letters(as_json: Json = False) -> None:
+    """All dead letters, the oldest of each partition first."""
+    letters = asyncio.run(_letters())
+    if as_json:
+        show([_summary(letter) for letter in letters], as_json, "")
+        return
+    table = Table("topic", "partition", "offset", "group", "error", "message")
+    for one in letters:
+        table.add_row(one.topic, str(one.partition), str(one.offset), one.group, one.error, one.message)
+    Console().print(table)
+    by_topic = Counter(letter.topic for letter in letters)
+    typer.echo(", ".join(f"{topic}: {count}" for topic, count in by_topic.items()) or "no dead letters")
+
+
+@dlq.command("show")
+def show_letter(topic: Origin, partition: int, offset: int) -> None:
+    """One dead letter with the whole record, as JSON. It may hold the text of a message."""
+    for letter in asyncio.run(_letters()):
+        if (letter.topic, letter.partition, letter.offset) == (topic, partition, offset):
+            whole = {
+                "key": letter.key.decode(errors="replace"),
+                "value": letter.value.decode(errors="replace"),
+            }
+            show(_summary(letter) | whole, True, "")
+            return
+    raise NotFound(f"There is no dead letter of {topic} at {partition}, {offset}; see `topics dlq list`.")
+
+
+@dlq.command()
+def replay(topic: Origin, as_json: Json = False) -> None:
+    """Put the dead letters of a topic back; may be repeated, nothing is done twice."""
+    from infra.kafka.dead_letters import DeadLetterTool, origins
+
+    if topic not in origins():
+        raise NotFound(f"There are no dead letters of {topic}; there may be of {', '.join(origins())}.")
+    count = asyncio.run(DeadLetterTool(_log()).replay(topic))
+    show({"replayed": count}, as_json, f"{count} replayed")
+
+
+async def _letters() -> list[Letter]:
+    from infra.kafka.dead_letters import DeadLetterTool
+
+    return [letter async for letter in DeadLetterTool(_log()).letters()]
+
+
+def _tool() -> TopicTool:
+    from infra.kafka.topics import TopicTool
+
+    return TopicTool(_log())
+
+
+def _log() -> Log:
+    from infra.kafka.clients import Log
+
+    settings = load_settings()
+    settings.need_engines()
+    return Log(settings.kafka)
+
+
+def _state(state: TopicState) -> dict[str, Any]:
+    return {
+        "name": state.name,
+        "partitions": state.partitions,
+        "replication": state.replication,
+        "records": state.records,
+        "behind": {lag.group: lag.behind for lag in state.lags},
+    }
+
+
+def _summary(letter: Letter) -> dict[str, Any]:
+    """Without the record, which may hold the text of a message."""
+    return {
+        "topic": letter.topic,
+        "partition": letter.partition,
+        "offset": letter.offset,
+        "origin_offset": letter.origin_offset,
+        "group": letter.group,
+        "timestamp_ms": letter.timestamp_ms,
+        "error": letter.error,
+        "message": letter.message,
+    }
