@@ -8,6 +8,7 @@ from typing import NamedTuple
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
+from api.shared import SharedReads
 from api.views import ConversationList, ConversationRow, HistoryQuery
 from domain.clock import rfc3339
 from domain.conversations import Conversation, Member
@@ -26,6 +27,16 @@ class _Newest(NamedTuple):
 
     seq: int
     message: bytes | None
+
+
+class _Range(NamedTuple):
+    """A read of one page."""
+
+    conversation: ConversationId
+    low: int
+    high: int
+    limit: int
+    newest: bool
 
 
 class _SentAt(Struct):
@@ -58,6 +69,7 @@ class History:
         self._conversations = conversations
         self._membership = membership
         self._sequence = sequence
+        self._pages = SharedReads(self._read)
 
     async def page(
         self, user: UserId, conversation: ConversationId, asked: HistoryQuery
@@ -75,11 +87,16 @@ class History:
             start, end = max(low, window.joined), min(high, window.left - 1)
             room = asked.limit + 1 - len(found)
             if start <= end and room > 0:
-                part = await self._messages.page(conversation, start, end, room, newest=backwards)
+                part = await self._pages.get(_Range(conversation, start, end, room, backwards))
                 found = part + found if backwards else found + part
         more = len(found) > asked.limit
         kept = found[-asked.limit :] if backwards else found[: asked.limit]
         return [message for _, message in kept], more
+
+    async def _read(self, wanted: _Range) -> list[tuple[int, bytes]]:
+        return await self._messages.page(
+            wanted.conversation, wanted.low, wanted.high, wanted.limit, newest=wanted.newest
+        )
 
     async def newest(self, conversation: ConversationId, member: Member) -> _Newest:
         """The newest message that the member may read; seq 0 if there is none."""

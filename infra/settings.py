@@ -53,6 +53,9 @@ class KafkaSettings(Part):
     partitions: int = Field(32, ge=1, le=1024, description="Partitions of each topic; fixed at creation.")
     replication: int = Field(1, ge=1, description="Copies of each partition, at creation; 3 in production.")
     retention_h: int = Field(168, ge=1, description="Hours that topics are kept, at creation.")
+    confirm_s: float = Field(
+        5.0, gt=0, description="A record that Kafka has not confirmed within it is published anew."
+    )
 
 
 class RedisSettings(Part):
@@ -95,6 +98,10 @@ class SendSettings(Part):
     batch: int = Field(256, ge=1, le=1000, description="The most messages of one group commit.")
     in_flight: int = Field(2, ge=1, le=64, description="Group commits under way at once.")
     waiting: int = Field(5000, ge=1, description="Sends that may wait for a commit; more get `overloaded`.")
+    queue_s: float = Field(
+        2.0, gt=0, description="A send that would wait longer for its commit gets `overloaded`."
+    )
+    deadline_s: float = Field(10.0, gt=0, description="A send not answered within it gets `unavailable`.")
     group_members: int = Field(1000, ge=2, description="The most members of a group.")
 
 
@@ -104,7 +111,8 @@ class OutboxSettings(Part):
         15.0, gt=0, description="A silent process loses its outbox rows to the relay after it."
     )
     scan_s: float = Field(2.0, gt=0, description="Seconds between two looks of relay and barrier.")
-    batch: int = Field(500, ge=1, description="Rows that the relay takes at once.")
+    batch: int = Field(200, ge=1, description="Rows that the relay takes at once.")
+    rows: int = Field(1_000_000, ge=1, description="Rows of the outbox beyond which sends get `overloaded`.")
 
 
 class WorkerSettings(Part):

@@ -61,6 +61,7 @@ class Commit:
 
     async def __call__(self, drafts: Sequence[Draft]) -> list[Outcome | Exception]:
         began = time.perf_counter()
+        self._barrier.check_room()
         outcomes: list[Outcome | Exception] = [
             Unavailable("The conversation's numbers could not be restored.") for _ in drafts
         ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from domain.errors import Overloaded
 
@@ -13,12 +13,19 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
+class _Waiting(NamedTuple, Generic[Item, Result]):
+    item: Item
+    future: asyncio.Future[Result]
+    since: float
+
+
 class GroupCommit(Generic[Item, Result]):
     """Batches around one callable; each caller gets its own result or error.
 
     `flush` takes up to `limit` items, in the order in which they were added, and returns a result or
     an exception for each; up to `in_flight` flushes run at once. Nobody waits for a batch to fill:
-    a free flush takes what is there. More than `waiting` items waiting: Overloaded.
+    a free flush takes what is there. Who has waited `queue_s` for one, or comes while somebody has,
+    and who would be more than the `waiting`-th, gets Overloaded: nothing was done for them.
     """
 
     def __init__(
@@ -27,12 +34,14 @@ class GroupCommit(Generic[Item, Result]):
         limit: int = 256,
         in_flight: int = 2,
         waiting: int = 5000,
+        queue_s: float = 2.0,
     ) -> None:
         self._flush = flush
         self._limit = limit
         self._in_flight = in_flight
         self._most_waiting = waiting
-        self._waiting: deque[tuple[Item, asyncio.Future[Result]]] = deque()
+        self._queue_s = queue_s
+        self._waiting: deque[_Waiting[Item, Result]] = deque()
         self._running: set[asyncio.Task[None]] = set()
         self._scheduled = False
 
@@ -42,11 +51,14 @@ class GroupCommit(Generic[Item, Result]):
 
     async def add(self, item: Item) -> Result:
         """Returns once the whole batch is flushed. A caller that goes away does not stop the flush."""
-        if len(self._waiting) >= self._most_waiting:
-            raise Overloaded("Too many messages wait to be stored.")
         loop = asyncio.get_running_loop()
+        now = loop.time()
+        if len(self._waiting) >= self._most_waiting or (
+            self._waiting and now - self._waiting[0].since > self._queue_s
+        ):
+            raise Overloaded("Too many messages wait to be stored.")
         future: asyncio.Future[Result] = loop.create_future()
-        self._waiting.append((item, future))
+        self._waiting.append(_Waiting(item, future, now))
         if not self._scheduled:
             self._scheduled = True
             loop.call_soon(self._start)
@@ -55,21 +67,35 @@ class GroupCommit(Generic[Item, Result]):
     def _start(self) -> None:
         self._scheduled = False
         while self._waiting and len(self._running) < self._in_flight:
-            batch = [self._waiting.popleft() for _ in range(min(self._limit, len(self._waiting)))]
-            task = asyncio.create_task(self._run(batch))
-            self._running.add(task)
-            task.add_done_callback(self._ended)
+            if batch := self._take():
+                task = asyncio.create_task(self._run(batch))
+                self._running.add(task)
+                task.add_done_callback(self._ended)
+
+    def _take(self) -> list[_Waiting[Item, Result]]:
+        """The next batch, without those who waited too long or went away."""
+        latest = asyncio.get_running_loop().time() - self._queue_s
+        batch: list[_Waiting[Item, Result]] = []
+        while self._waiting and len(batch) < self._limit:
+            one = self._waiting.popleft()
+            if one.future.done():
+                continue
+            if one.since < latest:
+                one.future.set_exception(Overloaded("The message waited too long to be stored."))
+            else:
+                batch.append(one)
+        return batch
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
         self._start()
 
-    async def _run(self, batch: Sequence[tuple[Item, asyncio.Future[Result]]]) -> None:
+    async def _run(self, batch: Sequence[_Waiting[Item, Result]]) -> None:
         try:
-            results = await self._flush([item for item, _ in batch])
+            results = await self._flush([one.item for one in batch])
         except Exception as error:
             results = [error] * len(batch)
-        for (_, future), result in zip(batch, results, strict=True):
+        for (_, future, _), result in zip(batch, results, strict=True):
             if future.done():
                 continue  # the caller went away
             if isinstance(result, Exception):

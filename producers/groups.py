@@ -93,6 +93,7 @@ class Groups:
             await self._change(conversation, user, join=False)
 
     async def _change(self, conversation: ConversationId, user: UserId, *, join: bool) -> None:
+        await self._membership.check_numbering(conversation)
         for _ in range(5):
             if not await self._conversations.begin(conversation, user, join=join):
                 return

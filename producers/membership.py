@@ -57,6 +57,10 @@ class Membership:
             return members
         raise Unavailable("The members of the conversation change too fast.")
 
+    async def check_numbering(self, conversation: ConversationId) -> None:
+        """Raises Unavailable if a change could not be finished now: better not to begin it."""
+        await self._numbering.restore(conversation)
+
     async def finish_change(self, conversation: ConversationId) -> None:
         """Number what `ConversationStore.begin` wrote: it holds for every message numbered from now on."""
         pending = await self._conversations.pending(conversation)

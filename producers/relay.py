@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from itertools import groupby
+from operator import itemgetter
 from typing import NamedTuple
 
-from domain.clock import now_ms
 from domain.conversations import Members
-from domain.errors import NotFound, RingpostError
+from domain.errors import NotFound, RingpostError, Unavailable
 from domain.ids import ConversationId
 from infra.kafka.publisher import Confirmed, Publisher
+from infra.kafka.topics import TopicTool
 from infra.mongo.messages import MessageStore, Place
 from infra.telemetry.logs import logger
 from infra.telemetry.names import RELAYED
@@ -19,15 +22,16 @@ from producers.barrier import Barrier
 from producers.membership import Membership
 from producers.spread import Spreadable, records_of
 
-PATIENCE_MS = 3_600_000
+RECORDS_AT_ONCE = 2_000
+PATIENCE_S = 3600.0
 """A message that its row announced may still appear for so long: its process may be paused."""
 
 
 class _Adopted(NamedTuple):
-    """A row on its way: the places still without a message, and what Kafka has of the others."""
+    """A row on its way: since when, the places still without a message, what Kafka has of the others."""
 
     row_id: str
-    at_ms: int
+    since: float
     missing: list[Place]
     confirmed: list[Confirmed]
 
@@ -35,8 +39,11 @@ class _Adopted(NamedTuple):
 class Relay:
     """Adopts rows whose owner's lease ran out, or that were given up, and spreads them again.
 
-    Harmless where they had been spread: recipients are the same, and a timeline has a message once.
-    Any number may run. A row whose messages are not (all) in the store is kept and looked at again.
+    In the order in which they were written, those of one conversation by its seq. Harmless where they
+    had been spread: recipients are the same, and a timeline has a message once. Any number may run;
+    they take turns, and one that dies in its turn holds the others up for no longer than a lease.
+    A row whose messages are not (all) in the store is kept and looked at again. Topics that Kafka
+    lost are made again.
     """
 
     name = "relay"
@@ -47,12 +54,14 @@ class Relay:
         messages: MessageStore,
         membership: Membership,
         publisher: Publisher,
+        topics: TopicTool,
         partitions: int,
     ) -> None:
         self._barrier = barrier
         self._messages = messages
         self._membership = membership
         self._publisher = publisher
+        self._topics = topics
         self._partitions = partitions
         self._incomplete: list[_Adopted] = []
         self._stopping = asyncio.Event()
@@ -61,6 +70,8 @@ class Relay:
         while not self._stopping.is_set():
             if not await self.step():
                 await self._pause()
+        with suppress(Unavailable):
+            await self._barrier.end_turn()
 
     def stop(self) -> None:
         self._stopping.set()
@@ -70,14 +81,20 @@ class Relay:
         rows, self._incomplete = self._incomplete, []
         before = len(rows)
         try:
+            if not await self._barrier.take_turn():
+                self._incomplete = rows
+                return 0
+            now = time.monotonic()
             adopted = await self._barrier.adopt(beside=before)
-            rows += [_Adopted(row.row_id, row.at_ms, row.places, []) for row in adopted]
+            rows += [_Adopted(row.row_id, now, row.places, []) for row in adopted]
             await self._spread(rows)
         except RingpostError as error:
             logger().warning("rows not relayed", error=error.message, rows=len(rows))
-            self._incomplete = []
             for row in rows:
                 self._barrier.give_up(row.row_id)
+            with suppress(RingpostError):
+                await self._topics.create()
+            return 0
         return len(rows) - before
 
     async def _pause(self) -> None:
@@ -87,24 +104,34 @@ class Relay:
             return
 
     async def _spread(self, rows: Sequence[_Adopted]) -> None:
+        if not rows:
+            return
         stored = await self._messages.by_place(place for row in rows for place in row.missing)
-        members = await self._members({conversation for conversation, _ in stored})
+        confirmed = await self._publish(_in_order(rows, stored))
+        await self._barrier.mark_spread([row.row_id for row in rows])
         for row in rows:
-            items = [
-                Spreadable(members[place[0]], place[1], stored[place])
-                for place in row.missing
-                if place in stored and place[0] in members
-            ]
-            receipt = await self._publisher.enqueue(
-                [record for item in items for record in records_of(item, self._partitions)]
-            )
-            confirmed = [*row.confirmed, *await receipt.confirmed()]
             missing = [place for place in row.missing if place not in stored]
-            if not missing or now_ms() - row.at_ms > PATIENCE_MS:
-                self._barrier.confirmed(row.row_id, confirmed)
+            records = [*row.confirmed, *confirmed]
+            if not missing or time.monotonic() - row.since > PATIENCE_S:
+                self._barrier.confirmed(row.row_id, records)
                 RELAYED.inc()
             else:
-                self._incomplete.append(_Adopted(row.row_id, row.at_ms, missing, confirmed))
+                self._incomplete.append(row._replace(missing=missing, confirmed=records))
+
+    async def _publish(self, messages: Mapping[Place, bytes]) -> list[Confirmed]:
+        """Where Kafka has the records of all these messages. Raises Unavailable."""
+        members = await self._members({conversation for conversation, _ in messages})
+        records = [
+            record
+            for (conversation, seq), message in messages.items()
+            if conversation in members
+            for record in records_of(Spreadable(members[conversation], seq, message), self._partitions)
+        ]
+        confirmed: list[Confirmed] = []
+        for start in range(0, len(records), RECORDS_AT_ONCE):
+            receipt = await self._publisher.enqueue(records[start : start + RECORDS_AT_ONCE])
+            confirmed += _farthest(await receipt.confirmed())
+        return confirmed
 
     async def _members(self, conversations: Iterable[ConversationId]) -> dict[ConversationId, Members]:
         """Member lists as they are now: their windows tell who received what. Unknown ones are absent."""
@@ -113,3 +140,26 @@ class Relay:
             with suppress(NotFound):
                 found[conversation] = await self._membership.newest(conversation)
         return found
+
+
+def _in_order(rows: Sequence[_Adopted], stored: Mapping[Place, bytes]) -> dict[Place, bytes]:
+    """The stored messages in the order of their rows, those of one conversation by seq.
+
+    Rows that were written in different processes may have the clocks of different machines.
+    """
+    places = list(dict.fromkeys(place for row in rows for place in row.missing if place in stored))
+    rising: dict[ConversationId, Iterator[int]] = {}
+    for conversation, some in groupby(sorted(places), key=itemgetter(0)):
+        rising[conversation] = iter([seq for _, seq in some])
+    ordered = [(conversation, next(rising[conversation])) for conversation, _ in places]
+    return {place: stored[place] for place in ordered}
+
+
+def _farthest(records: Iterable[Confirmed]) -> list[Confirmed]:
+    """Of each partition the last: who waits for it waits for all."""
+    last: dict[tuple[str, int], Confirmed] = {}
+    for record in records:
+        place = record.topic, record.partition
+        if place not in last or record.offset > last[place].offset:
+            last[place] = record
+    return list(last.values())

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 
 from msgspec.structs import replace
 
-from domain.errors import BadRequest, Forbidden, RingpostError
+from domain.errors import BadRequest, Forbidden, RingpostError, Unavailable
 from domain.ids import UserId, direct_pair
 from domain.messages import Draft, checked_body
 from infra.settings import SendSettings
@@ -24,8 +25,9 @@ class Sender:
         self, commit: Commit, membership: Membership, groups: Groups, settings: SendSettings
     ) -> None:
         self._commits: GroupCommit[Draft, Outcome] = GroupCommit(
-            commit, settings.batch, settings.in_flight, settings.waiting
+            commit, settings.batch, settings.in_flight, settings.waiting, settings.queue_s
         )
+        self._deadline_s = settings.deadline_s
         self._membership = membership
         self._groups = groups
 
@@ -39,7 +41,11 @@ class Sender:
         """
         began = time.perf_counter()
         try:
-            outcome = await self._send(draft, to)
+            async with asyncio.timeout(self._deadline_s):
+                outcome = await self._send(draft, to)
+        except TimeoutError:
+            SENT.labels(Unavailable.code).inc()
+            raise Unavailable("The message could not be stored in time.") from None
         except RingpostError as error:
             SENT.labels(error.code).inc()
             raise

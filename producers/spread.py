@@ -21,6 +21,8 @@ from producers.barrier import Barrier
 
 WAITING_ROWS = 10_000
 UNCONFIRMED_ROWS = 2_000
+RECIPIENTS = 5_000
+"""The most of one record: with the largest message it stays well below what Kafka takes."""
 
 
 class Spreadable(NamedTuple):
@@ -40,9 +42,10 @@ def records_of(item: Spreadable, partitions: int) -> list[Record]:
             DELIVERIES,
             partition,
             b"%d" % partition,
-            encode(Delivery(conversation, item.seq, tuple(users), message)),
+            encode(Delivery(conversation, item.seq, tuple(users[start : start + RECIPIENTS]), message)),
         )
         for partition, users in item.members.recipients(item.seq, partitions).items()
+        for start in range(0, len(users), RECIPIENTS)
     ]
     records.append(Record(MESSAGES, None, conversation.encode(), item.message))
     return records
@@ -51,8 +54,9 @@ def records_of(item: Spreadable, partitions: int) -> list[Record]:
 class Spreader:
     """Publishes row after row, in the order of `submit`, and tells the barrier how each ended.
 
-    A row that Kafka does not take, or for which there is no place in the queue, is given up to the
-    relay: nothing is lost by it, and no sender waits for Kafka.
+    A row that Kafka does not take in time, or for which there is no place in the queue, is given up to
+    the relay, and so are those behind it until the relay is through with all that waits: nothing is
+    lost by it, nothing overtakes, and no sender waits for Kafka.
     """
 
     name = "spreader"
@@ -67,7 +71,7 @@ class Spreader:
 
     def submit(self, row_id: str, items: Sequence[Spreadable]) -> None:
         """Spread the messages of one outbox row, after those of all rows submitted before."""
-        if self._rows.qsize() >= WAITING_ROWS:
+        if self._barrier.detour or self._rows.qsize() >= WAITING_ROWS:
             self._barrier.give_up(row_id)
         else:
             self._rows.put_nowait((row_id, items, time.perf_counter()))
@@ -84,8 +88,12 @@ class Spreader:
         self._rows.put_nowait(None)
 
     async def _publish(self, row_id: str, items: Sequence[Spreadable], since: float) -> None:
-        records = [record for item in items for record in records_of(item, self._partitions)]
         await self._slots.acquire()
+        if self._barrier.detour:
+            self._slots.release()
+            self._barrier.give_up(row_id)
+            return
+        records = [record for item in items for record in records_of(item, self._partitions)]
         try:
             receipt = await self._publisher.enqueue(records)
         except Unavailable as error:

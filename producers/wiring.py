@@ -9,13 +9,13 @@ from typing import NamedTuple
 
 from infra.kafka.clients import Log, Progress
 from infra.kafka.publisher import Publisher, open_publisher
-from infra.kafka.topics import DELIVERIES, ready_topics
+from infra.kafka.topics import DELIVERIES, TopicTool, ready_topics
 from infra.mongo.accounts import AccountStore
 from infra.mongo.client import Database, open_database
 from infra.mongo.conversations import ConversationStore
 from infra.mongo.indexes import ensure_schema
 from infra.mongo.messages import MessageStore
-from infra.mongo.outbox import OutboxStore
+from infra.mongo.outbox import RELAY, OutboxStore
 from infra.mongo.timelines import TimelineStore
 from infra.redis.client import Client, open_redis
 from infra.redis.keys import Keys
@@ -102,6 +102,7 @@ async def send_path(engines: Engines) -> SendPath:
 async def relay(engines: Engines) -> tuple[Relay, Barrier]:
     """The relay and the barrier that watches over what it spread. Raises Unavailable."""
     membership, _ = _membership(engines)
-    barrier = Barrier(engines.outbox, engines.inbox, engines.settings.outbox)
+    barrier = Barrier(engines.outbox, engines.inbox, engines.settings.outbox, owner_prefix=RELAY)
     await barrier.open_lease()
-    return Relay(barrier, engines.messages, membership, engines.publisher, engines.partitions), barrier
+    topics, partitions = TopicTool(engines.log), engines.partitions
+    return Relay(barrier, engines.messages, membership, engines.publisher, topics, partitions), barrier

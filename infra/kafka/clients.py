@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from domain.errors import Unavailable
+from infra.kafka.metadata import Fingerprint, TopicMetadata, fingerprint_of
 from infra.settings import KafkaSettings
 
 if TYPE_CHECKING:
@@ -50,6 +51,17 @@ class Observer:
         return {tp.partition: o for tp, o in first.items()}, {tp.partition: o for tp, o in end.items()}
 
 
+class Look(NamedTuple):
+    """`committed`: partition → offset of the next record; absent: nothing yet.
+
+    `fingerprint` was taken after it: if it is that of an earlier look, nothing that was confirmed before
+    that look was lost, and the offsets speak of the same log.
+    """
+
+    committed: Offsets
+    fingerprint: Fingerprint
+
+
 class Progress:
     """What one group has finished in one topic, over a connection that is kept."""
 
@@ -60,13 +72,14 @@ class Progress:
         self._connection: AsyncExitStack | None = None
         self._admin: AIOKafkaAdminClient | None = None
 
-    async def committed(self) -> Offsets:
-        """Partition → offset of the next record; absent: nothing yet. Raises Unavailable."""
+    async def look(self) -> Look:
+        """Raises Unavailable."""
         try:
             if self._connection is None or self._admin is None:
                 self._connection = AsyncExitStack()
                 self._admin = await self._connection.enter_async_context(self._log.admin())
-            return await self._log.committed(self._admin, self._group, self._topic)
+            committed = await self._log.committed(self._admin, self._group, self._topic)
+            return Look(committed, await self._log.fingerprint(self._admin, self._topic))
         except Unavailable:
             await self.close()
             raise
@@ -89,9 +102,11 @@ class Log:
     def group(self, name: str) -> str:
         return self.settings.topic_prefix + name
 
-    @asynccontextmanager
-    async def producer(self) -> AsyncIterator[AIOKafkaProducer]:
-        """Idempotent, acknowledged by all in-sync replicas: no record twice, none out of order."""
+    async def start_producer(self) -> AIOKafkaProducer:
+        """Idempotent, acknowledged by all in-sync replicas: no record twice, none out of order.
+
+        To be ended with `stopped`. Raises Unavailable when no broker answers.
+        """
         producer = AIOKafkaProducer(
             bootstrap_servers=self.settings.bootstrap,
             client_id="ringpost",
@@ -104,10 +119,12 @@ class Log:
         )
         try:
             with translated():
-                await producer.start()
-            yield producer
-        finally:
-            await _stopped(producer)
+                async with asyncio.timeout(REQUEST_TIMEOUT_MS / 1000):
+                    await producer.start()
+        except BaseException:
+            await stopped(producer)
+            raise
+        return producer
 
     def consumer(self, group: str, session_s: float) -> AIOKafkaConsumer:
         """A member of a group that commits by hand and begins at the oldest record; not started."""
@@ -147,7 +164,7 @@ class Log:
                 await consumer.start()
             yield Observer(consumer, self)
         finally:
-            await _stopped(consumer)
+            await stopped(consumer)
 
     async def partitions(self, topic: str) -> int:
         """How many partitions the brokers say the topic has."""
@@ -167,6 +184,16 @@ class Log:
             tp.partition: meta.offset for tp, meta in found.items() if tp.topic == name and meta.offset >= 0
         }
 
+    async def fingerprint(self, admin: AIOKafkaAdminClient, topic: str) -> Fingerprint:
+        """Raises Unavailable, also while there is no such topic or a partition of it has no leader."""
+        request = TopicMetadata(self.topic(topic))
+        with translated():  # the public verbs know older requests only
+            response = await admin._send_request(request)  # noqa: SLF001
+        found = fingerprint_of(response)
+        if found is None:
+            raise Unavailable(f"The topic {self.topic(topic)} is not whole.")
+        return found
+
     @asynccontextmanager
     async def progress(self, group: str, topic: str) -> AsyncIterator[Progress]:
         """Watch what a group of ours has finished in a topic; connects when first asked."""
@@ -184,7 +211,7 @@ class Log:
         return f"{len(cluster['brokers'])} broker(s)"
 
 
-async def _stopped(client: AIOKafkaProducer | AIOKafkaConsumer) -> None:
+async def stopped(client: AIOKafkaProducer | AIOKafkaConsumer) -> None:
     """Close even when the caller is being cancelled; a broker that is gone does not hold it up."""
     try:
         await asyncio.wait_for(asyncio.shield(client.stop()), 5)

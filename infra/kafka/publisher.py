@@ -8,9 +8,12 @@ from contextlib import asynccontextmanager
 from typing import NamedTuple
 
 from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaConnectionError
 from aiokafka.structs import RecordMetadata
 
-from infra.kafka.clients import Log, translated
+from domain.errors import Unavailable
+from infra.kafka.clients import Log, stopped, translated
+from infra.telemetry.logs import logger
 from infra.telemetry.names import SPREAD
 
 
@@ -35,14 +38,34 @@ class Confirmed(NamedTuple):
 class Receipt:
     """Records on their way. Kafka takes those of one partition in the order of their `enqueue`."""
 
-    def __init__(self, records: Sequence[Record], futures: Sequence[asyncio.Future[RecordMetadata]]) -> None:
+    def __init__(
+        self,
+        publisher: Publisher,
+        producer: AIOKafkaProducer,
+        records: Sequence[Record],
+        futures: Sequence[asyncio.Future[RecordMetadata]],
+    ) -> None:
+        self._publisher = publisher
+        self._producer = producer
         self._records = records
         self._futures = futures
+        self._deadline = asyncio.get_running_loop().time() + publisher.confirm_s
 
     async def confirmed(self) -> list[Confirmed]:
-        """All records are on all in-sync replicas. Raises Unavailable if that is not known of any."""
-        with translated():
-            placed = await asyncio.gather(*self._futures)
+        """All records are on all in-sync replicas.
+
+        Raises Unavailable if that is not known of any, at the latest `confirm_s` after the `enqueue`;
+        then the records that were handed over and not confirmed are not tried again.
+        """
+        try:
+            with translated():
+                async with asyncio.timeout_at(self._deadline):
+                    placed = await asyncio.gather(*self._futures)
+            if any(where.offset < 0 for where in placed):  # in Kafka, but it no longer knows where
+                raise Unavailable("Kafka does not say where a record is.")
+        except Unavailable:
+            self._publisher.abandon(self._producer)
+            raise
         for record in self._records:
             SPREAD.labels(record.topic).inc()
         return [
@@ -52,30 +75,81 @@ class Receipt:
 
 
 class Publisher:
-    """One producer of one process."""
+    """One producer of one process; a fresh one once Kafka refused a record, or was silent about it.
 
-    def __init__(self, producer: AIOKafkaProducer, log: Log) -> None:
-        self._producer = producer
-        self._topics = log.topic
+    An idempotent producer numbers its records: one that could not be delivered is a hole that Kafka
+    refuses to step over. So all that the old producer had not delivered fails with it.
+    """
+
+    def __init__(self, log: Log) -> None:
+        self.confirm_s = log.settings.confirm_s
+        self._log = log
+        self._producer: AIOKafkaProducer | None = None
+        self._opening = asyncio.Lock()
+        self._leaving: set[asyncio.Task[None]] = set()
 
     async def enqueue(self, records: Sequence[Record]) -> Receipt:
-        """Hand records over; waits while the producer's buffer is full, then raises Unavailable."""
-        with translated():
-            futures = [
-                await self._producer.send(
-                    self._topics(record.topic),
-                    value=record.value,
-                    key=record.key,
-                    partition=record.partition,
-                    headers=list(record.headers),
-                )
-                for record in records
-            ]
-        return Receipt(records, futures)
+        """Hand records over; waits while the producer's buffer is full. Raises Unavailable."""
+        producer = self._producer or await self.open()
+        futures: list[asyncio.Future[RecordMetadata]] = []
+        try:
+            with translated():
+                async with asyncio.timeout(self.confirm_s):
+                    for record in records:
+                        futures.append(await self._send(producer, record))  # noqa: PERF401 - kept if one fails
+        except (Unavailable, AssertionError) as error:  # the latter: a partition is not there (any more)
+            for future in futures:
+                future.cancel()
+            self.abandon(producer)
+            raise Unavailable("Kafka does not take a record.") from error
+        return Receipt(self, producer, records, futures)
+
+    async def _send(self, producer: AIOKafkaProducer, record: Record) -> asyncio.Future[RecordMetadata]:
+        future: asyncio.Future[RecordMetadata] = await producer.send(
+            self._log.topic(record.topic),
+            value=record.value,
+            key=record.key,
+            partition=record.partition,
+            headers=list(record.headers),
+        )
+        return future
+
+    async def open(self) -> AIOKafkaProducer:
+        """The producer in use, a fresh one if there is none. Raises Unavailable when no broker answers."""
+        async with self._opening:
+            if self._producer is None:
+                self._producer = await self._log.start_producer()
+            return self._producer
+
+    def abandon(self, producer: AIOKafkaProducer) -> None:
+        """Fail what the producer has not delivered, and do without it from now on."""
+        if producer is not self._producer:
+            return
+        logger().warning("what Kafka has not confirmed is given up")
+        self._dismiss(producer)
+
+    def _dismiss(self, producer: AIOKafkaProducer) -> None:
+        self._producer = None
+        # Not among its public verbs: `stop` alone would wait until all is delivered.
+        producer._message_accumulator.fail_all(KafkaConnectionError("given up"))  # noqa: SLF001
+        leaving = asyncio.create_task(stopped(producer))
+        self._leaving.add(leaving)
+        leaving.add_done_callback(self._leaving.discard)
+
+    async def close(self) -> None:
+        """What is not confirmed by now fails."""
+        if self._producer is not None:
+            self._dismiss(self._producer)
+        if self._leaving:
+            await asyncio.wait(self._leaving)
 
 
 @asynccontextmanager
 async def open_publisher(log: Log) -> AsyncIterator[Publisher]:
     """A publisher for the length of the block. Raises Unavailable when no broker answers."""
-    async with log.producer() as producer:
-        yield Publisher(producer, log)
+    publisher = Publisher(log)
+    try:
+        await publisher.open()
+        yield publisher
+    finally:
+        await publisher.close()

@@ -140,6 +140,12 @@ class Collection:
             counted: int = await self._handle.count_documents(where, **options)
         return counted
 
+    async def estimate(self) -> int:
+        """How many documents there are, from the collection's own count: may be off after a crash."""
+        with _translated():
+            counted: int = await self._handle.estimated_document_count()
+        return counted
+
     async def update(self, where: Filter, change: Change, *, upsert: bool = False) -> int:
         """Change the first match; returns how many matched or were put in. Raises Duplicate."""
         with _translated():

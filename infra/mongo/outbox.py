@@ -1,18 +1,25 @@
 """The outbox: one row per group commit, written before its messages, removed when all of them are
 known to be in their recipients' timelines.
 
-A row is `{_id, o: owner, at, m: [[conversation, seq], …]}`. Its owner is the process that must spread
-it. An owner holds a lease in `publishers`, by the server's clock; the rows of one whose lease ran
-out, and rows given up (owner `""`), belong to whichever relay adopts them.
+A row is `{_id, o: owner, at, m: [[conversation, seq], …]}`; ids rise with time. Its owner is the process
+that must spread it. An owner holds a lease in `publishers`, by the server's clock; the rows of one whose
+lease ran out, and rows given up (owner `""`), belong to the relay. `k` marks what a relay has spread and
+what now only waits to be removed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from typing import NamedTuple
 
-from infra.mongo.client import Database
+from infra.mongo.client import Database, Duplicate
 from infra.mongo.messages import Place
+
+RELAY = "~"
+"""Owners that are relays begin with it."""
+
+_TURN = "turn of the relays"
 
 
 class Row(NamedTuple):
@@ -39,10 +46,21 @@ class OutboxStore:
 
     async def give_up(self, row_ids: Sequence[str]) -> None:
         """Leave rows to the relay."""
-        await self._rows.update_many({"_id": {"$in": list(row_ids)}}, {"$set": {"o": ""}})
+        change = {"$set": {"o": ""}, "$unset": {"k": ""}}
+        await self._rows.update_many({"_id": {"$in": list(row_ids)}}, change)
+
+    async def mark_spread(self, owner: str, row_ids: Sequence[str]) -> None:
+        """Kafka has what these rows announce, as far as it is stored."""
+        await self._rows.update_many({"_id": {"$in": list(row_ids)}, "o": owner}, {"$set": {"k": 1}})
+
+    async def relay_is_behind(self) -> bool:
+        """Whether rows wait for the relay to spread them."""
+        waiting = {"$or": [{"o": ""}, {"o": {"$gte": RELAY}, "k": None}]}
+        return await self._rows.find_one(waiting, ["_id"]) is not None
 
     async def count(self) -> int:
-        return await self._rows.count({})
+        """About how many rows there are, at no cost."""
+        return await self._rows.estimate()
 
     async def renew_lease(self, owner: str, lease_s: float) -> None:
         """The owner is alive for `lease_s` more, by the server's clock."""
@@ -60,9 +78,26 @@ class OutboxStore:
         orphaned = await self._rows.find({"o": {"$nin": owners}}, ["o"], limit=limit)
         for previous in {row["o"] for row in orphaned}:
             ids = [row["_id"] for row in orphaned if row["o"] == previous]
-            await self._rows.update_many({"_id": {"$in": ids}, "o": previous}, {"$set": {"o": owner}})
+            change = {"$set": {"o": owner}, "$unset": {"k": ""}}
+            await self._rows.update_many({"_id": {"$in": ids}, "o": previous}, change)
         mine = await self._rows.find({"_id": {"$in": [row["_id"] for row in orphaned]}, "o": owner})
         return [Row(row["_id"], row["at"], _places(row["m"])) for row in mine]
+
+    async def take_turn(self, owner: str, turn_s: float) -> bool:
+        """Whether it is this owner's turn for the next `turn_s`: one at a time, by the server's clock."""
+        until = {"$add": ["$$NOW", round(turn_s * 1000)]}
+        free = {"_id": _TURN, "$or": [{"by": owner}, {"$expr": {"$lte": ["$until", "$$NOW"]}}]}
+        take = [{"$set": {"by": owner, "until": until}}]
+        if await self._publishers.update(free, take):
+            return True
+        try:
+            await self._publishers.insert({"_id": _TURN, "by": "", "until": datetime.fromtimestamp(0, UTC)})
+        except Duplicate:
+            return False
+        return bool(await self._publishers.update(free, take))
+
+    async def end_turn(self, owner: str) -> None:
+        await self._publishers.delete_many({"_id": _TURN, "by": owner})
 
     async def forget_publishers(self) -> None:
         """Remove leases that ran out."""

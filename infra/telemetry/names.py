@@ -18,6 +18,7 @@ SOCKET_ENTRIES = Counter("ringpost_socket_entries", "Entries written to sockets.
 PULLED = Counter("ringpost_pulled", "Entries pulled, by source: ring or store.", ["source"])
 RING_FILLS = Counter("ringpost_ring_fills", "Rings rebuilt from the timeline.")
 RELAYED = Counter("ringpost_relayed", "Outbox rows that the relay spread.")
+RESPREAD = Counter("ringpost_respread", "Outbox rows spread anew, because Kafka may have lost records.")
 DEAD_LETTERS = Counter("ringpost_dead_letters", "Records put on a dead letter topic, by topic.", ["topic"])
 RETRIES = Counter("ringpost_retries", "Transient faults met and retried, by part.", ["part"])
 REQUESTS = Counter("ringpost_requests", "HTTP requests answered, by route and status.", ["route", "status"])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 import pytest
 
@@ -123,3 +124,38 @@ async def test_drain_returns_when_every_add_is_answered(store):
     await asyncio.sleep(0)
     assert all(task.done() for task in adding)
     assert len(commits) == 0
+
+
+async def test_who_waited_too_long_is_refused_and_not_flushed(store):
+    """I8: by the time in the queue, whatever its length."""
+    commits = GroupCommit(store, in_flight=1, queue_s=0.05)
+    first = asyncio.create_task(commits.add(1))
+    await _begun(store, 1)
+    second = asyncio.create_task(commits.add(2))
+    with pytest.raises(Overloaded):
+        await _add_until_refused(commits, 3)
+    store.open.set()
+    assert await first == 10
+    with pytest.raises(Overloaded):
+        await second
+    assert await commits.add(4) == 40
+    assert store.batches == [[1], [4]]
+
+
+async def test_who_went_away_while_waiting_is_not_flushed(store):
+    commits = GroupCommit(store, in_flight=1)
+    first = asyncio.create_task(commits.add(1))
+    await _begun(store, 1)
+    second = asyncio.create_task(commits.add(2))
+    await asyncio.sleep(0)
+    second.cancel()
+    store.open.set()
+    assert await first == 10
+    assert await commits.add(3) == 30
+    assert store.batches == [[1], [3]]
+
+
+async def _add_until_refused(commits: GroupCommit[int, int], item: int) -> None:
+    while True:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(commits.add(item), 0.01)

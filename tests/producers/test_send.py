@@ -159,6 +159,38 @@ async def test_without_redis_sends_succeed(town, engines, unique):
     assert (await town.send(draft(conversation))).created
 
 
+async def test_change_of_members_without_redis_is_refused_and_holds_up_no_send(town, engines, unique):
+    """A change that cannot be numbered is not begun: a group with a pending one takes no messages."""
+    group = await town.group(ANN, BOB)
+    away = settings_for(engines, unique, redis={"url": "redis://127.0.0.1:1/0", "timeout_s": 0.2})
+    async with open_redis(away.redis) as client:
+        clients = Clients(town.engines.database, client, town.engines.log, None, town.engines.inbox)
+        path = await send_path(Engines(away, clients, 4))
+        with pytest.raises(Unavailable):
+            await path.groups.add(ANN, group, CEM)
+        assert (await path.sender.send(draft(group))).created
+    assert set((await path.membership.newest(group)).by_user) == {ANN, BOB}
+
+
+async def test_send_that_takes_too_long_is_unavailable(town):
+    """A deadline, not a hang."""
+    conversation = await town.direct()
+    sender = town.path.sender
+    sender._deadline_s, sender._commits = 0.05, _Never()
+    with pytest.raises(Unavailable):
+        await town.send(draft(conversation))
+
+
+class _Never:
+    """A commit that does not come to its end."""
+
+    def __len__(self) -> int:
+        return 0
+
+    async def add(self, _draft) -> None:
+        await asyncio.Event().wait()
+
+
 async def test_outsider_is_refused_and_uses_up_no_number(town):
     group = await town.group(ANN, BOB)
     with pytest.raises(Forbidden):

@@ -7,10 +7,11 @@ from aiokafka import TopicPartition
 
 from consumers import wiring
 from domain.clock import now_ms
+from domain.errors import Overloaded
 from domain.events import Delivery, decode_delivery
 from domain.ids import inbox_partition
 from infra.kafka.publisher import Confirmed
-from infra.kafka.topics import DELIVERIES, MESSAGES
+from infra.kafka.topics import DELIVERIES, MESSAGES, TOPICS, ready_topics
 from infra.mongo.outbox import Row
 from producers.spread import Spreadable, records_of
 from producers.wiring import relay as make_relay
@@ -159,7 +160,8 @@ async def test_row_without_its_message_is_kept_until_it_appears(wired):
     assert {delivery.seq for delivery in found} == {1, 2}
 
 
-async def test_row_whose_message_never_appears_goes_after_the_patience(wired):
+async def test_row_whose_message_never_appears_goes_after_the_patience(wired, monkeypatch):
+    monkeypatch.setattr("producers.relay.PATIENCE_S", 0)
     await wired.engines.outbox.add("dead", Row("r1", 1, [("d:ann:bob", 1)]))
     relay, barrier = await make_relay(wired.engines)
     await relay.step()
@@ -200,14 +202,14 @@ async def _head(town, expected: int) -> bool:
 
 
 async def test_row_that_kafka_does_not_take_is_left_to_the_relay(wired):
-    """I7: no sender waits for Kafka, and the rows behind it are spread."""
+    """I7: no sender waits for Kafka, and what comes behind it does not overtake."""
     members = await wired.path.membership.newest(await wired.direct())
     async with running(wired.path.spreader):
         for name, size in (("r1", 2_000_000), ("r2", 10)):
             await wired.path.barrier.write(Row(name, 1, [("d:ann:bob", 1)]))
             wired.path.spreader.submit(name, [Spreadable(members, 1, b'"%b"' % (b"x" * size))])
     await wired.path.barrier.step()
-    assert [row.row_id for row in await wired.engines.outbox.adopt("relay", 10)] == ["r1"]
+    assert [row.row_id for row in await wired.engines.outbox.adopt("relay", 10)] == ["r1", "r2"]
 
 
 async def test_full_queue_leaves_rows_to_the_relay(town, monkeypatch):
@@ -236,3 +238,119 @@ async def test_two_relays_share_no_row(wired, count):
     await wired.engines.outbox.end_lease(wired.path.barrier.owner)
     relays = [(await make_relay(wired.engines))[0] for _ in range(2)]
     assert sum([await relay.step() for relay in relays]) == count
+
+
+async def test_row_goes_by_the_relay_until_the_relay_is_through(wired):
+    """A conversation's messages arrive in its order, also after Kafka was away."""
+    conversation, path = await wired.direct(), wired.path
+    relay, barrier = await make_relay(wired.engines)
+    path.barrier.give_up("as after a failure")
+    async with running(path.spreader):
+        for _ in range(3):
+            await wired.send(draft(conversation))
+            await path.barrier.step()
+        assert path.barrier.detour
+        assert await end_of(wired, DELIVERIES) == 0
+        assert await relay.step() == 3
+        await path.barrier.step()
+        assert not path.barrier.detour
+        await wired.send(draft(conversation))
+        found = await deliveries(wired, 4 * len({inbox_partition(user, PARTITIONS) for user in (ANN, BOB)}))
+    assert [delivery.seq for delivery in found if ANN in delivery.to] == [1, 2, 3, 4]
+    await barrier.step()
+
+
+async def test_relay_spreads_a_conversation_by_its_seq(wired):
+    """Rows written on machines whose clocks differ."""
+    conversation = await wired.direct()
+    await wired.engines.messages.insert([stored(conversation, seq) for seq in (1, 2, 3)])
+    for name, seq in (("1", 3), ("2", 1), ("3", 2)):
+        await wired.engines.outbox.add("dead", Row(name, 1, [(conversation, seq)]))
+    relay, _ = await make_relay(wired.engines)
+    assert await relay.step() == 3
+    found = await deliveries(wired, await end_of(wired, DELIVERIES))
+    assert [delivery.seq for delivery in found if ANN in delivery.to] == [1, 2, 3]
+
+
+async def test_relays_take_turns(wired):
+    """Two at once would spread one conversation side by side."""
+    await wired.send(draft(await wired.direct()))
+    await wired.engines.outbox.end_lease(wired.path.barrier.owner)
+    first, second = [(await make_relay(wired.engines))[0] for _ in range(2)]
+    assert await first.step() == 1
+    await wired.send(draft(await wired.direct()))
+    assert await second.step() == 0
+    first.stop()
+    await first.run()
+    assert await second.step() == 1
+
+
+async def test_turn_of_a_dead_relay_lapses(wired):
+    outbox = wired.engines.outbox
+    assert await outbox.take_turn("dead", 0.2)
+    assert not await outbox.take_turn("alive", 60)
+    await until(lambda: outbox.take_turn("alive", 60))
+    assert not await outbox.take_turn("dead", 60)
+
+
+async def recreate_topics(town) -> None:
+    """Kafka loses all that it holds, and someone makes the topics again."""
+    log = town.engines.log
+    async with log.admin() as admin:
+        await admin.delete_topics([log.topic(topic.name) for topic in TOPICS])
+
+        async def gone() -> bool:
+            return not {log.topic(topic.name) for topic in TOPICS} & set(await admin.list_topics())
+
+        await until(gone)
+    await ready_topics(log)
+
+
+async def test_records_that_kafka_lost_are_spread_again(wired):
+    """I7: confirmed, lost, and the log is as long again as it was: nothing but the topic's id tells."""
+    conversation, path = await wired.direct(), wired.path
+    async with running(path.spreader):
+        await wired.send(draft(conversation, text="lost"))
+        await until(lambda: path.barrier._tracked)
+    await path.barrier.step()
+    await recreate_topics(wired)
+    path = await send_path(wired.engines)
+    async with running(path.spreader):
+        await path.sender.send(draft(conversation, text="after"))
+        await until(lambda: path.barrier._tracked)
+    relay, _ = await make_relay(wired.engines)
+    async with running(wiring.inbox(wired.engines)):
+        await until(lambda: _head(wired, 1))
+
+        async def emptied() -> bool:
+            for barrier in (path.barrier, wired.path.barrier):
+                await barrier.step()
+            await relay.step()
+            return await _head(wired, 2)
+
+        await until(emptied, 30)
+
+
+async def test_record_below_what_is_committed_already_is_not_taken_for_done(wired):
+    """A log that lost its end and grows again: the group's offset speaks of what is no more."""
+    path = wired.path
+    await commit_past(wired, {0: 5})
+    await path.barrier.write(Row("r1", 1, [("d:ann:bob", 1)]))
+    await path.barrier.open_lease()
+    path.barrier.confirmed("r1", [Confirmed(DELIVERIES, 0, 4)])
+    await path.barrier.step()
+    assert [row.row_id for row in await wired.engines.outbox.adopt("relay", 10)] == ["r1"]
+
+
+async def test_sends_are_refused_while_the_outbox_is_full(wired):
+    """I8. What is refused leaves no trace."""
+    settings = wired.engines.settings.outbox.model_copy(update={"rows": 2})
+    path = await send_path(wired.engines)
+    path.barrier._settings = settings
+    conversation = await wired.direct()
+    for _ in range(2):
+        await path.sender.send(draft(conversation))
+    with pytest.raises(Overloaded):
+        await path.sender.send(draft(conversation))
+    assert (await wired.engines.messages.last(conversation))[0] == 2
+    assert await wired.engines.sequence.heads([conversation]) == [2]

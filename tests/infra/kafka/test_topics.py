@@ -68,4 +68,4 @@ async def test_kafka_that_is_not_there_is_unavailable(engines, unique):
             pass
     with pytest.raises(Unavailable):
         async with log.progress("inbox", DELIVERIES) as inbox:
-            await inbox.committed()
+            await inbox.look()
