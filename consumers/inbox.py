@@ -12,6 +12,7 @@ from domain.entries import Entry
 from domain.errors import Unavailable
 from domain.events import Arrival, Delivery, decode_delivery, encode
 from domain.ids import UserId
+from infra.crash import crash_point
 from infra.kafka.publisher import Publisher, Receipt, Record
 from infra.kafka.topics import ARRIVALS, DELIVERIES
 from infra.redis.ring import Ring
@@ -41,6 +42,7 @@ class Inbox:
         began = time.perf_counter()
         wanted = [Wanted(user, d.conversation_id, d.seq) for _, d in batch for user in d.to]
         numbers = iter(await self._timelines.append(wanted))
+        crash_point("timeline")
         entries: dict[UserId, dict[int, bytes]] = {}
         records = []
         for partition, delivery in batch:
@@ -51,7 +53,9 @@ class Inbox:
             arrival = Arrival(delivery.conversation_id, delivery.seq, given, delivery.message)
             records.append(Record(ARRIVALS, partition, b"%d" % partition, encode(arrival)))
         stale = await self._append(entries)
+        crash_point("ring")
         receipt = await self._publisher.enqueue(records)
+        crash_point("arrivals")
         INBOX_S.observe(time.perf_counter() - began)
         return self._finish(receipt, stale)
 

@@ -10,6 +10,7 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from consumers.dead_letter import DeadLetters
 from domain.errors import RingpostError, Unavailable
+from infra.crash import crash_point
 from infra.kafka.clients import Log, Offsets
 from infra.kafka.reader import LogRecord, Reader
 from infra.retry import backoff_s
@@ -67,10 +68,13 @@ class Loop(Generic[Event]):
         self, log: Log, handler: Handler[Event], letters: DeadLetters, settings: WorkerSettings
     ) -> None:
         self.name = handler.group
+        self.moves = 0
+        """Grows with each batch finished, each try, each change of partitions."""
         self._handler = handler
         self._letters = letters
         self._settings = settings
         self._reader = Reader(log, handler.group, handler.topic, settings.session_s)
+        self._beginning = False
         self._begun: deque[_Begun] = deque()
         self._finished: Offsets = {}
         self._committed_at = 0.0
@@ -93,6 +97,10 @@ class Loop(Generic[Event]):
         if not self._reader.joined:
             raise Unavailable(f"The group {self.name} has not let this consumer in yet.")
 
+    async def has_work(self) -> bool:
+        """Whether something is begun, or lies in our partitions that is not. Raises Unavailable."""
+        return self._beginning or bool(self._begun) or await self._reader.lags()
+
     def stop(self) -> None:
         self._stopping.set()
         self._leaving.set()
@@ -102,7 +110,9 @@ class Loop(Generic[Event]):
         async with self._busy:
             records = await self._take()
             if records:
+                self._beginning = True
                 await self._begin(records)
+                self._beginning = False
             while self._begun and (self._oldest_done() or self._in_flight() > self._settings.in_flight):
                 await self._finish_oldest()
             if time.monotonic() - self._committed_at > self._settings.commit_s:
@@ -192,6 +202,7 @@ class Loop(Generic[Event]):
     async def _wait(self, wait_s: float, error: RingpostError) -> bool:
         """Pause before the next try; False when it is time to leave instead."""
         RETRIES.labels(self.name).inc()
+        self.moves += 1
         logger().warning("will try again", error=error.message, wait_s=round(wait_s, 3))
         try:
             await asyncio.wait_for(self._leaving.wait(), wait_s)
@@ -209,6 +220,7 @@ class Loop(Generic[Event]):
             await self._rewind(error)
             return
         self._begun.popleft()
+        self.moves += 1
         self._finished.update(begun.offsets)
 
     async def _rewind(self, error: Unavailable) -> None:
@@ -231,6 +243,8 @@ class Loop(Generic[Event]):
         """Commit what is finished. A failure is not fatal: the records are then read again."""
         self._committed_at = time.monotonic()
         offsets, self._finished = self._finished, {}
+        if offsets:
+            crash_point("committing")
         try:
             await self._reader.commit(offsets)
             LAG.labels(self.name).set(await self._reader.behind() + self._in_flight())
@@ -239,6 +253,7 @@ class Loop(Generic[Event]):
 
     async def revoked(self) -> None:
         """Finish and commit what was begun, before another member takes over."""
+        self.moves += 1
         self._leaving.set()
         try:
             async with self._busy:

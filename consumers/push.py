@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from consumers.loop import Taken
 from domain.events import Arrival, decode_arrival
 from domain.ids import UserId
+from infra.crash import crash_point
 from infra.kafka.topics import ARRIVALS
 from infra.redis.presence import Presence
 from infra.redis.signals import Pushed, Signal, Signals
@@ -44,5 +45,7 @@ class Push:
                 by_gateway.setdefault(gateway, []).append(Pushed(to, bytes(arrival.message)))
                 PUSHED.inc(len(to))
         if by_gateway:
+            crash_point("pushing")
             await self._signals.send(by_gateway)
+            crash_point("pushed")
         PUSH_S.observe(time.perf_counter() - began)

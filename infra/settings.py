@@ -121,6 +121,9 @@ class WorkerSettings(Part):
     in_flight: int = Field(2000, ge=1, description="Records unfinished at once before reading pauses.")
     commit_s: float = Field(1.0, gt=0, description="Seconds between offset commits.")
     session_s: float = Field(10.0, ge=1, description="A consumer silent for so long loses its partitions.")
+    stall_s: float = Field(
+        60.0, gt=0, description="A worker that gets nowhere for so long, with work to do, ends itself."
+    )
     host: str = Field("127.0.0.1", description="Where a worker serves /metrics and /health.")
     port: int = Field(0, ge=0, le=65535, description="The port for it; 0 takes a free one and logs it.")
 
@@ -133,6 +136,11 @@ class LogSettings(Part):
     format: Literal["auto", "json", "text"] = Field(
         "auto", description="auto: text on a terminal, else JSON."
     )
+
+
+class DebugSettings(Part):
+    model_config = SettingsConfigDict(env_prefix="RINGPOST_DEBUG_")
+    crash_at: str = Field("", description="For tests: the process dies at this point (`infra/crash.py`).")
 
 
 class AuthSettings(Part):
@@ -160,6 +168,7 @@ PARTS: dict[str, type[Part]] = {
     "gateway": GatewaySettings,
     "worker": WorkerSettings,
     "log": LogSettings,
+    "debug": DebugSettings,
 }
 
 
@@ -177,6 +186,7 @@ class Settings:
     gateway: GatewaySettings
     worker: WorkerSettings
     log: LogSettings
+    debug: DebugSettings
 
     def __init__(self, tables: dict[str, dict[str, Any]]) -> None:
         unknown = set(tables) - set(PARTS)

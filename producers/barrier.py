@@ -10,6 +10,7 @@ from contextlib import suppress
 
 from domain.clock import now_ms
 from domain.errors import Overloaded, RingpostError, Unavailable
+from infra.crash import crash_point
 from infra.kafka.clients import Look, Offsets, Progress
 from infra.kafka.publisher import Confirmed
 from infra.kafka.topics import DELIVERIES
@@ -182,6 +183,7 @@ class Barrier:
             self._epochs.append(self._open)
             self._open = _Epoch()
         for epoch in [epoch for epoch in self._epochs if epoch.passed(look.committed)]:
+            crash_point("removing")
             await self._outbox.remove(epoch.rows)
             self._epochs.remove(epoch)
             self._tracked -= len(epoch.rows)

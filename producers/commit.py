@@ -13,6 +13,7 @@ from domain.conversations import Members
 from domain.errors import Conflict, Forbidden, RingpostError, Unavailable
 from domain.ids import ConversationId, message_id
 from domain.messages import Draft, Message, Sent, sent_of
+from infra.crash import crash_point
 from infra.mongo.messages import MessageStore, Stored
 from infra.mongo.outbox import Row
 from infra.redis.sequence import Numbers
@@ -85,12 +86,15 @@ class Commit:
             return []
         places = [(item.stored.conversation_id, item.stored.seq) for item in numbered]
         row = Row(self._barrier.new_row_id(), now_ms(), places)
+        crash_point("numbered")
         await self._barrier.write(row)
+        crash_point("announced")
         try:
             refused = await self._messages.insert([item.stored for item in numbered])
         except RingpostError:
             self._barrier.give_up(row.row_id)  # stored or not: the relay will see
             raise
+        crash_point("stored")
         taken = {index for index, number_taken in refused if number_taken}
         repeated = {index for index, number_taken in refused if not number_taken}
         fresh = [item for index, item in enumerate(numbered) if index not in taken | repeated]

@@ -7,6 +7,7 @@ from collections import OrderedDict
 from domain.conversations import Members
 from domain.errors import Forbidden, NotFound, Unavailable
 from domain.ids import ConversationId, UserId, direct_pair
+from infra.crash import crash_point
 from infra.mongo.conversations import ConversationStore, PendingChange
 from producers.numbering import Numbering
 
@@ -63,8 +64,10 @@ class Membership:
 
     async def finish_change(self, conversation: ConversationId) -> None:
         """Number what `ConversationStore.begin` wrote: it holds for every message numbered from now on."""
+        crash_point("change-begun")
         pending = await self._conversations.pending(conversation)
         await self._conversations.raise_version(conversation)
+        crash_point("change-counted")
         last = await self._numbering.restore(conversation)
         await self._conversations.finish(conversation, pending, last + 1)
 

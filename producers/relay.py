@@ -13,6 +13,7 @@ from typing import NamedTuple
 from domain.conversations import Members
 from domain.errors import NotFound, RingpostError, Unavailable
 from domain.ids import ConversationId
+from infra.crash import crash_point
 from infra.kafka.publisher import Confirmed, Publisher
 from infra.kafka.topics import TopicTool
 from infra.mongo.messages import MessageStore, Place
@@ -106,8 +107,10 @@ class Relay:
     async def _spread(self, rows: Sequence[_Adopted]) -> None:
         if not rows:
             return
+        crash_point("adopted")
         stored = await self._messages.by_place(place for row in rows for place in row.missing)
         confirmed = await self._publish(_in_order(rows, stored))
+        crash_point("relayed")
         await self._barrier.mark_spread([row.row_id for row in rows])
         for row in rows:
             missing = [place for place in row.missing if place not in stored]

@@ -13,6 +13,7 @@ from msgspec import Raw
 from domain.conversations import Members
 from domain.errors import Unavailable
 from domain.events import Delivery, encode
+from infra.crash import crash_point
 from infra.kafka.publisher import Publisher, Receipt, Record
 from infra.kafka.topics import DELIVERIES, MESSAGES
 from infra.telemetry.logs import logger
@@ -93,6 +94,7 @@ class Spreader:
             self._slots.release()
             self._barrier.give_up(row_id)
             return
+        crash_point("publishing")
         records = [record for item in items for record in records_of(item, self._partitions)]
         try:
             receipt = await self._publisher.enqueue(records)
@@ -106,7 +108,9 @@ class Spreader:
 
     async def _confirm(self, row_id: str, receipt: Receipt, since: float) -> None:
         try:
-            self._barrier.confirmed(row_id, await receipt.confirmed())
+            confirmed = await receipt.confirmed()
+            crash_point("published")
+            self._barrier.confirmed(row_id, confirmed)
             SPREAD_S.observe(time.perf_counter() - since)
         except Unavailable as error:
             self._give_up(row_id, error)

@@ -16,7 +16,9 @@ import producers.wiring
 from api.server import HttpService, bound_socket
 from api.wiring import api_services, engine_checks
 from consumers.loop import Loop
+from consumers.watchdog import Watchdog
 from domain.errors import Unavailable
+from infra.crash import arm
 from infra.lifecycle import Service, run_services
 from infra.retry import backoff_s
 from infra.settings import Settings, SettingsError
@@ -33,6 +35,7 @@ def run_api(settings: Settings) -> None:
     """Serve HTTP and WebSocket until SIGINT or SIGTERM."""
     settings.need_engines()
     configure_logs(settings.log, "api")
+    arm(settings.debug)
     with bound_socket(settings.http.host, settings.http.port) as bound:
         host, port = bound.getsockname()[:2]
         uvloop.run(_run(lambda: api_services(settings, bound), f"http://{host}:{port}"))
@@ -42,6 +45,7 @@ def run_workers(settings: Settings, names: list[str]) -> None:
     """Run these workers in this process until SIGINT or SIGTERM."""
     settings.need_engines()
     configure_logs(settings.log, "+".join(names))
+    arm(settings.debug)
     with bound_socket(settings.worker.host, settings.worker.port) as bound:
         host, port = bound.getsockname()[:2]
         uvloop.run(_run(lambda: _worker_services(settings, names, bound), f"http://{host}:{port}"))
@@ -72,11 +76,15 @@ async def _worker_services(
     async with open_engines(settings) as engines:
         services: list[Service] = []
         checks = engine_checks(engines)
+        alive = {}
         for name in names:
             made = await _made(engines, name)
-            checks |= {service.name: service.check_joined for service in made if isinstance(service, Loop)}
+            for loop in [service for service in made if isinstance(service, Loop)]:
+                watchdog = Watchdog(loop, settings.worker.stall_s)
+                checks[loop.name], alive[loop.name] = loop.check_joined, watchdog.alive
+                services.append(watchdog)
             services += made
-        app = Starlette(routes=status_routes(Health(checks)))
+        app = Starlette(routes=status_routes(Health(checks, alive)))
         yield [*services, HttpService(app, bound, settings.gateway)]
 
 

@@ -79,6 +79,15 @@ class Reader:
                     waiting += max(0, end - await self._consumer.position(place))
         return waiting
 
+    async def lags(self) -> bool:
+        """Whether the brokers have records of our partitions that were not taken."""
+        places = list(self._consumer.assignment())
+        if not places:
+            return False
+        with translated():
+            ends = await self._consumer.end_offsets(places)
+            return any([end > await self._consumer.position(place) for place, end in ends.items()])
+
     async def close(self) -> None:
         """Leave the group."""
         with translated():

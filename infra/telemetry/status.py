@@ -21,10 +21,16 @@ REMEMBERED_S = 1.0
 
 
 class Health:
-    """Asks all parts at once whether they answer; remembers the result for a second."""
+    """Asks all parts at once whether they answer; remembers the result for a second.
 
-    def __init__(self, checks: Mapping[str, Check]) -> None:
+    `alive` are those that say, without waiting, whether the process is still good for anything.
+    """
+
+    def __init__(
+        self, checks: Mapping[str, Check], alive: Mapping[str, Callable[[], str]] | None = None
+    ) -> None:
         self._checks = checks
+        self._alive = alive or {}
         self._asked_at = float("-inf")
         self._result: dict[str, str] = {}
         self._asking = asyncio.Lock()
@@ -37,6 +43,10 @@ class Health:
                 self._result = dict(zip(self._checks, said, strict=True))
                 self._asked_at = time.monotonic()
             return self._result
+
+    def alive(self) -> dict[str, str]:
+        """Part → `ok`, or a sentence that says why the process should be started again."""
+        return {name: said() for name, said in self._alive.items()}
 
     async def _ask(self, check: Check) -> str:
         try:
@@ -55,16 +65,17 @@ def status_routes(health: Health) -> list[Route]:
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
     async def live(_: Request) -> Response:
-        return _json({"status": "ok"}, 200)
+        return _said(health.alive())
 
     async def ready(_: Request) -> Response:
-        parts = await health.parts()
-        missing = [name for name, said in parts.items() if said != "ok"]
-        status = "missing: " + ", ".join(missing) if missing else "ok"
-        return _json({"status": status, "parts": parts}, 503 if missing else 200)
+        return _said(await health.parts())
 
     return [Route("/metrics", metrics), Route("/health/live", live), Route("/health/ready", ready)]
 
 
-def _json(value: object, status: int) -> Response:
-    return Response(msgspec.json.encode(value), status, media_type="application/json")
+def _said(parts: Mapping[str, str]) -> Response:
+    """200, or 503 with what is wrong."""
+    missing = [name for name, said in parts.items() if said != "ok"]
+    status = "missing: " + ", ".join(missing) if missing else "ok"
+    body = msgspec.json.encode({"status": status, "parts": parts})
+    return Response(body, 503 if missing else 200, media_type="application/json")

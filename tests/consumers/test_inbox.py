@@ -109,10 +109,10 @@ async def test_entry_is_in_the_timeline_before_the_ring_and_in_the_ring_before_a
             seen.append(("ring", (await ring.read("ann", 0, 9)).head))
             return await super().enqueue(records)
 
-    async with town.log.producer() as producer:
-        publisher = WatchedPublisher(producer, town.log)
-        watched = WatchedRing(town.redis, town.keys, town.settings.ring)
-        await deliver(Inbox(TimelineWriter(town.timelines), watched, publisher), taken(1, "ann"))
+    publisher = WatchedPublisher(town.log)
+    watched = WatchedRing(town.redis, town.keys, town.settings.ring)
+    await deliver(Inbox(TimelineWriter(town.timelines), watched, publisher), taken(1, "ann"))
+    await publisher.close()
     assert seen == [("timeline", 1), ("ring", 1)]
 
 

@@ -60,7 +60,10 @@ def publish(town):
 
 @pytest.fixture
 def committed(town):
-    return town.inbox.committed
+    async def committed() -> dict[int, int]:
+        return (await town.inbox.look()).committed
+
+    return committed
 
 
 async def letters(town) -> list:

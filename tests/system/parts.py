@@ -103,7 +103,7 @@ class Parts:
 
     async def start(self, *names: str, **settings: str) -> list[Part]:
         """Start one process for each name (`api`, `inbox`, `push`, `relay`) and wait for all of them."""
-        parts = [self._spawn(name, settings) for name in names]
+        parts = [self.launch(name, settings) for name in names]
         await asyncio.gather(*(part.ready() for part in parts))
         return parts
 
@@ -118,7 +118,8 @@ class Parts:
         """Nothing is left running, whatever happened."""
         await asyncio.gather(*(part.kill() for part in self._started))
 
-    def _spawn(self, name: str, settings: dict[str, str]) -> Part:
+    def launch(self, name: str, settings: dict[str, str]) -> Part:
+        """Start a process and do not wait for it."""
         path = self._folder / f"{name}-{len(self._started)}.log"
         words = ["api"] if name == "api" else ["worker", name]
         with path.open("w") as log:

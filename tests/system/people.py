@@ -195,6 +195,13 @@ class World:
             return None
         return dict(answer.json())
 
+    async def change_members(
+        self, method: str, conversation: Conversation, user: str, url: str
+    ) -> httpx.Response:
+        """PUT or DELETE by the first member, who owns the group."""
+        path = f"/v1/conversations/{conversation.conversation_id}/members/{user}"
+        return await self._client.request(method, url + path, headers=self._as(conversation.members[0]))
+
     async def pull(self, user: str, limit: int) -> list[dict[str, Any]]:
         """Everything from cursor 0, page after page."""
         entries: list[dict[str, Any]] = []

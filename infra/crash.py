@@ -1,0 +1,52 @@
+"""Points at which a process can be told to die, to show that nothing is lost whoever dies when.
+
+`RINGPOST_DEBUG_CRASH_AT=stored` kills the process (SIGKILL, no goodbye) when it first comes to the
+point `stored`; `stored:3` when it comes there for the third time.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from infra.settings import DebugSettings, SettingsError
+
+POINTS = {
+    "numbered": "numbers taken, no outbox row yet",
+    "announced": "outbox row written, no message yet",
+    "stored": "messages stored, sender not answered, nothing spread",
+    "publishing": "about to hand a row's records to Kafka",
+    "published": "Kafka has confirmed a row's records",
+    "removing": "about to remove outbox rows that passed the barrier",
+    "adopted": "the relay has taken rows over, nothing spread",
+    "relayed": "Kafka has confirmed what the relay spread, the rows are not marked",
+    "timeline": "entries are in the timelines, not in the rings",
+    "ring": "entries are in the rings, not on `arrivals`",
+    "arrivals": "`arrivals` are handed to Kafka, no offset committed",
+    "committing": "about to commit offsets",
+    "pushing": "gateways are looked up, nothing is told them",
+    "pushed": "gateways are told, no offset committed",
+    "change-begun": "a change of members is pending, without a seq",
+    "change-counted": "the version of the member list is raised, the change has no seq",
+}
+
+_armed: dict[str, int] = {}
+
+
+def arm(settings: DebugSettings) -> None:
+    """Once per process, from its entry point. SettingsError for a point that does not exist."""
+    _armed.clear()
+    if not settings.crash_at:
+        return
+    point, _, times = settings.crash_at.partition(":")
+    if point not in POINTS or not (times or "1").isdigit():
+        raise SettingsError(f"RINGPOST_DEBUG_CRASH_AT: a point of {', '.join(POINTS)}, and `:N` if need be.")
+    _armed[point] = int(times or 1)
+
+
+def crash_point(name: str) -> None:
+    """Die here if that is what was asked for."""
+    if _armed and name in _armed:
+        _armed[name] -= 1
+        if _armed[name] <= 0:
+            os.kill(os.getpid(), signal.SIGKILL)

@@ -1,0 +1,97 @@
+"""Whoever dies at whichever point: nothing is lost, nothing comes twice."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from pathlib import Path
+
+import httpx
+import pytest
+
+from infra.crash import POINTS
+from tests.builders import until
+from tests.engines import Engines
+from tests.system.parts import Part, Parts, opened_parts
+from tests.system.people import World, opened_world
+
+pytestmark = [pytest.mark.system, pytest.mark.faults]
+
+IMPATIENT = {
+    "RINGPOST_OUTBOX_LEASE_S": "2",
+    "RINGPOST_OUTBOX_SCAN_S": "0.3",
+    "RINGPOST_WORKER_SESSION_S": "2",
+    "RINGPOST_WORKER_COMMIT_S": "0.3",
+}
+ROUNDS = (
+    {"api": "numbered:3", "inbox": "timeline:3"},
+    {"api": "announced:3", "inbox": "ring:2", "push": "pushing:2"},
+    {"api": "stored:3", "relay": "adopted", "inbox": "arrivals"},
+    {"api": "publishing:2", "relay": "relayed", "push": "pushed:3"},
+    {"api": "published:2", "inbox": "committing:2", "push": "committing"},
+    {"api": "removing:2", "inbox": "timeline"},
+)
+"""Who dies where, together. A relay has something to do once an API has died in the same round."""
+OF_CHANGES = ("change-begun", "change-counted")
+
+
+def test_every_point_is_tried():
+    tried = {at.partition(":")[0] for deaths in ROUNDS for at in deaths.values()}
+    assert tried | set(OF_CHANGES) == set(POINTS)
+
+
+@pytest.mark.timeout(600)
+async def test_deaths_at_every_point_lose_and_repeat_nothing(
+    engines: Engines, unique: str, tmp_path: Path
+) -> None:
+    async with opened_parts(engines, unique, tmp_path, **IMPATIENT) as parts:
+        api, _, _, relay = await parts.start("api", "inbox", "push", "relay")
+        async with opened_world([api.url], seed=5, users=8) as world:
+            for _ in range(3):
+                await world.open_group(*world.rng.sample(world.users, 5))
+            async with world.devices_running():
+                for deaths in ROUNDS:
+                    if "relay" in deaths:
+                        await relay.kill()
+                    await die(parts, world, api, deaths)
+                    if "relay" in deaths:
+                        (relay,) = await parts.start("relay")
+                await world.check_devices()
+
+
+async def die(parts: Parts, world: World, api: Part, deaths: dict[str, str]) -> None:
+    """Send until each of these parts has died at its point."""
+    dying = [parts.launch(name, {"RINGPOST_DEBUG_CRASH_AT": at}) for name, at in deaths.items()]
+    await dying[0].ready()
+    world.urls[:] = [api.url, dying[0].url]
+    async with asyncio.timeout(90):
+        while any(part.alive for part in dying):
+            await world.send_all(random.Random(0).choices(world.conversations, k=8))
+            await asyncio.sleep(0)
+    world.urls[:] = [api.url]
+
+
+@pytest.mark.parametrize("point", OF_CHANGES)
+async def test_change_of_members_that_died_half_way_is_finished_by_others(
+    engines: Engines, unique: str, tmp_path: Path, point: str
+) -> None:
+    async with opened_parts(engines, unique, tmp_path, **IMPATIENT) as parts:
+        api, *_ = await parts.start("api", "inbox", "relay")
+        (doomed,) = await parts.start("api", RINGPOST_DEBUG_CRASH_AT=point)
+        async with opened_world([api.url], seed=6, users=3) as world:
+            first, second, third = world.users
+            group = await world.open_group(first, second)
+            await world.send_all([group])
+            with pytest.raises(httpx.TransportError):
+                await world.change_members("PUT", group, third, doomed.url)
+            assert not doomed.alive
+            await world.send_all([group])
+            joined = group._replace(members=(first, second, third))
+            assert (await world.change_members("PUT", group, third, api.url)).is_success
+            await world.send_all([joined])
+            await until(lambda: world.pull(third, 100))
+            for user in (first, second):
+                await world.settled(user)
+                world.check_entries(user, await world.pull(user, 100))
+            seqs = [entry["message"]["seq"] for entry in await world.pull(third, 100)]
+            assert seqs in ([2, 3], [3]), "in from the death or from the repetition on, without a hole"
