@@ -15,6 +15,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from infra.retry import backoff_s
+from ringpost.inbox import Inbox, Taken
 
 TIMEOUT_S = 70.0
 TRIES = 5
@@ -66,32 +67,69 @@ class Api:
     async def listen(self, cursor: int | None, show: Callable[[str], None]) -> None:
         """Show each entry once, in order, for ever; comes back with its cursor when the socket goes.
 
-        Raises ApiError when the API says not to come back (close codes from 4500).
+        What the socket does not bring (a hole, or a head beyond and nothing coming) is pulled.
+        Raises ApiError when the API says not to come back (close codes from 4500), or refuses a pull.
         """
+        url = self._url.replace("http", "ws", 1) + "/v1/connect"
         waits = backoff_s(0.2, 5.0)
-        while True:
-            try:
-                async with connect(
-                    self._url.replace("http", "ws", 1) + "/v1/connect", additional_headers=self._headers
-                ) as socket:
-                    hello = {"type": "hello"} if cursor is None else {"type": "hello", "cursor": cursor}
-                    await socket.send(json.dumps(hello))
-                    async for text in socket:
-                        cursor = self._entries(json.loads(text), cursor, show)
-                        waits = backoff_s(0.2, 5.0)
-            except ConnectionClosed as closed:
-                if closed.rcvd is not None and closed.rcvd.code >= 4500:
-                    raise ApiError(f"The gateway ended the connection: {closed.rcvd.reason}.") from None
-            except (OSError, InvalidHandshake):
-                pass
-            await asyncio.sleep(next(waits))
+        async with httpx.AsyncClient(base_url=self._url, headers=self._headers, timeout=TIMEOUT_S) as http:
+            device = _Device(http, cursor, show)
+            while True:
+                try:
+                    async with connect(url, additional_headers=self._headers) as socket:
+                        await socket.send(device.hello())
+                        async for text in socket:
+                            await device.heard(json.loads(text))
+                            waits = backoff_s(0.2, 5.0)
+                except ConnectionClosed as closed:
+                    if closed.rcvd is not None and closed.rcvd.code >= 4500:
+                        raise ApiError(f"The gateway ended the connection: {closed.rcvd.reason}.") from None
+                except (OSError, InvalidHandshake, httpx.HTTPError):
+                    pass
+                await asyncio.sleep(next(waits))
 
-    def _entries(self, frame: dict[str, Any], cursor: int | None, show: Callable[[str], None]) -> int | None:
-        """Show what a frame brings; returns the cursor behind it."""
-        if frame["type"] == "welcome":
-            return int(frame["cursor"])
-        for entry in frame.get("entries", ()) if frame["type"] == "entries" else ():
-            if cursor is None or entry["seq"] > cursor:
-                show(json.dumps(entry))
-                cursor = int(entry["seq"])
-        return cursor
+
+class _Device:
+    """What a listening device has so far, over all of its connections."""
+
+    def __init__(self, http: httpx.AsyncClient, cursor: int | None, show: Callable[[str], None]) -> None:
+        self._http = http
+        self._show = show
+        self._inbox = None if cursor is None else Inbox(cursor)
+
+    def hello(self) -> str:
+        where = {} if self._inbox is None else {"cursor": self._inbox.cursor}
+        return json.dumps({"type": "hello", **where})
+
+    async def heard(self, frame: dict[str, Any]) -> None:
+        """Show what a frame brings, and pull what it tells to be missing.
+
+        The first welcome says where an inbox begins that was given no cursor.
+        """
+        match frame:
+            case {"type": "welcome", "cursor": cursor, "head": head}:
+                self._inbox = self._inbox or Inbox(cursor)
+                self._inbox.told(head)
+            case {"type": "heartbeat", "head": head} if self._inbox is not None:
+                self._inbox.told(head)
+            case {"type": "entries", "entries": entries} if self._inbox is not None:
+                self._show_all(self._inbox.pushed(entries))
+        if self._inbox is not None:
+            await self._pull_missing(self._inbox)
+
+    async def _pull_missing(self, inbox: Inbox) -> None:
+        """Page after page until nothing is missing; waits before the next try when a page brought nothing."""
+        waits = backoff_s(0.2, 5.0)
+        while (cursor := inbox.pull_from) is not None:
+            got = await self._http.get("/v1/sync", params={"cursor": cursor})
+            answer: dict[str, Any] = got.json()
+            if got.is_success:
+                self._show_all(inbox.pulled(answer["entries"], answer["head"]))
+            elif not answer["error"]["retriable"]:
+                raise ApiError(answer["error"]["message"])
+            if inbox.cursor == cursor:
+                await asyncio.sleep(next(waits))
+
+    def _show_all(self, taken: Taken) -> None:
+        for entry in taken.entries:
+            self._show(json.dumps(entry))

@@ -39,6 +39,11 @@ GROUP = ConversationId("g:abcdefghijklmnop")
 _numbers = itertools.count(1)
 
 
+def examples(count: int) -> int:
+    """How many examples a model test tries: what is enough for every day, times RINGPOST_TEST_EXAMPLES."""
+    return count * int(os.environ.get("RINGPOST_TEST_EXAMPLES") or 1)
+
+
 def draft(
     conversation: ConversationId = ANN_BOB,
     sender: UserId = ANN,

@@ -1,0 +1,143 @@
+"""A listening device behind a connection that loses, doubles and mixes up frames."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import secrets
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, suppress
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket
+from websockets.asyncio.client import connect
+
+from api.server import HttpService, bound_socket
+from infra.settings import GatewaySettings
+from ringpost.http import Api
+from tests.api.people import Person, Server
+from tests.builders import running as running_services
+from tests.builders import until
+from tests.docs.running import running
+
+Spoil = Callable[[str], list[str]]
+"""What becomes of one `entries` frame on its way: nothing, itself, or more."""
+
+
+@pytest.fixture(scope="module")
+def server(engines, tmp_path_factory) -> Iterator[Server]:
+    """Its heart beats every half second."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RINGPOST_GATEWAY_HEARTBEAT_S", "0.5")
+        name = f"t{secrets.token_hex(5)}"
+        with (
+            running(engines, name, tmp_path_factory.mktemp("listen")) as ringpost,
+            httpx.Client(base_url=ringpost.url, timeout=70) as http,
+        ):
+            yield Server(ringpost.url, ringpost.admin_key, http)
+
+
+@pytest.fixture
+def ann(server) -> Person:
+    return server.person(f"u{secrets.token_hex(6)}")
+
+
+class Relay:
+    """Stands between a device and the server: spoils frames of entries, passes everything else on."""
+
+    def __init__(self, url: str, spoil: Spoil) -> None:
+        self._url = url
+        self._spoil = spoil
+        self.pulls: list[str] = []
+        self.app = Starlette(
+            routes=[Route("/v1/sync", self._pull), WebSocketRoute("/v1/connect", self._connect)]
+        )
+
+    async def _pull(self, request: Request) -> Response:
+        self.pulls.append(request.query_params["cursor"])
+        async with httpx.AsyncClient(base_url=self._url) as http:
+            headers = {"authorization": request.headers["authorization"]}
+            got = await http.get("/v1/sync", params=dict(request.query_params), headers=headers)
+        return Response(got.content, got.status_code, media_type="application/json")
+
+    async def _connect(self, socket: WebSocket) -> None:
+        await socket.accept()
+        headers = {"authorization": socket.headers["authorization"]}
+        async with connect(
+            self._url.replace("http", "ws", 1) + "/v1/connect", additional_headers=headers, proxy=None
+        ) as server:
+            await server.send(await socket.receive_text())
+            async for text in server:
+                assert isinstance(text, str)
+                spoiled = self._spoil(text) if json.loads(text)["type"] == "entries" else [text]
+                for one in spoiled:
+                    await socket.send_text(one)
+
+
+@asynccontextmanager
+async def listening(ann: Person, spoil: Spoil) -> AsyncIterator[tuple[list[int], Relay]]:
+    """The numbers that a device of hers has shown so far, and what stands between."""
+    relay, shown = Relay(ann.server.url, spoil), []
+    with bound_socket("127.0.0.1", 0) as bound:
+        service = HttpService(relay.app, bound, GatewaySettings())
+        async with running_services(service):
+            await service.listening.wait()
+            api = Api(f"http://127.0.0.1:{service.port}", ann.token)
+            task = asyncio.create_task(api.listen(0, lambda line: shown.append(json.loads(line)["seq"])))
+            try:
+                yield shown, relay
+            finally:
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
+
+
+def lose_every_second() -> Spoil:
+    turns = itertools.cycle(([], [0]))
+    return lambda text: [text for _ in next(turns)]
+
+
+def double_and_swap() -> Spoil:
+    kept: list[str] = []
+
+    def spoil(text: str) -> list[str]:
+        kept.append(text)
+        return [kept[-1], kept[-2], kept[-1]] if len(kept) % 2 == 0 else []
+
+    return spoil
+
+
+@pytest.mark.parametrize("spoil", [lose_every_second, double_and_swap])
+async def test_device_shows_each_entry_once_in_order_whatever_becomes_of_frames(ann, spoil):
+    async with listening(ann, spoil()) as (shown, _):
+        notes = ann.direct(ann)
+        for number in range(1, 9):
+            await asyncio.to_thread(ann.send, notes, f"note {number}")
+        await until(lambda: len(shown) >= 8)
+    assert shown == list(range(1, 9))
+
+
+async def test_head_beyond_and_nothing_coming_is_pulled(ann):
+    """Every frame of entries is lost, so only heartbeats tell that there is something."""
+    notes = ann.direct(ann)
+    async with listening(ann, lambda _: []) as (shown, relay):
+        await asyncio.to_thread(ann.send, notes)
+        await until(lambda: shown == [1])
+        await asyncio.to_thread(ann.send, notes)
+        await until(lambda: shown == [1, 2])
+    assert relay.pulls == ["0", "1"]
+
+
+async def test_nothing_is_pulled_while_the_socket_brings_everything(ann):
+    notes = ann.direct(ann)
+    async with listening(ann, lambda text: [text]) as (shown, relay):
+        for _ in range(5):
+            await asyncio.to_thread(ann.send, notes)
+        await until(lambda: len(shown) == 5)
+    assert (shown, relay.pulls) == ([1, 2, 3, 4, 5], [])
