@@ -58,10 +58,10 @@ class Inbox:
         try:
             async with self._hub.polling(device.user_id) as arrived:
                 while True:
+                    arrived.clear()  # before the look: what comes during it is news
                     page = await self._sync.pull(device.user_id, query.cursor, query.limit)
                     if page.entries or loop.time() >= deadline or self._hub.stopping:
                         return page
-                    arrived.clear()
                     try:
                         await asyncio.wait_for(arrived.wait(), min(LOOK_AGAIN_S, deadline - loop.time()))
                     except TimeoutError:
