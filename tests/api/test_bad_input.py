@@ -96,6 +96,16 @@ def test_bytes_that_are_no_request_are_refused_and_store_nothing(town, name):
     assert bob.get("/v1/sync", limit=1)["head"] == before + 1
 
 
+def test_a_request_above_its_bound_is_refused_whatever_it_holds(town):
+    """I8: here a small message and much white space."""
+    ann, bob, places = town
+    before = bob.get("/v1/sync", limit=1)["head"]
+    content = json.dumps(message(places["direct"])).encode()
+    assert ann.ask("POST", "/v1/messages", content=content.ljust(65_536)).status_code == 201
+    refused(ann.ask("POST", "/v1/messages", content=content.ljust(65_537)), 413, "too_large")
+    bob.arrived(before + 1)
+
+
 BAD_REQUESTS: list[tuple[str, str, Any, int, str]] = [
     ("GET", "/v1/sync?limit=0", None, 400, "bad_request"),
     ("GET", "/v1/sync?limit=201", None, 400, "bad_request"),

@@ -149,6 +149,33 @@ async def test_user_who_never_reads_costs_no_ring(town, inbox, ring):
     assert await town.redis.exists(town.keys.ring("ann")) == 0
 
 
+async def test_ring_that_missed_an_entry_while_redis_was_away_is_gone_when_it_is_back(town, inbox, ring):
+    """I2, I7: timelines go on, and no ring is behind what was pushed."""
+    await open_rings(town, ring)
+    away = Inbox(
+        TimelineWriter(town.timelines), _RingAway(town.redis, town.keys, town.settings.ring), town.publisher
+    )
+    await deliver(away, taken(1, "ann"))
+    assert await town.timelines.head("ann") == 1
+    assert await ring.read("ann", 0, 9) is None
+    assert await ring.read("bob", 0, 9) is not None
+
+
+class _RingAway(Ring):
+    """Redis does not answer, until it does again."""
+
+    async def append(self, runs):
+        raise Unavailable("away")
+
+    drops = 0
+
+    async def drop(self, users):
+        self.drops += 1
+        if self.drops < 3:
+            raise Unavailable("away")
+        await super().drop(users)
+
+
 async def test_record_that_can_never_be_handled_does_not_decode(inbox):
     for value in (b"", b"{}", b"\xff", encode(Arrival("g:x", 1, (), Raw(b"{}")))):
         with pytest.raises(ValueError, match=r"."):

@@ -110,3 +110,12 @@ async def test_more_lines_than_one_write_takes_are_numbered_in_order(stores, wri
 
 async def test_nothing_wanted_nothing_written(writer):
     assert await writer.append([]) == []
+
+
+async def test_only_so_many_ends_are_remembered(writer, monkeypatch):
+    """I8; timelines whose end was forgotten are gone on with all the same."""
+    monkeypatch.setattr("consumers.timeline_writer.CACHED_HEADS", 2)
+    users = ("ann", "bob", "cem", "dea")
+    for seq in (1, 2):
+        assert await writer.append([Wanted(user, "g:x", seq) for user in users]) == [seq] * 4
+        assert len(writer._heads) == 2

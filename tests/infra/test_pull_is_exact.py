@@ -10,8 +10,11 @@ import pytest
 
 from api.sync import Sync
 from domain.entries import Entry
-from domain.errors import CursorAhead
-from infra.mongo.timelines import Line
+from domain.errors import CursorAhead, Unavailable
+from infra.mongo.client import open_database
+from infra.mongo.messages import MessageStore
+from infra.mongo.timelines import Line, TimelineStore
+from infra.redis.client import open_redis
 from infra.redis.ring import Ring
 from infra.settings import RingSettings
 from tests.builders import opened_stores, settings_for, stored
@@ -77,6 +80,18 @@ async def test_reader_gets_each_entry_once_while_a_writer_overwrites_the_ring(st
     assert got == inbox.list
 
 
+@pytest.mark.parametrize("limit", [1, 2, 3, 10])
+async def test_pages_of_store_and_ring_end_at_the_head(stores, limit):
+    """`more` says so, and the next page begins where the last one ended."""
+    inbox = Inbox(stores)
+    await inbox.write(8)
+    cursor, got, more = 0, [], True
+    while more:
+        page = await inbox.sync.pull(inbox.user, cursor, limit)
+        got, cursor, more = got + page.entries, page.cursor, page.more
+    assert got == inbox.list
+
+
 async def test_missing_ring_is_rebuilt_once_however_many_ask(stores):
     inbox = Inbox(stores)
     await inbox.write(4)
@@ -116,3 +131,54 @@ async def test_cursor_ahead_is_an_error_with_and_without_a_ring(stores):
         with pytest.raises(CursorAhead):
             await inbox.sync.pull(inbox.user, len(inbox.list) + 1, 10)
         await inbox.write(3)
+
+
+async def test_page_stops_at_a_hole_between_store_and_ring(stores):
+    """I3: however the hole came about, what lies behind it is not there yet."""
+    inbox = Inbox(stores)
+    await inbox.write_without_ring(6)
+    await stores.timelines._timelines.delete_many({"_id": {"u": inbox.user, "s": 3}})
+    token = await inbox.ring.begin_fill(inbox.user)
+    assert await inbox.ring.fill(inbox.user, token, 4, inbox.list[4:])
+    page = await inbox.sync.pull(inbox.user, 0, 10)
+    assert (page.entries, page.cursor, page.more) == (inbox.list[:2], 2, True)
+    assert (await inbox.sync.pull(inbox.user, 2, 10)).entries == []
+    assert (await inbox.sync.pull(inbox.user, 4, 10)).entries == inbox.list[4:]
+
+
+async def test_page_stops_at_a_line_whose_message_is_not_there(stores):
+    inbox = Inbox(stores)
+    await inbox.write_without_ring(3)
+    place = {"c": f"d:{inbox.user}:x", "q": 2}
+    await stores.messages._messages.delete_many({"_id": place})
+    page = await inbox.sync.pull(inbox.user, 0, 10)
+    assert (page.entries, page.cursor, page.head) == (inbox.list[:1], 1, 3)
+
+
+async def test_without_redis_everything_comes_from_the_store(stores, engines, unique):
+    """I7."""
+    inbox = Inbox(stores)
+    await inbox.write(7)
+    away = settings_for(engines, unique, redis={"url": "redis://127.0.0.1:1/0", "timeout_s": 0.2})
+    async with open_redis(away.redis) as client:
+        sync = Sync(Ring(client, stores.keys, away.ring), stores.timelines, stores.messages)
+        assert (await sync.pull(inbox.user, 2, 3)).entries == inbox.list[2:5]
+        assert await sync.head(inbox.user) == 7
+        with pytest.raises(CursorAhead):
+            await sync.pull(inbox.user, 8, 3)
+
+
+async def test_without_the_store_what_the_ring_holds_is_pulled(stores, engines, unique):
+    """I7: and what is older is unavailable, not missing."""
+    inbox = Inbox(stores)
+    await inbox.write(7)
+    assert (await inbox.sync.pull(inbox.user, 0, 9)).entries == inbox.list
+    url = "mongodb://127.0.0.1:1/?directConnection=true"
+    away = settings_for(engines, unique, mongo={"url": url, "timeout_s": 0.2})
+    async with open_database(away.mongo) as database:
+        sync = Sync(inbox.ring, TimelineStore(database), MessageStore(database))
+        assert (await sync.pull(inbox.user, 4, 9)).entries == inbox.list[4:]
+        assert (await sync.pull(inbox.user, 7, 9)).entries == []
+        assert await sync.head(inbox.user) == 7
+        with pytest.raises(Unavailable):
+            await sync.pull(inbox.user, 3, 9)

@@ -164,3 +164,12 @@ async def test_adding_twice_at_once_is_one_stay(town):
     paths = [town.path, await send_path(town.engines)]
     await asyncio.gather(*(path.groups.add(ANN, group, BOB) for path in paths * 3))
     assert len((await town.path.membership.newest(group)).by_user[BOB].windows) == 1
+
+
+async def test_only_so_many_lists_are_remembered(town, monkeypatch):
+    """I8; a conversation whose list was forgotten is read again."""
+    monkeypatch.setattr("producers.membership.CACHED_CONVERSATIONS", 2)
+    groups = [await town.group(ANN, BOB) for _ in range(4)]
+    for group in groups * 2:
+        assert (await town.send(draft(group))).created
+    assert len(town.path.membership._cached) == 2

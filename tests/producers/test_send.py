@@ -8,6 +8,7 @@ from msgspec import Raw
 from domain.errors import BadRequest, Conflict, Forbidden, NotFound, Unavailable
 from domain.messages import Draft
 from infra.mongo.client import open_database
+from infra.mongo.messages import MessageStore
 from infra.redis.client import open_redis
 from producers.wiring import Clients, Engines, send_path
 from tests.builders import ANN, BOB, CEM, DEA, draft, forget_redis, settings_for
@@ -26,6 +27,68 @@ async def test_send_is_in_the_store_when_it_is_answered(town):
     assert (outcome.sent.message_id, outcome.sent.seq) == (f"{conversation}:1", 1)
     stored = await town.engines.messages.by_place([(conversation, 1)])
     assert b'"text": "hi"' in stored[conversation, 1]
+
+
+class Held(MessageStore):
+    """The real store, which can be held up, and fall silent after it has done its work."""
+
+    def __init__(self, engines: Engines) -> None:
+        super().__init__(engines.database)
+        self._outbox = engines.outbox
+        self.asked, self.go = asyncio.Event(), asyncio.Event()
+        self.silent = False
+        self.rows = 0
+
+    async def insert(self, messages):
+        self.rows = await self._outbox.count()
+        self.asked.set()
+        await self.go.wait()
+        refused = await super().insert(messages)
+        if self.silent:
+            raise Unavailable("no answer")
+        return refused
+
+
+@pytest.fixture
+async def held(town):
+    """A send path over such a store."""
+    town.engines.messages = held = Held(town.engines)
+    return held, await send_path(town.engines)
+
+
+async def test_send_is_neither_answered_nor_spread_before_the_store_has_it(town, held):
+    """I1."""
+    conversation = await town.direct()
+    store, path = held
+    sending = asyncio.create_task(path.sender.send(draft(conversation)))
+    await store.asked.wait()
+    await asyncio.wait([sending], timeout=0.2)
+    assert not sending.done()
+    assert path.spreader._rows.empty()
+    store.go.set()
+    assert (await sending).created
+    assert await seqs(town, conversation) == [1]
+    assert path.spreader._rows.qsize() == 1
+
+
+async def test_outbox_row_is_durable_before_the_store_is_given_the_messages(town, held):
+    conversation = await town.direct()
+    store, path = held
+    store.go.set()
+    await path.sender.send(draft(conversation))
+    assert store.rows == 1
+
+
+async def test_what_the_store_took_without_answering_is_left_to_the_relay(town, held):
+    """The sender is told to come back, and may not: the message is there all the same."""
+    conversation = await town.direct()
+    store, path = held
+    store.silent = True
+    store.go.set()
+    with pytest.raises(Unavailable):
+        await path.sender.send(draft(conversation))
+    await path.barrier.step()
+    assert [row.places for row in await town.engines.outbox.adopt("relay", 9)] == [[(conversation, 1)]]
 
 
 async def test_outbox_row_is_there_before_the_answer(town):

@@ -5,13 +5,17 @@ import gc
 import socket
 
 import pytest
+from pymongo.monitoring import CommandListener
 
 from domain.errors import Unavailable
+from infra.mongo import client
 from infra.mongo.client import open_database
 from infra.mongo.indexes import CLUSTERED, INDEXES, PLAIN, ensure_schema, missing_indexes
 from infra.mongo.messages import MessageStore
 from infra.settings import SettingsError
-from tests.builders import settings_for, stored
+from tests.builders import opened_database, settings_for, stored
+
+WRITES = {"insert", "update", "findAndModify", "delete"}
 
 
 async def test_schema_is_complete(database):
@@ -39,6 +43,52 @@ def test_every_index_says_which_promise_it_keeps():
 async def test_server_says_version_and_topology(database):
     assert (await database.ping()).split(".")[0].isdigit()
     assert (await database.topology()).startswith(("replica set", "sharded"))
+
+
+class Commands(CommandListener):
+    """What the driver sent to the server."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[str, dict]] = []
+
+    def started(self, event):
+        self.sent.append((event.command_name, dict(event.command)))
+
+    def succeeded(self, event):
+        pass
+
+    def failed(self, event):
+        pass
+
+
+async def test_every_write_is_by_majority_and_journaled_and_every_read_sees_only_such(
+    engines, unique, driver, monkeypatch
+):
+    """I1, by each verb that the stores have."""
+    commands = Commands()
+    monkeypatch.setattr(
+        client, "_client", lambda s, o, made=client._client: made(s, {**o, "event_listeners": [commands]})
+    )
+    async with opened_database(settings_for(engines, unique, mongo={"driver": driver})) as database:
+        commands.sent.clear()
+        some = database.collection("users")
+        await some.insert({"_id": 1})
+        await some.insert_many([{"_id": 2}, {"_id": 3}], ordered=True)
+        await some.insert_many([{"_id": 4}], ordered=False)
+        await some.update({"_id": 1}, {"$set": {"a": 1}})
+        await some.update_many({}, {"$set": {"a": 2}})
+        await some.find_and_update({"_id": 5}, {"$set": {"a": 3}}, upsert=True)
+        await some.delete_many({"_id": 2})
+        await some.find({})
+        await some.find_any_order({})
+        await some.find_one({})
+        await some.count({})
+        sent = list(commands.sent)
+    writes = [(name, c["writeConcern"]) for name, c in sent if name in WRITES]
+    assert [name for name, _ in writes] == [*["insert"] * 3, *["update"] * 2, "findAndModify", "delete"]
+    assert all(concern == {"w": "majority", "j": True} for _, concern in writes)
+    reads = [(name, c["readConcern"]["level"]) for name, c in sent if name not in WRITES]
+    assert reads == [*[("find", "majority")] * 3, ("aggregate", "majority")]
 
 
 @pytest.fixture

@@ -77,7 +77,7 @@ async def test_entries_the_ring_has_are_ignored(ring, client, keys):
     before = await client.lrange(keys.ring("ann"), 0, -1)
     for first, last in ((1, 3), (4, 6), (2, 2), (1, 6)):
         await append(ring, first, last)
-    assert await client.lrange(keys.ring("ann"), 0, -1) == before
+        assert await client.lrange(keys.ring("ann"), 0, -1) == before
 
 
 async def test_entries_partly_known_are_taken_from_where_they_are_new(ring):

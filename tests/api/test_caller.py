@@ -1,0 +1,44 @@
+"""Tokens: for how long they are good, and what is remembered of them."""
+
+from __future__ import annotations
+
+import pytest
+
+from api.caller import Callers
+from domain.devices import Device
+from domain.errors import Unauthenticated
+from infra.keys import Keys
+from tests.builders import until
+
+
+@pytest.fixture
+def callers():
+    return Callers(Keys("an admin key", "a token key that is long enough for its algorithm"), "HS256")
+
+
+def test_token_names_its_device(callers):
+    device = Device("ann", "phone", "mobile")
+    assert callers.device(f"Bearer {callers.mint(device, 60).token}") == device
+
+
+async def test_token_that_was_seen_before_it_expired_is_refused_afterwards(callers):
+    token = callers.mint(Device("ann", "phone"), 1).token
+    assert callers.device_of_token(token).user_id == "ann"
+
+    def refused() -> bool:
+        try:
+            callers.device_of_token(token)
+        except Unauthenticated as error:
+            return "expired" in error.message
+        return False
+
+    await until(refused, 3)
+
+
+def test_only_so_many_tokens_are_remembered(callers, monkeypatch):
+    """I8; those that were forgotten are as good as before."""
+    monkeypatch.setattr("api.caller.CACHED_TOKENS", 3)
+    tokens = [callers.mint(Device("ann", f"d{number}"), 60).token for number in range(9)]
+    for token in tokens * 2:
+        callers.device_of_token(token)
+    assert len(callers._seen) == 3

@@ -1,0 +1,151 @@
+"""One connection, on the real stores: what a device is sent, and when it is too slow."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from api.gateway.frames import Close
+from api.gateway.session import Session, cancelled
+from api.sync import Sync
+from domain.devices import Device
+from domain.entries import Entry
+from infra.mongo.timelines import Line
+from infra.redis.ring import Ring
+from tests.builders import opened_stores, settings_for, stored, until
+
+QUEUE_BYTES = 2_000
+
+
+@pytest.fixture
+async def stores(engines, unique):
+    async with opened_stores(settings_for(engines, unique, ring={"capacity": 5})) as stores:
+        yield stores
+
+
+async def arrive(stores, first: int, last: int) -> list[Entry]:
+    """Ann's inbox has these entries; nobody was told."""
+    messages = [stored("d:ann:bob", seq) for seq in range(first, last + 1)]
+    await stores.messages.insert(messages)
+    await stores.timelines.append([Line("ann", m.seq, "d:ann:bob", m.seq) for m in messages])
+    entries = [Entry(m.seq, m.message) for m in messages]
+    await Ring(stores.redis, stores.keys, stores.settings.ring).append([("ann", entries)])
+    return entries
+
+
+class Wire:
+    """The device's end of the socket, which may stop reading."""
+
+    def __init__(self) -> None:
+        self.frames: list[dict] = []
+        self.reading = asyncio.Event()
+        self.reading.set()
+        self.code: int | None = None
+
+    async def write(self, text: str) -> None:
+        await self.reading.wait()
+        self.frames.append(json.loads(text))
+
+    async def close(self, code: int, reason: str) -> None:
+        self.code = code
+
+    @property
+    def seqs(self) -> list[int]:
+        return [entry["seq"] for frame in self.frames for entry in frame.get("entries", ())]
+
+
+@asynccontextmanager
+async def connected(stores) -> AsyncIterator[tuple[Session, Wire]]:
+    wire = Wire()
+    sync = Sync(Ring(stores.redis, stores.keys, stores.settings.ring), stores.timelines, stores.messages)
+    session = Session(Device("ann", "phone"), sync, wire.write, wire.close, QUEUE_BYTES)
+    writing = asyncio.create_task(session.run_writer())
+    try:
+        yield session, wire
+    finally:
+        await cancelled(writing)
+
+
+async def test_device_that_comes_back_gets_what_it_missed_once_in_order(stores):
+    """I10: beyond what the ring holds, and then what arrives."""
+    await arrive(stores, 1, 9)
+    async with connected(stores) as (session, wire):
+        session.start(2, 9)
+        await until(lambda: len(wire.seqs) == 7)
+        for entry in await arrive(stores, 10, 11):
+            session.arrived(entry)
+        await until(lambda: len(wire.seqs) == 9)
+    assert wire.seqs == list(range(3, 12))
+
+
+async def test_push_behind_a_lost_one_is_preceded_by_it(stores):
+    async with connected(stores) as (session, wire):
+        session.start(0, 0)
+        entries = await arrive(stores, 1, 4)
+        for entry in (entries[0], entries[3]):
+            session.arrived(entry)
+        await until(lambda: len(wire.seqs) == 4)
+    assert wire.seqs == [1, 2, 3, 4]
+
+
+async def test_push_that_comes_twice_is_sent_once(stores):
+    async with connected(stores) as (session, wire):
+        session.start(0, 0)
+        entries = await arrive(stores, 1, 3)
+        for entry in [*entries, *entries]:
+            session.arrived(entry)
+        session.put('{"type":"pong"}')
+        await until(lambda: {"type": "pong"} in wire.frames)
+    assert wire.seqs == [1, 2, 3]
+
+
+async def test_heartbeat_brings_what_a_lost_push_left_out(stores):
+    async with connected(stores) as (session, wire):
+        session.start(0, 0)
+        await arrive(stores, 1, 3)
+        session.heartbeat(3)
+        await until(lambda: wire.seqs == [1, 2, 3])
+    assert wire.frames[0] == {"type": "heartbeat", "head": 3}
+
+
+async def test_device_that_does_not_read_is_closed_as_slow(stores):
+    """I8: and what waits for it stays within its bound; its neighbour has everything."""
+    entries = await arrive(stores, 1, 40)
+    async with connected(stores) as (slow, stuck), connected(stores) as (quick, free):
+        for session in (slow, quick):
+            session.start(0, 0)
+        stuck.reading.clear()
+        for entry in entries:
+            slow.arrived(entry)
+            quick.arrived(entry)
+            await until(lambda entry=entry: free.seqs[-1:] == [entry.seq])
+        await until(lambda: stuck.code == Close.SLOW, 3)
+        assert free.seqs == list(range(1, 41))
+        assert free.code is None
+    assert stuck.seqs == []
+
+
+async def test_answers_that_nobody_reads_close_as_slow(stores):
+    """I8."""
+    async with connected(stores) as (session, wire):
+        wire.reading.clear()
+        for _ in range(10):
+            session.put('{"type":"pong","ref":"%s"}' % ("x" * 500))
+        await until(lambda: wire.code == Close.SLOW, 3)
+
+
+async def test_device_that_catches_up_at_its_own_pace_is_not_slow(stores):
+    """However much it missed: page by page, each once the one before is written."""
+    await arrive(stores, 1, 250)
+    async with connected(stores) as (session, wire):
+        wire.reading.clear()
+        session.start(0, 250)
+        await until(lambda: session._waiting_bytes > QUEUE_BYTES)
+        wire.reading.set()
+        await until(lambda: len(wire.seqs) == 250)
+        assert wire.code is None
+    assert wire.seqs == list(range(1, 251))
