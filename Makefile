@@ -19,7 +19,7 @@ ALL_DEPENDENCIES := import tomllib; project = tomllib.load(open("pyproject.toml"
 # Further arguments for pytest: make test ARGS="tests/infra -k ring"
 ARGS ?=
 
-.PHONY: up install test test-containers check lint format lock bench clean help
+.PHONY: up install test test-containers mutations check lint format lock bench clean help
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 18
@@ -46,6 +46,9 @@ test: $(STAMP) ## the tests, on embedded engines
 
 test-containers: $(STAMP) ## the same tests, on containers
 	@exec $(BIN)/python -m pytest --engines=containers $(ARGS)
+
+mutations: $(STAMP) ## break the product on purpose, once for each promise: are there tests that see it?
+	@exec $(BIN)/python -m tests.mutations $(ARGS)
 
 check: lint test ## everything that must hold before a change goes in
 

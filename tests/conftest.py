@@ -7,8 +7,12 @@ import secrets
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import Phase, settings
 
 from tests.engines import WAYS, Engines
+
+# For who wants to know only whether a model test fails, not the shortest plan by which it does.
+settings.register_profile("unshrunk", phases=[Phase.explicit, Phase.reuse, Phase.generate])
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
