@@ -133,6 +133,11 @@ async def forget_redis(client: Client, settings: Settings) -> None:
         await client.delete(*keys)
 
 
+async def generation_of(client: Client) -> bytes:
+    """How elements written now name the generation of this Redis."""
+    return bytes.fromhex((await client.info("replication"))["master_replid"][:8])
+
+
 @asynccontextmanager
 async def opened_stores(settings: Settings) -> AsyncIterator[Engines]:
     """MongoDB and Redis without Kafka: for what does not publish. Quicker than `opened_engines`."""

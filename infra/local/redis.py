@@ -29,8 +29,8 @@ class RedisServer(Server):
     async def prepare(self, program: Program) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
 
-    def command(self, program: Program) -> list[str]:
-        settings = {
+    def settings(self) -> dict[str, str]:
+        return {
             "port": str(self.ports["port"]),
             "bind": "127.0.0.1",
             "save": "",
@@ -38,7 +38,10 @@ class RedisServer(Server):
             "dir": str(self.folder),
             "daemonize": "no",
         }
-        return [str(program.path), *(part for key, value in settings.items() for part in (f"--{key}", value))]
+
+    def command(self, program: Program) -> list[str]:
+        settings = self.settings().items()
+        return [str(program.path), *(part for key, value in settings for part in (f"--{key}", value))]
 
     async def serves(self) -> bool:
         reader, writer = await asyncio.open_connection("127.0.0.1", self.ports["port"])

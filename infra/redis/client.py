@@ -59,7 +59,7 @@ async def open_redis(settings: RedisSettings) -> AsyncIterator[Redis]:
 
 @cache
 def _source(name: str) -> str:
-    return (_LUA / f"{name}.lua").read_text()
+    return "".join((_LUA / f"{part}.lua").read_text() for part in ("generation", name))
 
 
 class LuaScript:

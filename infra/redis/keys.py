@@ -16,7 +16,7 @@ class Keys:
         return f"{self._prefix}{{u:{user}}}:ring"
 
     def filling(self, user: UserId) -> str:
-        """List: token of the process that refills the ring, then entries that arrive meanwhile."""
+        """List: generation and token of the claim to refill the ring, then entries that arrive meanwhile."""
         return f"{self._prefix}{{u:{user}}}:filling"
 
     def online(self, user: UserId) -> str:
@@ -24,7 +24,7 @@ class Keys:
         return f"{self._prefix}{{u:{user}}}:online"
 
     def counter(self, conversation: ConversationId) -> str:
-        """Hash: `q` the last seq handed out, `v` the version of the member list."""
+        """Hash: `q` the last seq handed out, `v` the version of the member list, `g` the generation."""
         return f"{self._prefix}{{c:{conversation}}}:n"
 
     def gateway(self, gateway_id: str) -> str:

@@ -1,8 +1,11 @@
 """The ring inbox: the newest entries of each recently active user's timeline.
 
-A Redis list; each element is the entry's seq (8 bytes, big endian) and the message. Numbers have no
-hole, so entry *s* stands at a known index. An element without a message, only ever the first, marks
-where an empty ring stands.
+A Redis list; each element is the entry's seq (8 bytes, big endian), the generation of the data (4 bytes)
+and the message. Numbers have no hole, so entry *s* stands at a known index. An element without a message,
+only ever the first, marks where an empty ring stands.
+
+The generation changes when Redis fails over or starts again (`lua/generation.lua`). A ring of an earlier
+one may lack its newest entries: it is not a ring any more, and the first script that meets it removes it.
 
 A ring is made by a reader, from the timeline, and kept up by the inbox consumer for as long as it
 is there; so a writer that woke up late finds either a ring that has its entry, or none.
@@ -25,6 +28,7 @@ from infra.settings import RingSettings
 
 FILL_CLAIM_MS = 10_000
 FILL_LIMIT = 1_000
+HEADER_BYTES = 12
 _seq = struct.Struct(">Q")
 
 
@@ -81,7 +85,7 @@ class Ring:
         if reply is None:
             return None
         oldest, head, *elements = reply
-        return Slice(oldest, head, [Entry(_seq.unpack_from(e)[0], e[8:]) for e in elements])
+        return Slice(oldest, head, [Entry(_seq.unpack_from(e)[0], e[HEADER_BYTES:]) for e in elements])
 
     async def begin_fill(self, user: UserId) -> str | None:
         """Claim the rebuilding of a missing ring, before the timeline is read; None if it is not missing."""
@@ -90,12 +94,13 @@ class Ring:
         return token if claimed else None
 
     async def fill(self, user: UserId, token: str, after: int, entries: Sequence[Entry]) -> bool:
-        """Make the ring: the timeline's last entries, which begin right after `after`.
+        """Make the ring: the timeline's last entries, consecutive, the first right after `after`.
 
-        What was appended since the claim is added. False when the claim was lost; then there is no ring.
+        What was appended since the claim is added. False when the claim was lost, or is from before a
+        fail-over; then there is no ring.
         """
-        elements = (_seq.pack(entry.seq) + entry.message for entry in entries)
-        args = (token, self._settings.capacity, self._settings.idle_ttl_s, after, *elements)
+        messages = (entry.message for entry in entries)
+        args = (token, self._settings.capacity, self._settings.idle_ttl_s, after, *messages)
         return bool(await self._fill.call(self._names(user), args))
 
     def _names(self, user: UserId) -> tuple[str, str]:

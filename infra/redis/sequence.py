@@ -1,7 +1,8 @@
 """The counters that number the messages of a conversation.
 
 A counter knows the last seq handed out and the version of the member list. It may be lost at any
-time: it is then restored from the store, and the store's unique index guards what overlaps.
+time: it is then restored from the store, and the store's unique index guards what overlaps. One that
+outlived a fail-over or a restart of Redis counts as lost, for its version may be too old.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import NamedTuple
 from redis.asyncio import Redis
 
 from domain.ids import ConversationId
-from infra.redis.client import LuaScript, translated
+from infra.redis.client import LuaScript
 from infra.redis.keys import Keys
 
 
@@ -27,10 +28,10 @@ class Sequence:
     """Raises Unavailable."""
 
     def __init__(self, client: Redis, keys: Keys) -> None:
-        self._client = client
         self._keys = keys
         self._number = LuaScript(client, "number")
         self._restore = LuaScript(client, "restore")
+        self._head = LuaScript(client, "head")
 
     async def take(self, wanted: Many[tuple[ConversationId, int]]) -> list[Numbers | None]:
         """So many seqs of each conversation, in one round trip; None where the counter is not known."""
@@ -47,8 +48,5 @@ class Sequence:
 
         It may belong to a message that is not stored yet, or never will be.
         """
-        with translated():
-            pipe = self._client.pipeline(transaction=False)
-            for conversation in conversations:
-                pipe.hget(self._keys.counter(conversation), "q")
-            return [int(head or 0) for head in await pipe.execute()]
+        calls = [([self._keys.counter(conversation)], ()) for conversation in conversations]
+        return [int(head) for head in await self._head.call_each(calls)]

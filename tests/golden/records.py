@@ -27,14 +27,15 @@ MESSAGE = Message(
 DELIVERY = Delivery("d:ann:bob", 7, ("ann", "bob"), Raw(MESSAGE.encode()))
 ARRIVAL = Arrival("d:ann:bob", 7, (("ann", 41), ("bob", 3)), Raw(MESSAGE.encode()))
 ENTRY = Entry(41, MESSAGE.encode())
+GENERATION = bytes.fromhex("4f8a20c3")
 
 GOLDEN: dict[str, bytes] = {
     "message.v1.json": MESSAGE.encode(),
     "delivery.v1.json": encode(DELIVERY),
     "arrival.v1.json": encode(ARRIVAL),
     "entry.v1.json": encode_entry(ENTRY),
-    "ring_element.v1.bin": struct.pack(">Q", ENTRY.seq) + ENTRY.message,
-    "ring_marker.v1.bin": struct.pack(">Q", 40),
+    "ring_element.v1.bin": struct.pack(">Q", ENTRY.seq) + GENERATION + ENTRY.message,
+    "ring_marker.v1.bin": struct.pack(">Q", 40) + GENERATION,
 }
 
 if __name__ == "__main__":

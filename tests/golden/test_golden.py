@@ -8,8 +8,8 @@ import pytest
 from domain.events import Arrival, Delivery, decode_arrival, decode_delivery
 from domain.messages import Message, sent_of
 from infra.redis.ring import Ring
-from tests.builders import keys_of, opened_redis, settings_for
-from tests.golden.records import ARRIVAL, DELIVERY, ENTRY, FOLDER, GOLDEN, MESSAGE
+from tests.builders import generation_of, keys_of, opened_redis, settings_for
+from tests.golden.records import ARRIVAL, DELIVERY, ENTRY, FOLDER, GENERATION, GOLDEN, MESSAGE
 
 
 def kept(name: str) -> bytes:
@@ -67,9 +67,13 @@ def test_record_with_an_impossible_number_does_not_decode(decode, name, seq):
 
 
 async def test_ring_of_kept_elements_is_read(engines, unique):
+    """As if this Redis had been of their generation."""
     settings = settings_for(engines, unique)
     async with opened_redis(settings) as client:
+        now = await generation_of(client)
         elements = kept("ring_marker.v1.bin"), kept("ring_element.v1.bin")
-        await client.rpush(keys_of(settings).ring("ann"), *elements)
+        assert {element[8:12] for element in elements} == {GENERATION}
+        ring = keys_of(settings).ring("ann")
+        await client.rpush(ring, *(element.replace(GENERATION, now, 1) for element in elements))
         held = await Ring(client, keys_of(settings), settings.ring).read("ann", 40, 10)
     assert held == (41, 41, [ENTRY])

@@ -3,10 +3,15 @@
 -- ARGV[1] capacity   ARGV[2] idle time to live, s   ARGV[3] seq of the first entry   ARGV[4…] messages
 -- Reply: 1 the ring has them; 0 there is no ring (or it could not follow, and is gone).
 -- Entries that the ring has already are ignored. A ring never gets a hole: one that would is removed,
--- and the next reader rebuilds it. While a reader rebuilds it, entries wait in `filling`.
+-- and so is one of another generation; the next reader rebuilds it. While a reader rebuilds it, entries
+-- wait in `filling`.
 local capacity, ttl, seq = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-local target, known = KEYS[1], 0
+local target, known, now = KEYS[1], 0, generation()
 local last = redis.call('LINDEX', KEYS[1], -1)
+if last and string.sub(last, 9, 12) ~= now then
+  redis.call('DEL', KEYS[1])
+  last = false
+end
 if last then
   known = struct.unpack('>I8', last)
   if seq > known + 1 then
@@ -20,7 +25,7 @@ else
 end
 for i = 4, #ARGV do
   if seq > known then
-    redis.call('RPUSH', target, struct.pack('>I8', seq) .. ARGV[i])
+    redis.call('RPUSH', target, struct.pack('>I8', seq) .. now .. ARGV[i])
   end
   seq = seq + 1
 end

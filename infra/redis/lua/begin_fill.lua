@@ -3,9 +3,13 @@
 -- KEYS[1] ring   KEYS[2] filling
 -- ARGV[1] token of the caller   ARGV[2] ms that the claim holds
 -- Reply: 1 claimed, 0 there is a ring, or another one is rebuilding it.
-if redis.call('EXISTS', KEYS[1], KEYS[2]) > 0 then
+-- A ring or a claim of another generation is none.
+local now = generation()
+local first, claim = redis.call('LINDEX', KEYS[1], 0), redis.call('LINDEX', KEYS[2], 0)
+if first and string.sub(first, 9, 12) == now or claim and string.sub(claim, 1, 4) == now then
   return 0
 end
-redis.call('RPUSH', KEYS[2], ARGV[1])
+redis.call('DEL', KEYS[1], KEYS[2])
+redis.call('RPUSH', KEYS[2], now .. ARGV[1])
 redis.call('PEXPIRE', KEYS[2], tonumber(ARGV[2]))
 return 1

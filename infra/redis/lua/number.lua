@@ -1,8 +1,9 @@
 -- Hands out consecutive seqs of a conversation.
 -- KEYS[1] counter
 -- ARGV[1] how many
--- Reply: {first seq, version of the member list}, false when the counter is not known here.
-if redis.call('EXISTS', KEYS[1]) == 0 then
+-- Reply: {first seq, version of the member list}, false when the counter is not known here, or only from
+-- another generation.
+if redis.call('HGET', KEYS[1], 'g') ~= generation() then
   return false
 end
 local count = tonumber(ARGV[1])

@@ -4,16 +4,21 @@
 -- Reply: false when there is no ring, else {seq of its first entry, head, elements…}.
 -- The elements are those of the `limit` numbers behind the cursor that the ring holds; they begin at
 -- the cursor or, when that lies further back, at the first entry. A first element without a message
--- is no entry: it says where an empty ring stands.
+-- is no entry: it says where an empty ring stands. A ring of another generation is removed: it may lack
+-- its newest. All elements of a ring are of one generation, so one look is enough.
 local first = redis.call('LINDEX', KEYS[1], 0)
 if not first then
+  return false
+end
+if string.sub(first, 9, 12) ~= generation() then
+  redis.call('DEL', KEYS[1])
   return false
 end
 local cursor, limit = tonumber(ARGV[1]), tonumber(ARGV[2])
 local base = struct.unpack('>I8', first)
 local head = base + redis.call('LLEN', KEYS[1]) - 1
 local oldest = base
-if #first == 8 then
+if #first == 12 then
   oldest = base + 1
 end
 redis.call('EXPIRE', KEYS[1], tonumber(ARGV[3]))

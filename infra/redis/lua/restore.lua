@@ -1,8 +1,9 @@
--- Teaches a counter what the store knows; both values only ever rise.
+-- Teaches a counter what the store knows; both values only ever rise, whatever generation it was of.
 -- KEYS[1] counter
 -- ARGV[1] last seq   ARGV[2] version of the member list
 -- Reply: the last seq as it stands now.
 local q = math.max(tonumber(ARGV[1]), tonumber(redis.call('HGET', KEYS[1], 'q') or 0))
 local v = math.max(tonumber(ARGV[2]), tonumber(redis.call('HGET', KEYS[1], 'v') or 0))
-redis.call('HSET', KEYS[1], 'q', string.format('%.0f', q), 'v', string.format('%.0f', v))
+local counter = {'q', string.format('%.0f', q), 'v', string.format('%.0f', v), 'g', generation()}
+redis.call('HSET', KEYS[1], unpack(counter))
 return q

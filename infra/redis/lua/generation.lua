@@ -1,0 +1,8 @@
+-- Stands before every script.
+-- The generation of the data: the first 4 bytes of the primary's replication id. It changes when a
+-- replica is promoted and when a primary starts again, that is, whenever what is here may lack what
+-- the primary before it had. Redis is asked each time: nothing that a client knows is as new as that.
+local function generation()
+  local id = string.match(redis.call('INFO', 'replication'), 'master_replid:(%x%x%x%x%x%x%x%x)')
+  return struct.pack('>I4', tonumber(id, 16))
+end

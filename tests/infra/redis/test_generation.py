@@ -1,0 +1,177 @@
+"""What outlived a fail-over or a restart of Redis is not trusted: it may lack what came last (I4, I5)."""
+
+from __future__ import annotations
+
+import pytest
+
+from api.sync import Sync
+from domain.entries import Entry
+from infra.local.redis import RedisServer
+from infra.mongo.timelines import Line
+from infra.redis.client import Client, open_redis
+from infra.redis.ring import Ring
+from infra.redis.sequence import Numbers, Sequence
+from infra.settings import RingSettings
+from producers.wiring import Engines
+from tests.builders import (
+    entries,
+    generation_of,
+    keys_of,
+    opened_redis,
+    opened_stores,
+    settings_for,
+    stored,
+)
+from tests.clusters import redis_pair
+
+OLD = b"\x00old"
+
+
+@pytest.fixture
+def ring(client, keys):
+    return Ring(client, keys, RingSettings(capacity=5))
+
+
+@pytest.fixture
+def sequence(client, keys):
+    return Sequence(client, keys)
+
+
+@pytest.fixture
+def grow_old(client, keys):
+    """Makes the ring or the claim of Ann what it would be had another Redis written it."""
+
+    async def grow_old() -> None:
+        now = await generation_of(client)
+        for key in (keys.ring("ann"), keys.filling("ann")):
+            for index, element in enumerate(await client.lrange(key, 0, -1)):
+                await client.lset(key, index, element.replace(now, OLD, 1))
+
+    return grow_old
+
+
+async def make(ring: Ring, first: int, last: int) -> None:
+    token = await ring.begin_fill("ann")
+    assert await ring.fill("ann", token, first - 1, entries(first, last))
+
+
+@pytest.mark.parametrize("last", [0, 3, 9])
+async def test_ring_of_another_generation_is_not_read(ring, client, keys, grow_old, last):
+    await make(ring, 1, last)
+    await grow_old()
+    assert await ring.read("ann", 0, 10) is None
+    assert await client.exists(keys.ring("ann")) == 0
+
+
+async def test_ring_of_another_generation_is_not_written(ring, client, keys, grow_old):
+    await make(ring, 1, 3)
+    await grow_old()
+    await ring.append([("ann", entries(4, 4))])
+    assert await client.exists(keys.ring("ann"), keys.filling("ann")) == 0
+
+
+async def test_ring_of_another_generation_may_be_rebuilt_at_once(ring, grow_old):
+    await make(ring, 1, 3)
+    await grow_old()
+    await make(ring, 1, 5)
+    assert await ring.read("ann", 0, 10) == (1, 5, entries(1, 5))
+
+
+async def test_claim_of_another_generation_makes_no_ring(ring, grow_old):
+    """What was appended since may have been lost with the other Redis."""
+    token = await ring.begin_fill("ann")
+    await grow_old()
+    assert not await ring.fill("ann", token, 0, entries(1, 3))
+    assert await ring.read("ann", 0, 10) is None
+
+
+async def test_claim_of_another_generation_keeps_nobody_from_rebuilding(ring, client, keys, grow_old):
+    await ring.begin_fill("ann")
+    await ring.append([("ann", entries(9, 9))])
+    await grow_old()
+    token = await ring.begin_fill("ann")
+    await ring.append([("ann", entries(4, 4))])
+    assert await ring.fill("ann", token, 0, entries(1, 3))
+    assert await ring.read("ann", 0, 10) == (1, 4, entries(1, 4))
+
+
+async def test_entry_that_meets_an_old_ring_waits_for_who_rebuilds_it(ring, client, keys, grow_old):
+    await make(ring, 1, 3)
+    await grow_old()
+    token = await ring.begin_fill("ann")
+    await ring.append([("ann", entries(4, 4))])
+    assert await ring.fill("ann", token, 0, entries(1, 3))
+    assert (await ring.read("ann", 0, 10)).head == 4
+
+
+async def test_counter_of_another_generation_is_not_known(sequence, client, keys):
+    """Its version may be older than the member list that was answered."""
+    await sequence.restore("g:x", 7, 3)
+    await client.hset(keys.counter("g:x"), "g", OLD)
+    assert await sequence.take([("g:x", 1)]) == [None]
+    assert await sequence.heads(["g:x"]) == [0]
+    assert await sequence.restore("g:x", 5, 4) == 7
+    assert await sequence.take([("g:x", 1)]) == [Numbers(8, 4)]
+    assert await sequence.heads(["g:x"]) == [8]
+
+
+CONVERSATION = "d:ann:bob"
+
+
+async def arrive(stores: Engines, ring: Ring, first: int, last: int) -> None:
+    """As inbox does it: into the timeline of Ann, then into her ring if she has one."""
+    messages = [stored(CONVERSATION, seq) for seq in range(first, last + 1)]
+    await stores.messages.insert(messages)
+    await stores.timelines.append([Line("ann", m.seq, CONVERSATION, m.seq) for m in messages])
+    await ring.append([("ann", [Entry(m.seq, m.message) for m in messages])])
+
+
+async def seqs(client: Client, key: str) -> list[int]:
+    return [int.from_bytes(element[:8]) for element in await client.lrange(key, 0, -1)]
+
+
+async def test_pull_is_exact_at_once_after_a_fail_over_that_lost_entries(engines, unique):
+    """The promoted replica has a ring without the newest entries, and a counter of an older version."""
+    async with redis_pair() as pair:
+        settings = settings_for(engines, unique, redis={"url": pair.primary.server.url})
+        async with opened_stores(settings) as stores:
+            ring = Ring(stores.redis, stores.keys, settings.ring)
+            sync = Sync(ring, stores.timelines, stores.messages)
+            await arrive(stores, ring, 1, 3)
+            assert await sync.head("ann") == 3
+            await stores.sequence.restore(CONVERSATION, 3, 1)
+            await pair.follow()
+            await pair.cut()
+            await arrive(stores, ring, 4, 5)
+            await stores.sequence.restore(CONVERSATION, 5, 2)
+            before = await sync.pull("ann", 0, 10)
+            await pair.promote()
+            after = settings_for(engines, unique, redis={"url": pair.replica.server.url})
+            async with opened_redis(after) as client:
+                assert await seqs(client, stores.keys.ring("ann")) == [0, 1, 2, 3]
+                sync = Sync(Ring(client, stores.keys, after.ring), stores.timelines, stores.messages)
+                assert await sync.head("ann") == 5
+                assert await sync.pull("ann", 0, 10) == before
+                assert await Sequence(client, stores.keys).take([(CONVERSATION, 1)]) == [None]
+
+
+async def test_ring_that_a_restarted_redis_kept_on_disk_is_not_trusted(engines, unique, tmp_path):
+    """The disk may lack the last second."""
+    server = PersistentRedis(tmp_path, print)
+    await server.start()
+    try:
+        settings = settings_for(engines, unique, redis={"url": server.url})
+        async with open_redis(settings.redis) as client:
+            keys = keys_of(settings)
+            ring = Ring(client, keys, settings.ring)
+            await make(ring, 1, 3)
+            await server.restart()
+            assert await seqs(client, keys.ring("ann")) == [0, 1, 2, 3]
+            assert await ring.read("ann", 0, 10) is None
+    finally:
+        await server.stop()
+
+
+class PersistentRedis(RedisServer):
+    def settings(self) -> dict[str, str]:
+        return super().settings() | {"appendonly": "yes", "appendfsync": "always"}
