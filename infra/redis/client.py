@@ -12,7 +12,7 @@ from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.commands.core import Script
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import NoScriptError, ReadOnlyError, RedisError, ResponseError
 
 from domain.errors import Internal, Unavailable
 from infra.settings import RedisSettings, SettingsError
@@ -24,6 +24,7 @@ _LUA = Path(__file__).parent / "lua"
 Client = Redis
 CONNECTIONS = 64
 CALLS_AT_ONCE = 1_000
+_PASSING = ("BUSY", "MISCONF", "NOREPLICAS")  # what passes by itself and has no error class of its own
 
 
 @contextmanager
@@ -98,7 +99,7 @@ class LuaScript:
                 if isinstance(result, NoScriptError):
                     again.append(index)
                 elif isinstance(result, Exception):
-                    _raise(result)
+                    await self._raise(result)
                 else:
                     replies[index] = result
             if not again:
@@ -108,11 +109,13 @@ class LuaScript:
                 await self._client.script_load(self._script.script)
         raise Unavailable("Redis does not keep its scripts.")
 
-
-def _raise(error: Exception) -> None:
-    if isinstance(error, RedisError) and "user_script" not in str(error):
+    async def _raise(self, error: Exception) -> None:
+        """Internal for a fault in the script, Unavailable for whatever keeps the server from running it."""
+        if isinstance(error, ReadOnlyError):  # it was the primary: whoever is it now needs new connections
+            await self._client.connection_pool.disconnect(inuse_connections=False)
+        if type(error) is ResponseError and not str(error).startswith(_PASSING):
+            raise Internal("A Redis script failed.") from error
         raise Unavailable("Redis refused a command.") from error
-    raise Internal("A Redis script failed.") from error
 
 
 async def ping(client: Redis) -> str:

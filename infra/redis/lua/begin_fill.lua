@@ -9,7 +9,9 @@ local first, claim = redis.call('LINDEX', KEYS[1], 0), redis.call('LINDEX', KEYS
 if first and string.sub(first, 9, 12) == now or claim and string.sub(claim, 1, 4) == now then
   return 0
 end
-redis.call('DEL', KEYS[1], KEYS[2])
+if first or claim then
+  redis.call('DEL', KEYS[1], KEYS[2])
+end
 redis.call('RPUSH', KEYS[2], now .. ARGV[1])
 redis.call('PEXPIRE', KEYS[2], tonumber(ARGV[2]))
 return 1

@@ -11,8 +11,9 @@ from infra.redis.presence import Presence
 from infra.redis.ring import Ring
 from infra.redis.sequence import Sequence
 from infra.redis.signals import Pushed, Signals
-from infra.settings import SettingsError
+from infra.settings import RingSettings, SettingsError
 from tests.builders import entries, settings_for
+from tests.clusters import redis_of, redis_pair
 
 
 async def test_server_says_its_version(client):
@@ -42,10 +43,38 @@ async def test_redis_that_is_not_there_is_unavailable(engines, unique):
                     await verb
 
 
-async def test_script_that_fails_is_a_fault_of_ours(client, keys):
-    await client.set(keys.ring("ann"), "not a list")
-    with pytest.raises((Internal, Unavailable)):
-        await LuaScript(client, "read").call([keys.ring("ann")], (0, 1, 1))
+@pytest.mark.parametrize("value, cursor", [("not a list", 0), (None, "not a number")])
+async def test_script_that_fails_is_a_fault_of_ours(client, keys, value, cursor):
+    ring = Ring(client, keys, RingSettings())
+    await ring.fill("ann", await ring.begin_fill("ann"), 0, entries(1, 1))
+    if value:
+        await client.set(keys.ring("ann"), value)
+    with pytest.raises(Internal):
+        await LuaScript(client, "read").call([keys.ring("ann")], (cursor, 1, 1))
+
+
+async def test_demoted_primary_is_unavailable_and_a_new_one_is_used_at_once(engines, unique):
+    """A fail-over is a transient fault: what it refuses is no poison (I9)."""
+    async with redis_pair() as pair:
+        settings = settings_for(engines, unique, redis={"url": pair.replica.server.url})
+        async with open_redis(settings.redis) as client:
+            ring = Ring(client, Keys("x:"), settings.ring)
+            await ping(client)
+            with pytest.raises(Unavailable):
+                await ring.begin_fill("ann")
+            assert client.connection_pool._available_connections[0].is_connected is False
+            await pair.promote()
+            assert await ring.begin_fill("ann")
+
+
+@pytest.mark.parametrize("setting, value", [("maxmemory", "1"), ("min-replicas-to-write", "2")])
+async def test_redis_that_takes_no_writes_now_is_unavailable(engines, unique, setting, value):
+    async with redis_pair() as pair, redis_of(pair.primary) as admin:
+        await admin.config_set(setting, value)
+        settings = settings_for(engines, unique, redis={"url": pair.primary.server.url})
+        async with open_redis(settings.redis) as client:
+            with pytest.raises(Unavailable):
+                await Ring(client, Keys("x:"), settings.ring).begin_fill("ann")
 
 
 async def test_more_calls_than_one_round_trip_keep_their_order(client, keys):
