@@ -58,10 +58,15 @@ class Sync:
         PULL_S.observe(time.perf_counter() - began)
         return page
 
-    async def head(self, user: UserId) -> int:
-        """The newest entry that every device can pull; 0 for an empty inbox."""
+    async def head(self, user: UserId, cursor: int = 0) -> int:
+        """The newest entry that every device can pull; 0 for an empty inbox.
+
+        A ring that ends before the cursor is not believed: the timeline says whether that lies ahead.
+        """
         held = await self._held(user, MAX_SEQ, 0)
-        return held.head if held is not None else await self._timelines.head(user)
+        if held is not None and held.head >= cursor:
+            return held.head
+        return await self._timelines.head(user)
 
     async def _held(self, user: UserId, cursor: int, limit: int) -> Slice | None:
         """The ring's part, a missing ring rebuilt first; None without Redis, or while another rebuilds."""

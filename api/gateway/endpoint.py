@@ -112,7 +112,7 @@ class Gateway:
         device = session.device
         if cursor is None:
             cursor = await self._accounts.cursor(device.user_id, device.device_id)
-        head = await self._sync.head(device.user_id)
+        head = await self._sync.head(device.user_id, cursor)
         if cursor > head:
             session.put(error_frame(CursorAhead(f"The inbox ends at {head}.", "cursor")))
             raise _Ended(Close.BAD_FRAME)
@@ -166,7 +166,7 @@ class Gateway:
 
     async def _acknowledge(self, session: Session, cursor: int) -> None:
         device = session.device
-        if cursor > session.sent and cursor > (head := await self._sync.head(device.user_id)):
+        if cursor > session.sent and cursor > (head := await self._sync.head(device.user_id, cursor)):
             raise CursorAhead(f"The inbox ends at {head}.", "cursor")
         await self._accounts.acknowledge(device.user_id, device.device_id, cursor)
 

@@ -38,18 +38,17 @@ class Hub:
         self._sessions: dict[UserId, dict[str, Session]] = {}
         self._pollers: dict[UserId, dict[asyncio.Event, DeviceId]] = {}
         self._beats: dict[Session, float] = {}
+        self._renewed_at = 0.0
+        self._lost = False
         self._stopping = asyncio.Event()
 
     async def run(self) -> None:
         listening = asyncio.create_task(
             self._signals.listen(self.gateway_id, self._on_signals, self._on_subscribed)
         )
-        renewed = 0.0
         try:
             while not self._stopping.is_set():
-                if time.monotonic() - renewed > self.settings.presence_ttl_s / 3:
-                    renewed = time.monotonic()
-                    await self._renew()
+                await self._keep_presence()
                 await self._beat()
                 await self._pause()
         finally:
@@ -68,6 +67,9 @@ class Hub:
         """Every device is told to come back; every waiting poll returns."""
         for session in self._every_session():
             session.close(Close.GOING_AWAY)
+        self._wake_pollers()
+
+    def _wake_pollers(self) -> None:
         for events in self._pollers.values():
             for event in events:
                 event.set()
@@ -112,6 +114,7 @@ class Hub:
                 told: list[Signal] = [Replaced(user, device, session.session_id)]
                 await self._signals.send(dict.fromkeys(elsewhere, told))
         except RingpostError as error:
+            self._lost = True
             logger().warning("presence not written", user=user, error=error.message)
 
     async def _leave(self, user: UserId, device: DeviceId) -> None:
@@ -153,16 +156,31 @@ class Hub:
 
     async def _on_subscribed(self) -> None:
         """What was pushed while not subscribed is lost: look what every session misses."""
+        await self._look_again()
+
+    async def _look_again(self) -> None:
+        self._wake_pollers()
         await self._check(self._every_session())
 
-    async def _renew(self) -> None:
-        devices = [(s.device.user_id, s.device.device_id) for s in self._every_session()]
-        devices += [(user, poller) for user, some in self._pollers.items() for poller in some.values()]
+    async def _keep_presence(self) -> None:
+        """Renew it when it is time; at once if it is gone, and look what was not pushed for that."""
         try:
-            for start in range(0, len(devices), 1000):
-                await self._presence.renew(self.gateway_id, devices[start : start + 1000])
+            if not await self._presence.stands(self.gateway_id):
+                self._lost = True
+            if self._lost or time.monotonic() - self._renewed_at > self.settings.presence_ttl_s / 3:
+                lost, self._lost, self._renewed_at = self._lost, False, time.monotonic()
+                await self._presence.renew(self.gateway_id, self._devices())
+                if lost:
+                    await self._look_again()
         except RingpostError as error:
-            logger().warning("presence not renewed", devices=len(devices), error=error.message)
+            if not self._lost:
+                logger().warning("presence not kept", error=error.message)
+            self._lost = True
+
+    def _devices(self) -> list[tuple[UserId, DeviceId]]:
+        """Everyone here, those who wait for an answer included."""
+        devices = [(s.device.user_id, s.device.device_id) for s in self._every_session()]
+        return devices + [(user, poller) for user, some in self._pollers.items() for poller in some.values()]
 
     async def _beat(self) -> None:
         now = time.monotonic()

@@ -70,7 +70,7 @@ class Inbox:
             return await self._sync.pull(device.user_id, query.cursor, query.limit)
 
     async def acknowledge(self, device: Device, body: Cursor) -> Answer:
-        head = await self._sync.head(device.user_id)
+        head = await self._sync.head(device.user_id, body.cursor)
         if body.cursor > head:
             raise CursorAhead(f"The cursor is ahead of the inbox, whose newest entry is {head}.", "cursor")
         stands = await self._accounts.acknowledge(device.user_id, device.device_id, body.cursor)

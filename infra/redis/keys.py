@@ -30,3 +30,7 @@ class Keys:
     def gateway(self, gateway_id: str) -> str:
         """Channel: what is pushed to one gateway."""
         return f"{self._prefix}gateway:{gateway_id}"
+
+    def gateway_mark(self, gateway_id: str) -> str:
+        """String: the generation in which a gateway wrote what it has in Redis."""
+        return f"{self._prefix}gateway:{gateway_id}:mark"

@@ -1,6 +1,7 @@
 """Which device of a user is on which gateway, and until when that is known.
 
-A gateway renews its own; the devices of one that died disappear by themselves.
+A gateway renews its own; the devices of one that died disappear by themselves. Time is that of Redis, so
+the clocks of gateways and workers do not matter.
 """
 
 from __future__ import annotations
@@ -10,9 +11,8 @@ from typing import NamedTuple
 
 from redis.asyncio import Redis
 
-from domain.clock import now_ms
 from domain.ids import DeviceId, UserId
-from infra.redis.client import translated
+from infra.redis.client import LuaScript, translated
 from infra.redis.keys import Keys
 
 
@@ -30,29 +30,32 @@ class Presence:
         self._client = client
         self._keys = keys
         self._ttl_ms = round(ttl_s * 1000)
+        self._renew = LuaScript(client, "renew")
+        self._places = LuaScript(client, "places")
+        self._stands = LuaScript(client, "stands")
 
     async def renew(self, gateway_id: str, devices: Iterable[tuple[UserId, DeviceId]]) -> None:
-        """These devices are on the gateway, from now for the time to live; all in one round trip."""
-        now = now_ms()
-        with translated():
-            pipe = self._client.pipeline(transaction=False)
-            for user, device in devices:
-                key = self._keys.online(user)
-                pipe.zadd(key, {f"{gateway_id}/{device}": now + self._ttl_ms})
-                pipe.zremrangebyscore(key, 0, now)
-                pipe.pexpire(key, self._ttl_ms)
-            await pipe.execute()
+        """These devices are on the gateway, from now for the time to live; in few round trips."""
+        await self._renew.call_each(
+            [
+                ([self._keys.online(user)], (f"{gateway_id}/{device}", self._ttl_ms))
+                for user, device in devices
+            ]
+        )
+
+    async def stands(self, gateway_id: str) -> bool:
+        """Whether all that the gateway wrote is still there, except what it let expire.
+
+        False the first time, and once after Redis was emptied or failed over: then all is to be renewed,
+        and what was pushed meanwhile is lost. To be asked more often than the time to live.
+        """
+        return bool(await self._stands.call([self._keys.gateway_mark(gateway_id)], (self._ttl_ms,)))
 
     async def leave(self, gateway_id: str, user: UserId, device: DeviceId) -> None:
         with translated():
             await self._client.zrem(self._keys.online(user), f"{gateway_id}/{device}")
 
     async def places(self, users: Sequence[UserId]) -> list[list[Place]]:
-        """Where each user's devices are now, in one round trip."""
-        now = now_ms()
-        with translated():
-            pipe = self._client.pipeline(transaction=False)
-            for user in users:
-                pipe.zrangebyscore(self._keys.online(user), now, "+inf")
-            found = await pipe.execute()
+        """Where each user's devices are now, in few round trips."""
+        found = await self._places.call_each([([self._keys.online(user)], ()) for user in users])
         return [[Place(*member.decode().split("/", 1)) for member in members] for members in found]

@@ -35,8 +35,8 @@ class Running(NamedTuple):
 
 
 @contextmanager
-def running(engines: Engines, unique: str, folder: Path) -> Iterator[Running]:
-    """Ready when the block begins, gone when it ends."""
+def running(engines: Engines, unique: str, folder: Path, **settings: str) -> Iterator[Running]:
+    """Ready when the block begins, gone when it ends. `settings` are further environment variables."""
     http, worker = free_port(), free_port()
     environment = os.environ | {
         "RINGPOST_MONGO_URL": engines.mongo_url,
@@ -52,6 +52,7 @@ def running(engines: Engines, unique: str, folder: Path) -> Iterator[Running]:
         "RINGPOST_TOKEN_KEY": TOKEN_KEY,
         "RINGPOST_DATA_DIR": str(folder),
         "RINGPOST_LOG_FORMAT": "json",
+        **settings,
     }
     parts = {"api": ["api"], "workers": ["worker", "all"]}
     with (folder / "log").open("w") as log:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from infra.redis.presence import Place, Presence
@@ -55,3 +57,36 @@ async def test_device_id_may_hold_any_allowed_sign(presence):
 async def test_nobody_asked_nobody_found(presence):
     assert await presence.places([]) == []
     await presence.renew("g1", [])
+
+
+@pytest.mark.parametrize("jump_s", [3600, -3600])
+async def test_clock_of_a_process_that_jumps_hides_and_invents_nobody(
+    presence, client, keys, monkeypatch, jump_s
+):
+    await presence.renew("g1", [("ann", "phone")])
+    await Presence(client, keys, 0.05).renew("dead", [("bob", "web")])
+    true_ns = time.time_ns
+    with monkeypatch.context() as patch:
+        patch.setattr(time, "time_ns", lambda: true_ns() + jump_s * 1_000_000_000)
+        assert await presence.places(["ann"]) == [[Place("g1", "phone")]]
+        await presence.renew("g2", [("ann", "web")])
+
+        async def bob_is_gone() -> bool:
+            return await presence.places(["bob"]) == [[]]
+
+        await until(bob_is_gone)
+    assert set((await presence.places(["ann"]))[0]) == {Place("g1", "phone"), Place("g2", "web")}
+
+
+async def test_gateway_learns_once_that_what_it_wrote_is_gone(presence, client, keys):
+    assert [await presence.stands("g1") for _ in range(3)] == [False, True, True]
+    assert await presence.stands("g2") is False
+    await client.delete(keys.gateway_mark("g1"))
+    assert [await presence.stands("g1") for _ in range(2)] == [False, True]
+    await client.set(keys.gateway_mark("g1"), "the generation of another Redis")
+    assert [await presence.stands("g1") for _ in range(2)] == [False, True]
+
+
+async def test_mark_of_a_gateway_that_died_disappears(presence, client, keys):
+    await presence.stands("g1")
+    assert 0 < await client.pttl(keys.gateway_mark("g1")) <= 60_000

@@ -1,0 +1,69 @@
+"""Redis is emptied under connected devices: what is sent then still reaches them within seconds."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+import redis
+
+from tests.api.people import Server
+from tests.docs.running import running
+
+SOON_S = 6.0
+
+
+@pytest.fixture
+def quiet(engines, unique, tmp_path):
+    """A Ringpost of its own that looks at nothing by itself for a minute."""
+    with (
+        running(engines, unique, tmp_path, RINGPOST_GATEWAY_HEARTBEAT_S="60") as ringpost,
+        httpx.Client(base_url=ringpost.url, timeout=70) as http,
+    ):
+        yield Server(ringpost.url, ringpost.admin_key, http)
+
+
+@pytest.fixture
+def flush(engines, unique):
+    """As FLUSHALL does, for the keys of this test, once a device of Bob that is named so is online."""
+
+    def flush(device: bytes) -> None:
+        with redis.Redis.from_url(engines.redis_url) as client:
+            end = time.monotonic() + 10
+            while not any(device in place for place in client.zrange(f"{unique}:{{u:bob}}:online", 0, -1)):
+                assert time.monotonic() < end
+            client.delete(*client.scan_iter(f"{unique}:*", count=1000))
+
+    return flush
+
+
+def test_entry_sent_after_a_flush_is_pushed_within_seconds(quiet, flush):
+    ann, bob = quiet.person("ann"), quiet.person("bob")
+    direct = ann.direct(bob)
+    with bob.socket() as socket:
+        ann.send(direct)
+        assert [entry["seq"] for entry in socket.entries(1)] == [1]
+        flush(b"/phone")
+        began = time.monotonic()
+        ann.send(direct)
+        assert [entry["seq"] for entry in socket.entries(1)] == [2]
+        assert time.monotonic() - began < SOON_S
+        ann.send(direct)
+        assert [entry["seq"] for entry in socket.entries(1)] == [3]
+        assert time.monotonic() - began < SOON_S
+
+
+def test_poll_that_waits_during_a_flush_is_answered_within_seconds(quiet, flush):
+    ann, bob = quiet.person("ann"), quiet.person("bob")
+    direct = ann.direct(bob)
+    ann.send(direct)
+    bob.arrived(1)
+    with ThreadPoolExecutor(1) as thread:
+        polling = thread.submit(bob.get, "/v1/sync", cursor=1, wait_s=30)
+        flush(b"/poll-")
+        began = time.monotonic()
+        ann.send(direct)
+        assert [entry["seq"] for entry in polling.result()["entries"]] == [2]
+        assert time.monotonic() - began < SOON_S
