@@ -60,7 +60,10 @@ class KafkaSettings(Part):
 
 class RedisSettings(Part):
     model_config = SettingsConfigDict(env_prefix="RINGPOST_REDIS_")
-    url: str = Field("", description="Redis: `redis://…`.")
+    url: str = Field(
+        "",
+        description="Redis: `redis://…`, or `redis+sentinel://[:password@]host:26379,host:26379/name[/db]`.",
+    )
     key_prefix: str = Field("rp:", pattern=r"^[^{}]*$", description="Put before keys and channels.")
     timeout_s: float = Field(2.0, gt=0, description="The most one command may take.")
 

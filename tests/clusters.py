@@ -12,12 +12,16 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from redis.asyncio import Redis
 
+from infra.local.program import Program
 from infra.local.redis import RedisServer
 from infra.local.server import Server
 from tests.builders import until
+
+SERVICE = "mymaster"
 
 
 class Member:
@@ -78,6 +82,13 @@ def _folders(count: int) -> Iterator[list[Path]]:
 # ------------------------------------------------------------------ Redis
 
 
+class PairedRedis(RedisServer):
+    """A replica that asks for everything gets it at once."""
+
+    def settings(self) -> dict[str, str]:
+        return super().settings() | {"repl-diskless-sync-delay": "0"}
+
+
 class RedisPair:
     """A primary and its replica, which has everything at the start."""
 
@@ -111,7 +122,92 @@ def redis_of(member: Member) -> Redis:
 @asynccontextmanager
 async def redis_pair() -> AsyncIterator[RedisPair]:
     with _folders(2) as folders:
-        async with _running([RedisServer(folder, print) for folder in folders]) as members:
+        async with _running([PairedRedis(folder, print) for folder in folders]) as members:
             pair = RedisPair(*members)
             await pair.follow()
             yield pair
+
+
+class SentinelServer(RedisServer):
+    """Watches the primary of the set; its file is its memory, so that is written once."""
+
+    key = "sentinel"
+    name = "Redis Sentinel"
+    primary_port = 0
+
+    @property
+    def _file(self) -> Path:
+        return self.folder / "sentinel.conf"
+
+    async def prepare(self, program: Program) -> None:
+        await super().prepare(program)
+        lines = [
+            f"port {self.ports['port']}",
+            "bind 127.0.0.1",
+            f"dir {self.folder}",
+            f"sentinel monitor {SERVICE} 127.0.0.1 {self.primary_port} 2",
+            f"sentinel down-after-milliseconds {SERVICE} 1000",
+            f"sentinel failover-timeout {SERVICE} 6000",
+        ]
+        if not self._file.exists():
+            self._file.write_text("\n".join(lines) + "\n")
+
+    def command(self, program: Program) -> list[str]:
+        return [str(program.path), str(self._file), "--sentinel"]
+
+
+class RedisSet:
+    """A primary, its replica, and three Sentinels that promote the replica when the primary is away."""
+
+    def __init__(self, servers: Sequence[Member], sentinels: Sequence[Member]) -> None:
+        self.servers = servers
+        self.sentinels = sentinels
+
+    @property
+    def url(self) -> str:
+        hosts = ",".join(sentinel.address for sentinel in self.sentinels)
+        return f"redis+sentinel://{hosts}/{SERVICE}"
+
+    async def state(self) -> dict[str, Any]:
+        """What the first Sentinel knows of the primary."""
+        async with redis_of(self.sentinels[0]) as client:
+            return dict(await client.sentinel_master(SERVICE))
+
+    async def primary(self) -> Member:
+        port = (await self.state())["port"]
+        return next(member for member in self.servers if member.port == port)
+
+    async def moved(self, old: Member) -> None:
+        """Wait until another is the primary."""
+
+        async def another() -> bool:
+            return await self.primary() is not old
+
+        await until(another, 20)
+
+    async def whole(self) -> None:
+        """Wait until the Sentinels know each other and the replica, and it has what the primary has."""
+
+        async def known() -> bool:
+            state = await self.state()
+            return bool(state["num-other-sentinels"] == 2 and state["num-slaves"] == 1)
+
+        async def linked() -> bool:
+            async with redis_of(await self.primary()) as client:
+                return bool(await client.wait(1, 100))
+
+        await until(known, 20)
+        await until(linked, 20)
+
+
+@asynccontextmanager
+async def redis_set() -> AsyncIterator[RedisSet]:
+    with _folders(3) as folders:
+        async with redis_pair() as pair:
+            watchers = [SentinelServer(folder, print) for folder in folders]
+            for watcher in watchers:
+                watcher.primary_port = pair.primary.port
+            async with _running(watchers) as sentinels:
+                made = RedisSet([pair.primary, pair.replica], sentinels)
+                await made.whole()
+                yield made

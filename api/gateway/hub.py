@@ -40,12 +40,10 @@ class Hub:
         self._beats: dict[Session, float] = {}
         self._renewed_at = 0.0
         self._lost = False
+        self._listening: asyncio.Task[None] | None = None
         self._stopping = asyncio.Event()
 
     async def run(self) -> None:
-        listening = asyncio.create_task(
-            self._signals.listen(self.gateway_id, self._on_signals, self._on_subscribed)
-        )
         try:
             while not self._stopping.is_set():
                 await self._keep_presence()
@@ -53,7 +51,8 @@ class Hub:
                 await self._pause()
         finally:
             self.close_all()
-            listening.cancel()
+            if self._listening is not None:
+                self._listening.cancel()
 
     def stop(self) -> None:
         self._stopping.set()
@@ -163,12 +162,17 @@ class Hub:
         await self._check(self._every_session())
 
     async def _keep_presence(self) -> None:
-        """Renew it when it is time; at once if it is gone, and look what was not pushed for that."""
+        """Renew it when it is time; at once if it is gone, and look what was not pushed for that.
+
+        Gone may also mean that another Redis is the primary, so the channel is then subscribed to anew.
+        """
         try:
             if not await self._presence.stands(self.gateway_id):
                 self._lost = True
             if self._lost or time.monotonic() - self._renewed_at > self.settings.presence_ttl_s / 3:
                 lost, self._lost, self._renewed_at = self._lost, False, time.monotonic()
+                if lost:
+                    self._listen()
                 await self._presence.renew(self.gateway_id, self._devices())
                 if lost:
                     await self._look_again()
@@ -176,6 +180,13 @@ class Hub:
             if not self._lost:
                 logger().warning("presence not kept", error=error.message)
             self._lost = True
+
+    def _listen(self) -> None:
+        if self._listening is not None:
+            self._listening.cancel()
+        self._listening = asyncio.create_task(
+            self._signals.listen(self.gateway_id, self._on_signals, self._on_subscribed)
+        )
 
     def _devices(self) -> list[tuple[UserId, DeviceId]]:
         """Everyone here, those who wait for an answer included."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from redis.commands.core import Script
 from redis.exceptions import NoScriptError, ReadOnlyError, RedisError, ResponseError
 
 from domain.errors import Internal, Unavailable
+from infra.redis.sentinel import SCHEME, open_primary
 from infra.settings import RedisSettings, SettingsError
 
 if TYPE_CHECKING:
@@ -38,24 +39,30 @@ def translated() -> Iterator[None]:
 
 @asynccontextmanager
 async def open_redis(settings: RedisSettings) -> AsyncIterator[Redis]:
-    """A client for the length of the block. Connects on first use; SettingsError for a bad URL."""
-    try:
-        pool = BlockingConnectionPool.from_url(
-            settings.url,
-            max_connections=CONNECTIONS,
-            timeout=settings.timeout_s,
-            socket_timeout=settings.timeout_s,
-            socket_connect_timeout=settings.timeout_s,
-            health_check_interval=0,
-            retry=Retry(NoBackoff(), 1),
-        )
-        client = Redis.from_pool(pool)
-    except ValueError as error:
-        raise SettingsError(f"RINGPOST_REDIS_URL is not usable: {error}") from None
-    try:
+    """A client for the length of the block. Connects on first use; SettingsError for a bad URL.
+
+    Behind Sentinel it follows the primary: calls fail as Unavailable until the new one is known.
+    """
+    options: dict[str, Any] = {
+        "max_connections": CONNECTIONS,
+        "timeout": settings.timeout_s,
+        "socket_timeout": settings.timeout_s,
+        "socket_connect_timeout": settings.timeout_s,
+        "health_check_interval": 0,
+        "retry": Retry(NoBackoff(), 1),
+    }
+    async with AsyncExitStack() as opened:
+        try:
+            if settings.url.startswith(f"{SCHEME}:"):
+                client = await opened.enter_async_context(
+                    open_primary(settings.url, settings.timeout_s, **options)
+                )
+            else:
+                client = Redis.from_pool(BlockingConnectionPool.from_url(settings.url, **options))
+                opened.push_async_callback(client.aclose)
+        except ValueError as error:
+            raise SettingsError(f"RINGPOST_REDIS_URL is not usable: {error}") from None
         yield client
-    finally:
-        await client.aclose()
 
 
 @cache

@@ -19,6 +19,7 @@ from infra.redis.client import translated
 from infra.redis.keys import Keys
 
 RECONNECT_S = 0.5
+SILENT_S = 1.5
 
 
 class Pushed(Struct, array_like=True, tag="p"):
@@ -62,7 +63,7 @@ class Signals:
         on_subscribed: Callable[[], Awaitable[None]],
     ) -> None:
         """Hand over signals until cancelled. Reconnects; `on_subscribed` after each (re)subscription,
-        since what was sent in between is lost."""
+        since what was sent in between is lost. A server that is silent is left after twice `SILENT_S`."""
         while True:
             with suppress(Unavailable):
                 await self._listen_once(gateway_id, on_signals, on_subscribed)
@@ -77,8 +78,12 @@ class Signals:
         with translated():
             async with self._client.pubsub() as pubsub:
                 await pubsub.subscribe(self._keys.gateway(gateway_id))
+                asked = True
                 while True:
-                    got = await pubsub.get_message(timeout=5.0)
+                    got = await pubsub.get_message(timeout=SILENT_S)
+                    if got is None and asked:
+                        raise TimeoutError("no answer on the channel")
+                    asked = got is None
                     if got is None:
                         await pubsub.ping()
                     elif got["type"] == "subscribe":

@@ -5,8 +5,10 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from infra.redis.client import open_redis
 from infra.redis.signals import Pushed, Replaced, Signals
-from tests.builders import until
+from tests.builders import keys_of, settings_for, until
+from tests.clusters import redis_of, redis_pair
 
 ONE = Pushed([("ann", 1), ("bob", 7)], b'{"a":1}')
 
@@ -60,6 +62,26 @@ async def test_cut_connection_is_made_again_and_told(signals, client):
         await until(lambda: ear.subscribed == 2)
         assert await signals.send({"g1": [ONE]}) == 1
         await until(lambda: ear.heard == [ONE])
+
+
+async def test_silent_server_is_left_and_a_quiet_channel_is_not(engines, unique, monkeypatch):
+    monkeypatch.setattr("infra.redis.signals.SILENT_S", 0.1)
+    async with redis_pair() as pair, redis_of(pair.primary) as admin:
+        settings = settings_for(engines, unique, redis={"url": pair.primary.server.url, "timeout_s": 0.2})
+        async with (
+            open_redis(settings.redis) as client,
+            listening(Signals(client, keys_of(settings)), "g1") as ear,
+        ):
+
+            async def asked() -> bool:
+                return (await admin.info("commandstats"))["cmdstat_ping"]["calls"] > 10
+
+            await until(asked)
+            assert ear.subscribed == 1
+            pair.primary.pause()
+            await until(lambda: not client.connection_pool._in_use_connections)
+            pair.primary.go_on()
+            await until(lambda: ear.subscribed == 2)
 
 
 async def _listeners(client) -> set[str]:

@@ -1,0 +1,105 @@
+"""Redis behind Sentinel: connections to whichever server is the primary now.
+
+`redis+sentinel://[[user]:password@]host[:port],host[:port]…/name[/db]`: the Sentinels, and the name under
+which they watch the primary. User and password are those of the Redis servers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any, NamedTuple
+from urllib.parse import unquote, urlsplit
+
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.connection import AbstractConnection
+from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+SCHEME = "redis+sentinel"
+PORT = 26379
+LOOK_S = 1.0
+ASK_S = 0.5
+
+
+class SentinelUrl(NamedTuple):
+    sentinels: list[tuple[str, int]]
+    name: str
+    db: int
+    username: str | None
+    password: str | None
+
+
+def parse_url(url: str) -> SentinelUrl:
+    """ValueError, with a sentence, if it has another form."""
+    parts = urlsplit(url)
+    login, _, hosts = parts.netloc.rpartition("@")
+    username, _, password = (unquote(part) for part in login.partition(":"))
+    name, _, db = parts.path.strip("/").partition("/")
+    if parts.scheme != SCHEME or not name or not hosts or not (db.isdigit() or not db):
+        raise ValueError(f"it should be {SCHEME}://[:password@]host:{PORT},host:{PORT}/name[/db]")
+    return SentinelUrl(
+        [_address(host) for host in hosts.split(",")], name, int(db or 0), username or None, password or None
+    )
+
+
+def _address(text: str) -> tuple[str, int]:
+    split = urlsplit(f"//{text}")
+    if not split.hostname:
+        raise ValueError(f"{text!r} is no host of a Sentinel")
+    return split.hostname, split.port or PORT
+
+
+class PrimaryPool(SentinelConnectionPool, BlockingConnectionPool):
+    """A bounded pool; what is connected to a server that is the primary no more is closed, not used again."""
+
+    async def release(self, connection: AbstractConnection) -> None:
+        if (connection.host, connection.port) != self.master_address:  # type: ignore[attr-defined]
+            await connection.disconnect()
+        await super().release(connection)
+
+    async def follow(self) -> None:
+        """Look for the primary now and then, so that idle connections to an earlier one are closed too.
+
+        One that was only paused goes on as if it were still the primary, until Sentinel tells it otherwise:
+        whoever kept a connection to it would read and write what nobody else sees.
+        """
+        while True:
+            with suppress(RedisError, OSError, TimeoutError):
+                await self.get_master_address()  # type: ignore[no-untyped-call]
+            await asyncio.sleep(LOOK_S)
+
+
+@asynccontextmanager
+async def open_primary(url: str, timeout_s: float, **options: Any) -> AsyncIterator[Redis]:
+    """A client of the primary; `options` are those of the pool. ValueError for a bad URL."""
+    given = parse_url(url)
+    sentinel = Sentinel(  # type: ignore[no-untyped-call]
+        given.sentinels,
+        sentinel_kwargs={
+            "socket_timeout": min(ASK_S, timeout_s),
+            "socket_connect_timeout": min(ASK_S, timeout_s),
+            "retry": Retry(NoBackoff(), 0),
+        },
+    )
+    client: Redis = sentinel.master_for(
+        given.name,
+        connection_pool_class=PrimaryPool,
+        db=given.db,
+        username=given.username,
+        password=given.password,
+        **options,
+    )
+    pool = client.connection_pool
+    assert isinstance(pool, PrimaryPool)
+    following = asyncio.create_task(pool.follow(), name="follow the Redis primary")
+    try:
+        yield client
+    finally:
+        following.cancel()
+        await client.aclose()
+        for one in sentinel.sentinels:
+            await one.aclose()
