@@ -126,10 +126,25 @@ def doctor(as_json: Json = False) -> None:
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def bench(context: typer.Context) -> None:
     """Measure a running Ringpost (in a checkout of the repository; --help for the options)."""
-    root = Path(__file__).parent.parent
-    if not (root / "benchmarks" / "load.py").exists():
-        raise SettingsError("The load generator is in the folder benchmarks of the repository.")
+    root = _checkout("benchmarks/load.py")
     os.environ.setdefault("RINGPOST_ADMIN_KEY", load_keys(load_settings().auth).admin)
-    command = [sys.executable, "-m", "benchmarks.load", *context.args]
+    _become(root, "benchmarks.load", context.args)
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def torture(context: typer.Context) -> None:
+    """Break a Ringpost of its own in every way, and check that nothing is lost (in a checkout; --help)."""
+    _become(_checkout("tests/torture/__main__.py"), "tests.torture", context.args)
+
+
+def _checkout(needed: str) -> Path:
+    """The folder of the repository; SettingsError where this is installed without it."""
+    root = Path(__file__).parent.parent
+    if not (root / needed).exists():
+        raise SettingsError(f"This command needs {needed}: run it from a checkout of the repository.")
+    return root
+
+
+def _become(root: Path, module: str, arguments: list[str]) -> None:
     os.chdir(root)
-    os.execv(sys.executable, command)
+    os.execv(sys.executable, [sys.executable, "-m", module, *arguments])

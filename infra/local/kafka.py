@@ -59,11 +59,14 @@ class KafkaServer(Server):
     port_names = ("broker", "controller")
     stop_deadline_s = 15.0
 
+    advertised_port: int | None = None
+    """Where clients are sent to, if not to the broker's own port: whatever listens there passes them on."""
+
     _jars: str = ""
 
     @property
     def url(self) -> str:
-        return self.address
+        return f"127.0.0.1:{self.advertised_port}" if self.advertised_port else self.address
 
     def version(self, program: Program) -> str:
         return f"{KAFKA_VERSION} on Java {program.version}"
@@ -104,7 +107,7 @@ class KafkaServer(Server):
             **SETTINGS,
             "log.dirs": str(self.folder / "data"),
             "listeners": f"PLAINTEXT://{broker},CONTROLLER://{controller}",
-            "advertised.listeners": f"PLAINTEXT://{broker}",
+            "advertised.listeners": f"PLAINTEXT://{self.url}",
             # Not written into the data, so that the ports may change from run to run.
             "controller.quorum.voters": f"1@{controller}",
         }

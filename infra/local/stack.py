@@ -27,17 +27,25 @@ class LocalEngines:
 
     What they stored is there again when the same folder is used again. Addresses never change inside
     the block. The servers die with the thread that entered it, even if that is killed. One folder
-    serves one block at a time. `on_event` is called with a sentence on what takes long.
+    serves one block at a time. `on_event` is called with a sentence on what takes long. Kafka tells its
+    clients to come to `kafka_advertised_port`, if that is given: someone there has to pass them on.
     """
 
     def __init__(
-        self, data_dir: Path, on_event: Tell = _silent, which: Collection[str] = tuple(ENGINES)
+        self,
+        data_dir: Path,
+        on_event: Tell = _silent,
+        which: Collection[str] = tuple(ENGINES),
+        kafka_advertised_port: int | None = None,
     ) -> None:
         if unknown := set(which) - set(ENGINES):
             raise ValueError(f"no such engine: {', '.join(sorted(unknown))}")
         folder = Path(data_dir).resolve()
         self._lock = FolderLock(folder)
         self._servers = {key: kind(folder / key, on_event) for key, kind in ENGINES.items() if key in which}
+        kafka = self._servers.get("kafka")
+        if isinstance(kafka, KafkaServer):
+            kafka.advertised_port = kafka_advertised_port
 
     async def __aenter__(self) -> Self:
         """All of them serve when this returns. LocalEngineError otherwise, and nothing is left running."""
@@ -74,6 +82,10 @@ class LocalEngines:
     def running(self) -> list[EngineInfo]:
         """What was started: name, version, address, and where the program comes from."""
         return [server.info for server in self._servers.values()]
+
+    def port(self, name: str) -> int:
+        """The port on which `mongo`, `kafka` or `redis` itself listens."""
+        return int(self._server(name).address.rpartition(":")[2])
 
     def pid(self, name: str) -> int:
         """The process id of `mongo`, `kafka` or `redis`."""

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import httpx
 
+from infra.local.process import tied
 from tests.docs.running import ADMIN_KEY, READY_S, ROOT, STOP_S, TOKEN_KEY, forget
 from tests.engines import Engines
 
@@ -52,9 +53,22 @@ class Part:
         self._process.kill()
         await asyncio.to_thread(self._process.wait)
 
+    def signal(self, number: int) -> None:
+        """Nothing happens if it has ended."""
+        self._process.send_signal(number)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     @property
     def alive(self) -> bool:
         return self._process.poll() is None
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while it runs; minus the signal that ended it."""
+        return self._process.poll()
 
     def tail(self) -> str:
         return self._log.read_text()[-4000:]
@@ -103,7 +117,7 @@ class Parts:
 
     async def start(self, *names: str, **settings: str) -> list[Part]:
         """Start one process for each name (`api`, `inbox`, `push`, `relay`) and wait for all of them."""
-        parts = [self.launch(name, settings) for name in names]
+        parts = [self.spawn(name, **settings) for name in names]
         await asyncio.gather(*(part.ready() for part in parts))
         return parts
 
@@ -118,13 +132,13 @@ class Parts:
         """Nothing is left running, whatever happened."""
         await asyncio.gather(*(part.kill() for part in self._started))
 
-    def launch(self, name: str, settings: dict[str, str]) -> Part:
-        """Start a process and do not wait for it."""
+    def spawn(self, name: str, **settings: str) -> Part:
+        """Start one process and do not wait for it. It dies with the thread that calls this."""
         path = self._folder / f"{name}-{len(self._started)}.log"
         words = ["api"] if name == "api" else ["worker", name]
         with path.open("w") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "ringpost", *words],
+                tied([sys.executable, "-m", "ringpost", *words]),
                 cwd=ROOT,
                 env=self._environment | settings,
                 stdout=log,

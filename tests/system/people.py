@@ -28,6 +28,28 @@ class Conversation(NamedTuple):
     members: tuple[str, ...]
 
 
+def socket_of(url: str, token: str, **options: Any) -> connect:
+    """A device's connection to the API at this address, for the length of `async with`."""
+    headers = {"Authorization": f"Bearer {token}"}
+    address = f"{url.replace('http', 'ws', 1)}/v1/connect"
+    return connect(
+        address, additional_headers=headers, compression=None, proxy=None, close_timeout=2, **options
+    )
+
+
+async def register(client: httpx.AsyncClient, url: str, user: str, devices: Sequence[str]) -> list[str]:
+    """Make a user; the tokens of the devices."""
+    headers = {"Authorization": f"Bearer {ADMIN_KEY}"}
+    (await client.put(f"{url}/v1/users/{user}", json={}, headers=headers)).raise_for_status()
+    tokens = []
+    for device in devices:
+        asked = {"user_id": user, "device_id": device}
+        made = await client.post(f"{url}/v1/tokens", json=asked, headers=headers)
+        made.raise_for_status()
+        tokens.append(str(made.json()["token"]))
+    return tokens
+
+
 class Device:
     """Connects to its gateway, or to another when that is gone, and comes and goes until told to stay.
 
@@ -74,11 +96,7 @@ class Device:
                 await asyncio.sleep(0.05)
 
     async def _session(self, url: str) -> None:
-        headers = {"Authorization": f"Bearer {self._token}"}
-        address = f"{url.replace('http', 'ws', 1)}/v1/connect"
-        async with connect(
-            address, additional_headers=headers, compression=None, proxy=None, close_timeout=2
-        ) as socket:
+        async with socket_of(url, self._token) as socket:
             await socket.send(json.dumps({"type": "hello", "cursor": len(self.entries)}))
             self.connections += 1
             reading = asyncio.create_task(self._read(socket))
@@ -131,11 +149,8 @@ class World:
     async def add_users(self, count: int) -> None:
         self.users = [f"user-{number}" for number in range(count)]
         for user in self.users:
-            (await self._admin("PUT", f"/v1/users/{user}", {})).raise_for_status()
-            for number, name in enumerate(DEVICES):
-                made = await self._admin("POST", "/v1/tokens", {"user_id": user, "device_id": name})
-                made.raise_for_status()
-                token = self._tokens[user] = made.json()["token"]
+            for number, token in enumerate(await register(self._client, self.urls[0], user, DEVICES)):
+                self._tokens[user] = token
                 urls = [*self.urls[number:], *self.urls[:number]]
                 rng = random.Random(self.rng.random())
                 self.devices[user].append(Device(user, token, urls, rng))
@@ -271,11 +286,6 @@ class World:
 
     async def until_acknowledged(self, count: int) -> None:
         await until(lambda: len(self.acknowledged) >= count, PATIENCE_S, 0.005)
-
-    async def _admin(self, method: str, path: str, body: dict[str, Any]) -> httpx.Response:
-        return await self._client.request(
-            method, self.urls[0] + path, json=body, headers={"Authorization": f"Bearer {ADMIN_KEY}"}
-        )
 
     def _as(self, user: str) -> dict[str, str]:
         return {"Authorization": f"Bearer {self._tokens[user]}"}

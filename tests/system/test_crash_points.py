@@ -61,7 +61,7 @@ async def test_deaths_at_every_point_lose_and_repeat_nothing(
 
 async def die(parts: Parts, world: World, api: Part, deaths: dict[str, str]) -> None:
     """Send until each of these parts has died at its point."""
-    dying = [parts.launch(name, {"RINGPOST_DEBUG_CRASH_AT": at}) for name, at in deaths.items()]
+    dying = [parts.spawn(name, RINGPOST_DEBUG_CRASH_AT=at) for name, at in deaths.items()]
     await dying[0].ready()
     world.urls[:] = [api.url, dying[0].url]
     async with asyncio.timeout(90):

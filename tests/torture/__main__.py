@@ -1,0 +1,105 @@
+"""`python -m tests.torture`, or `ringpost torture` from a checkout.
+
+Exit code 0: every promise was kept. 1: one was not, or the run could not be made. 2: wrongly asked for.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import secrets
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+import uvloop
+
+from infra.local.process import LocalEngineError
+from tests.torture import clock
+from tests.torture.options import MODES, Options, modes_of
+from tests.torture.report import report_of, text_of
+from tests.torture.run import run
+
+
+def _parser() -> argparse.ArgumentParser:
+    modes = "; ".join(f"{mode}: {what}" for mode, what in MODES.items())
+    parser = argparse.ArgumentParser(
+        prog="ringpost torture",
+        description="A whole Ringpost under traffic, broken on purpose; then: is anything lost or doubled?",
+        epilog=f"Modes: {modes}.",
+    )
+    add = parser.add_argument
+    add("--mode", default="all", help="what breaks: one, several with commas, all, none (%(default)s)")
+    add("--seed", type=int, help="of traffic and faults; random, and printed, if absent")
+    add("--seconds", type=float, default=60.0, help="length of the traffic (%(default)s)")
+    add("--messages", type=int, help="instead: about so many sends")
+    add("--rate", type=float, default=60.0, help="sends per second (%(default)s)")
+    add("--users", type=int, default=30, help="each with two or three devices (%(default)s)")
+    add("--report", type=Path, help="folder for report.json, report.html, and the logs if something is wrong")
+    add("--replay", action=argparse.BooleanOptionalAction, default=True, help="the log again from offset 0")
+    add("--json", action="store_true", help="print one JSON object instead of text")
+    return parser
+
+
+def _asked(words: list[str]) -> Options:
+    parser = _parser()
+    asked = parser.parse_args(words)
+    try:
+        modes = modes_of(asked.mode)
+    except ValueError as error:
+        parser.error(str(error))
+    if asked.rate <= 0 or asked.users < 5:
+        parser.error("--rate must be above 0, and --users at least 5")
+    seconds = asked.messages / asked.rate if asked.messages else asked.seconds
+    if seconds < 10:
+        parser.error("the traffic must last at least 10 seconds")
+    everything = "all" in asked.mode.split(",")
+    seed = secrets.randbelow(2**31) if asked.seed is None else asked.seed
+    modes = tuple(mode for mode in modes if _can(parser, mode, everything))
+    return Options(modes, seed, seconds, asked.rate, asked.users, asked.replay, asked.report, asked.json)
+
+
+def _can(parser: argparse.ArgumentParser, mode: str, everything: bool) -> bool:
+    """Whether this machine has what the mode needs; in `all` it is left out if not, else that is an error."""
+    missing = clock.ABSENT if mode == "clock" and clock.library() is None else ""
+    if missing and not everything:
+        parser.error(missing)
+    if missing:
+        _say(f"Left out: {missing}")
+    return not missing
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+
+
+def main(words: list[str]) -> int:
+    options = _asked(words)
+    _say(f"seed {options.seed}, modes {','.join(options.modes) or 'none'}, {options.seconds:g} s")
+    with tempfile.TemporaryDirectory(prefix="ringpost-torture-") as name:
+        folder = Path(name)
+        try:
+            done = uvloop.run(run(options, folder))
+        except (LocalEngineError, RuntimeError) as error:
+            _say(f"The run could not be made: {error}")
+            return 1
+        report = report_of(done)
+        if options.report is not None:
+            _write(options.report, report, folder)
+    sys.stdout.write((json.dumps(report, indent=1) if options.as_json else text_of(report)) + "\n")
+    return 0 if report["ok"] else 1
+
+
+def _write(to: Path, report: dict[str, object], folder: Path) -> None:
+    to.mkdir(parents=True, exist_ok=True)
+    (to / "report.json").write_text(json.dumps(report, indent=1))
+    if not report["ok"]:
+        logs = to / "logs"
+        logs.mkdir(exist_ok=True)
+        for log in [*folder.glob("parts/*.log"), *folder.glob("engines/*/*.log")]:
+            shutil.copyfile(log, logs / log.name)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,45 @@
+"""Wall clocks that jump at run time, one for each part, by the library libfaketime (Debian's package)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+LIBRARIES = (
+    "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1",
+    "/usr/lib/aarch64-linux-gnu/faketime/libfaketimeMT.so.1",
+    "/usr/lib/faketime/libfaketimeMT.so.1",
+)
+ABSENT = "The mode clock needs the library libfaketime: `apt install libfaketime` (or your system's package)."
+
+
+def library() -> str | None:
+    return next((path for path in LIBRARIES if Path(path).exists()), None)
+
+
+class Clocks:
+    """Monotonic clocks are left alone: timeouts go on as before."""
+
+    def __init__(self, folder: Path, faked: bool) -> None:
+        self._folder = folder
+        self._faked = faked
+        folder.mkdir()
+
+    def settings(self, part: str) -> dict[str, str]:
+        """The environment with which the part starts."""
+        path = library()
+        if not self._faked or path is None:
+            return {}
+        self.jump(part, 0)
+        return {
+            "LD_PRELOAD": path,
+            "FAKETIME_TIMESTAMP_FILE": str(self._folder / part),
+            "FAKETIME_CACHE_DURATION": "1",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+            "DONT_FAKE_MONOTONIC": "1",
+        }
+
+    def jump(self, part: str, by_s: int) -> None:
+        """From now on (within a second) the part's clock is so far from ours."""
+        fresh = self._folder / f"{part}.new"
+        fresh.write_text(f"{by_s:+d}")
+        fresh.replace(self._folder / part)

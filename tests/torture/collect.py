@@ -1,0 +1,98 @@
+"""Reads what the stores hold into facts, past the product's own code where that is what is checked."""
+
+from __future__ import annotations
+
+import json
+import struct
+from typing import Any
+
+import pymongo
+import redis
+
+from infra.kafka.clients import Log
+from infra.kafka.dead_letters import DeadLetterTool
+from infra.kafka.topics import TopicTool
+from infra.settings import Settings
+from tests.torture.facts import FOR_EVER, Facts, Got, Pulled, Row, StoredMessage, digest
+from tests.torture.town import Town
+from tests.torture.wire import decode_page
+
+PAGES = (7, 50, 200)
+_seq = struct.Struct(">Q")
+
+
+def read_store(settings: Settings, facts: Facts) -> None:
+    """Messages, timelines, windows of members, outbox."""
+    with pymongo.MongoClient[dict[str, Any]](settings.mongo.url) as client:
+        database = client[settings.mongo.database]
+        facts.messages = {
+            (row["_id"]["c"], row["_id"]["q"]): _stored(row["m"]) for row in database["messages"].find()
+        }
+        facts.timelines = {}
+        for row in database["timelines"].find().sort("_id", 1):
+            line = (row["_id"]["s"], (row["c"], row["q"]))
+            facts.timelines.setdefault(row["_id"]["u"], []).append(line)
+        facts.windows = {}
+        for row in database["members"].find():
+            stays = [(low, FOR_EVER if high is None else high) for low, high in row["w"]]
+            facts.windows.setdefault(row["_id"]["c"], {})[row["_id"]["u"]] = stays
+        facts.outbox = [
+            Row(row["_id"], tuple((c, q) for c, q in row["m"])) for row in database["outbox"].find()
+        ]
+
+
+def _stored(raw: bytes) -> StoredMessage:
+    message = json.loads(raw)
+    return StoredMessage(
+        message["sender_id"],
+        message["client_message_id"],
+        message["message_id"],
+        message["body"]["text"],
+        digest(bytes(raw)),
+    )
+
+
+def read_rings(settings: Settings, facts: Facts) -> None:
+    with redis.Redis.from_url(settings.redis.url) as client:
+        for user in {user for user, _ in facts.devices}:
+            key = f"{settings.redis.key_prefix}{{u:{user}}}:ring"
+            elements = client.lrange(key, 0, -1)
+            if not elements:
+                continue
+            entries = [Got(_seq.unpack_from(e)[0], digest(e[8:])) for e in elements if len(e) > 8]
+            facts.raw_rings[user] = elements
+            facts.rings[user] = entries
+            facts.ring_ends[user] = _seq.unpack_from(elements[-1])[0]
+    facts.capacity = settings.ring.capacity
+
+
+async def read_log(settings: Settings, facts: Facts) -> None:
+    """How far the groups are behind, and the dead letters."""
+    log = Log(settings.kafka)
+    facts.lag = await lags(settings)
+    facts.dead_letters = [
+        f"{one.topic} {one.partition}@{one.offset} by {one.group}: {one.error} {one.message}"
+        async for one in DeadLetterTool(log).letters()
+    ]
+
+
+async def lags(settings: Settings) -> dict[str, int]:
+    """Group → records that it has not finished."""
+    states = await TopicTool(Log(settings.kafka)).describe()
+    return {lag.group: lag.behind for state in states for lag in state.lags}
+
+
+async def read_pulls(town: Town, facts: Facts) -> None:
+    """Everybody's whole inbox, with pages of several sizes, from one API and the other."""
+    for number, user in enumerate(sorted({user for user, _ in facts.devices})):
+        for place, limit in enumerate(PAGES):
+            entries: list[Got] = []
+            cursor, more = 0, True
+            while more:
+                path = f"/v1/sync?cursor={cursor}&limit={limit}"
+                answer = await town.call("GET", number + place, path, town.token(user))
+                page = decode_page(answer.raw)
+                entries += [entry.got() for entry in page.entries]
+                more = page.more and page.cursor > cursor
+                cursor = page.cursor
+            facts.pulls.append(Pulled(user, limit, entries))

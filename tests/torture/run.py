@@ -1,0 +1,129 @@
+"""One run: stage, traffic, faults, rest, check, replay."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.torture.changer import Changer
+from tests.torture.collect import read_log, read_pulls, read_rings, read_store
+from tests.torture.device import Device
+from tests.torture.facts import Facts, Violation
+from tests.torture.history import violations
+from tests.torture.injector import Broken, Injector
+from tests.torture.ledger import Ledger
+from tests.torture.options import Options
+from tests.torture.plan import Plan, make_plan
+from tests.torture.puller import Puller
+from tests.torture.replay import replayed
+from tests.torture.sender import Sender
+from tests.torture.settle import settled
+from tests.torture.stage import Stage, opened_stage
+from tests.torture.town import Town
+
+READY_S = 120.0
+ANSWERED_S = 60.0
+"""So long after traffic and faults everything that is repeated is to be answered."""
+
+
+@dataclass
+class Run:
+    """What came of it."""
+
+    options: Options
+    plan: Plan
+    ledger: Ledger
+    facts: Facts = field(default_factory=Facts)
+    faults: list[Broken] = field(default_factory=list)
+    violations: list[Violation] = field(default_factory=list)
+    evidence: list[str] = field(default_factory=list)
+    settled_after_s: float | None = None
+    replayed: bool = False
+
+
+async def run(options: Options, folder: Path) -> Run:
+    """Logs and data of everything are in `folder` afterwards."""
+    done = Run(options, make_plan(options), Ledger())
+    async with opened_stage(options, folder, done.ledger) as stage, _supervised(stage):
+        if late := await stage.supervisor.ready(READY_S):
+            raise RuntimeError(f"not ready before anything was broken: {', '.join(late)}")
+        async with Town(stage.supervisor.apis, done.ledger) as town:
+            done.facts.first_members = await town.settle_in(done.plan)
+            async with _people(town, done.plan) as devices:
+                await _traffic(done, stage, town, devices)
+                await _examine(done, stage, town)
+    return done
+
+
+@asynccontextmanager
+async def _supervised(stage: Stage) -> AsyncIterator[None]:
+    task = asyncio.create_task(stage.supervisor.run())
+    try:
+        yield
+    finally:
+        task.cancel()
+
+
+@asynccontextmanager
+async def _people(town: Town, plan: Plan) -> AsyncIterator[dict[str, list[Device]]]:
+    """Every device at what its plan says, for the length of the block; those with sockets by user."""
+    town.ledger.start()
+    devices: dict[str, list[Device]] = {}
+    people: list[Device | Puller] = []
+    for person in plan.people:
+        for it in person.devices:
+            if it.kind == "pull":
+                people.append(Puller(town, person.user, it))
+            else:
+                device = Device(town, person.user, it)
+                devices.setdefault(person.user, []).append(device)
+                people.append(device)
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(one.run()) for one in people]
+        try:
+            yield devices
+        finally:
+            for task in tasks:
+                task.cancel()
+
+
+async def _traffic(done: Run, stage: Stage, town: Town, devices: dict[str, list[Device]]) -> None:
+    """Until all is sent, mended, and answered; what is not answered a good while after that is given up."""
+    injector = Injector(stage, done.ledger)
+    done.faults = injector.done
+    sending = asyncio.create_task(Sender(town, done.plan, devices).run())
+    changing = asyncio.create_task(Changer(town, done.plan).run())
+    try:
+        await injector.run(done.plan.faults)
+        await asyncio.sleep(max(0.0, done.options.seconds - done.ledger.now))
+        _, waiting = await asyncio.wait({sending, changing}, timeout=ANSWERED_S)
+        if changing in waiting:
+            done.facts.unsettled.append("a change of members was never answered")
+    finally:
+        for task in (sending, changing):
+            task.cancel()
+        results = await asyncio.gather(sending, changing, return_exceptions=True)
+    for result in results:
+        if isinstance(result, Exception):
+            raise result
+
+
+async def _examine(done: Run, stage: Stage, town: Town) -> None:
+    facts, ledger = done.facts, done.ledger
+    began = time.monotonic()
+    facts.unsettled += [f"{name} was not ready" for name in await stage.supervisor.ready(READY_S)]
+    facts.unsettled += await settled(stage, ledger)
+    done.settled_after_s = time.monotonic() - began
+    ledger.fill(facts)
+    await read_pulls(town, facts)
+    await asyncio.to_thread(read_store, stage.settings, facts)
+    await asyncio.to_thread(read_rings, stage.settings, facts)
+    await read_log(stage.settings, facts)
+    done.violations = violations(facts)
+    if done.options.replay and not facts.unsettled:
+        done.violations += await replayed(stage, facts, ledger)
+        done.replayed = True
