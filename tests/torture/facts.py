@@ -36,6 +36,7 @@ class Sending:
     """When, and the message_id."""
     refused: str = ""
     """The code of an error that is not retriable."""
+    refused_at: float = FOR_EVER
     unanswered: bool = False
     """Repeated until the end, never answered."""
 

@@ -77,4 +77,4 @@ def may_be_refused(facts: Facts, sending: Sending) -> bool:
     if sending.refused != "forbidden":
         return False
     presence = presences(facts).get((sending.conversation_id, sending.sender))
-    return presence is None or presence.during(sending.begun_at, FOR_EVER) is not True
+    return presence is None or presence.during(sending.begun_at, sending.refused_at) is not True

@@ -89,7 +89,7 @@ class Sender:
             return True
         self._ledger.errors[f"send: {error.get('code')}"] += 1
         if not error.get("retriable", True):
-            sending.refused = str(error["code"])
+            sending.refused, sending.refused_at = str(error["code"]), self._ledger.now
             return True
         return False
 
