@@ -1,6 +1,6 @@
 """`python -m tests.torture`, or `ringpost torture` from a checkout.
 
-Exit code 0: every promise was kept. 1: one was not, or the run could not be made. 2: wrongly asked for.
+Exit code 0: every promise was kept. 1: one was not. 2: asked for wrongly, or the run could not be made.
 """
 
 from __future__ import annotations
@@ -12,14 +12,16 @@ import shutil
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import uvloop
 
 from infra.local.process import LocalEngineError
 from tests.torture import clock
 from tests.torture.options import MODES, Options, modes_of
+from tests.torture.page import page_of
 from tests.torture.report import report_of, text_of
-from tests.torture.run import run
+from tests.torture.run import Run, run
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -83,17 +85,18 @@ def main(words: list[str]) -> int:
             done = uvloop.run(run(options, folder))
         except (LocalEngineError, RuntimeError) as error:
             _say(f"The run could not be made: {error}")
-            return 1
+            return 2
         report = report_of(done)
         if options.report is not None:
-            _write(options.report, report, folder)
+            _write(options.report, done, report, folder)
     sys.stdout.write((json.dumps(report, indent=1) if options.as_json else text_of(report)) + "\n")
     return 0 if report["ok"] else 1
 
 
-def _write(to: Path, report: dict[str, object], folder: Path) -> None:
+def _write(to: Path, done: Run, report: dict[str, Any], folder: Path) -> None:
     to.mkdir(parents=True, exist_ok=True)
     (to / "report.json").write_text(json.dumps(report, indent=1))
+    (to / "report.html").write_text(page_of(done, report))
     if not report["ok"]:
         logs = to / "logs"
         logs.mkdir(exist_ok=True)

@@ -15,7 +15,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake
 from tests.system.people import socket_of
 from tests.torture.facts import Connection
 from tests.torture.plan import DevicePlan, Stay
-from tests.torture.town import ANSWER_S, NoAnswer, Town
+from tests.torture.town import ANSWER_S, NoAnswer, Town, address_of
 from tests.torture.wire import Frame, decode_frame
 
 SILENCE_S = 12.0
@@ -67,9 +67,9 @@ class Device:
         if deaf_s:
             options["sock"] = await _narrow(url)
         async with socket_of(url, token, **options) as socket:
-            await socket.send(json.dumps({"type": "hello", "cursor": self.cursor}))
             began = self._ledger.now
             try:
+                await socket.send(json.dumps({"type": "hello", "cursor": self.cursor}))
                 await asyncio.sleep(deaf_s)
                 self._socket = socket
                 await self._read(socket, Connection(self.user, self.name, url, began, self.cursor))
@@ -134,13 +134,12 @@ class Device:
 
 async def _narrow(url: str) -> sockets.socket:
     """A connection that takes little before the other side has to wait."""
-    host, port = url.removeprefix("http://").split(":")
     narrow = sockets.socket()
     narrow.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
     narrow.setblocking(False)
     try:
         async with asyncio.timeout(ANSWER_S):
-            await asyncio.get_running_loop().sock_connect(narrow, (host, int(port)))
+            await asyncio.get_running_loop().sock_connect(narrow, address_of(url))
     except BaseException:
         narrow.close()
         raise

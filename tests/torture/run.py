@@ -12,6 +12,7 @@ from pathlib import Path
 from tests.torture.changer import Changer
 from tests.torture.collect import read_log, read_pulls, read_rings, read_store
 from tests.torture.device import Device
+from tests.torture.evidence import evidence
 from tests.torture.facts import Facts, Violation
 from tests.torture.history import violations
 from tests.torture.injector import Broken, Injector
@@ -124,6 +125,7 @@ async def _examine(done: Run, stage: Stage, town: Town) -> None:
     await asyncio.to_thread(read_rings, stage.settings, facts)
     await read_log(stage.settings, facts)
     done.violations = violations(facts)
+    done.evidence = await evidence(stage.settings, facts, done.violations)
     if done.options.replay and not facts.unsettled:
         done.violations += await replayed(stage, facts, ledger)
         done.replayed = True

@@ -6,16 +6,16 @@ import asyncio
 import signal
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-import httpx
-
+from benchmarks.wire import Http
 from infra.local.ports import free_port
 from tests.system.parts import Part, Parts
 from tests.torture.options import PARTS
 
 LOOK_S = 0.05
 AGAIN_S = 0.5
+LOOK_AT_HEALTH_S = 5.0
 STOP_S = 25.0
 """A part that was told to stop is to be gone by then."""
 
@@ -25,12 +25,11 @@ class Place:
     """Where one part runs: always on the same port, in one process after the other."""
 
     name: str
-    url: str
+    port: int
     settings: Mapping[str, str]
     part: Part | None = None
     held: bool = False
     """Whoever holds it starts it again."""
-    notes: list[str] = field(default_factory=list)
 
     @property
     def role(self) -> str:
@@ -53,11 +52,11 @@ class Supervisor:
             port = free_port()
             variable = "RINGPOST_HTTP_PORT" if name.startswith("api") else "RINGPOST_WORKER_PORT"
             own = {variable: str(port), **settings(name)}
-            self.places[name] = Place(name, f"http://127.0.0.1:{port}", own)
+            self.places[name] = Place(name, port, own)
 
     @property
     def apis(self) -> list[str]:
-        return [place.url for place in self.places.values() if place.role == "api"]
+        return [f"http://127.0.0.1:{place.port}" for place in self.places.values() if place.role == "api"]
 
     def part_of(self, pid: int) -> str | None:
         """The name of the part that is this process."""
@@ -116,17 +115,20 @@ class Supervisor:
         """Wait until every part finds itself ready; those that did not in time."""
         give_up = time.monotonic() + deadline_s
         waiting = dict(self.places)
-        async with httpx.AsyncClient(timeout=5, trust_env=False) as client:
-            while waiting and time.monotonic() < give_up:
-                for name, place in list(waiting.items()):
-                    if place.part is not None and place.part.alive and await _says_ready(client, place.url):
-                        del waiting[name]
-                await asyncio.sleep(0.1)
+        while waiting and time.monotonic() < give_up:
+            for name, place in list(waiting.items()):
+                if place.part is not None and place.part.alive and await _says_ready(place.port):
+                    del waiting[name]
+            await asyncio.sleep(0.1)
         return list(waiting)
 
 
-async def _says_ready(client: httpx.AsyncClient, url: str) -> bool:
+async def _says_ready(port: int) -> bool:
+    http = Http("127.0.0.1", port, 1)
     try:
-        return (await client.get(f"{url}/health/ready")).status_code == 200
-    except httpx.TransportError:
+        async with asyncio.timeout(LOOK_AT_HEALTH_S):
+            return (await http.call("GET", "/health/ready", "")).status == 200
+    except (OSError, TimeoutError):
         return False
+    finally:
+        await http.close()

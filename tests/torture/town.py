@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any, NamedTuple
 
 import httpx
 
+from benchmarks.wire import Http
 from tests.system.people import register
 from tests.torture.ledger import Ledger
 from tests.torture.plan import Person, Plan
@@ -15,6 +17,8 @@ AT_ONCE = 8
 ANSWER_S = 4.0
 """Who has no answer by then asks elsewhere."""
 CONNECTIONS = 300
+READY_S = 20.0
+"""For what is done before anything breaks."""
 
 
 class NoAnswer(Exception):
@@ -48,14 +52,14 @@ class Town:
         self.ledger = ledger
         self.tokens: dict[tuple[str, str], str] = {}
         self.conversations: list[str] = []
-        limits = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=32)
-        self._client = httpx.AsyncClient(timeout=ANSWER_S, trust_env=False, limits=limits)
+        self._https = [Http(*address_of(url), CONNECTIONS) for url in apis]
 
     async def __aenter__(self) -> Town:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._client.aclose()
+        for http in self._https:
+            await http.close()
 
     async def settle_in(self, plan: Plan) -> dict[str, set[str]]:
         """Make the users and conversations of the plan; conversation id → its first members."""
@@ -64,7 +68,8 @@ class Town:
         async def move_in(person: Person) -> None:
             async with slots:
                 names = [device.name for device in person.devices]
-                tokens = await register(self._client, self.apis[0], person.user, names)
+                async with httpx.AsyncClient(timeout=READY_S, trust_env=False) as client:
+                    tokens = await register(client, self.apis[0], person.user, names)
                 self.tokens |= {(person.user, n): t for n, t in zip(names, tokens, strict=True)}
 
         async def opened(number: int) -> str:
@@ -74,7 +79,7 @@ class Town:
             if it.kind == "direct":
                 asked = {"kind": "direct", "with": others[0]}
             async with slots:
-                answer = await self.call("POST", 0, "/v1/conversations", self.token(owner), asked)
+                answer = await self.call("POST", 0, "/v1/conversations", self.token(owner), asked, READY_S)
             if not answer.good:
                 raise RuntimeError(f"a conversation was not opened: {answer}")
             return str(answer.body["conversation_id"])
@@ -96,13 +101,18 @@ class Town:
         self, method: str, api: int, path: str, token: str, body: Any = None, within_s: float = ANSWER_S
     ) -> Answer:
         """Raises NoAnswer."""
-        headers = {"Authorization": f"Bearer {token}"}
+        asked = b"" if body is None else json.dumps(body).encode()
         try:
-            got = await self._client.request(
-                method, self.url(api) + path, json=body, headers=headers, timeout=within_s
-            )
-            return Answer(got.status_code, got.content, got.json())
-        except httpx.TransportError as error:
+            async with asyncio.timeout(within_s):
+                status, raw = await self._https[api % len(self._https)].call(method, path, token, asked)
+            return Answer(status, raw, json.loads(raw))
+        except (OSError, TimeoutError) as error:
             raise NoAnswer(type(error).__name__) from None
         except ValueError:
             raise NoAnswer("no JSON") from None
+
+
+def address_of(url: str) -> tuple[str, int]:
+    """`http://127.0.0.1:8080` → host and port."""
+    host, _, port = url.removeprefix("http://").rpartition(":")
+    return host, int(port)
