@@ -17,7 +17,7 @@ from typing import Any
 import uvloop
 
 from infra.local.process import LocalEngineError
-from tests.torture import clock
+from tests.torture import clock, disk
 from tests.torture.options import MODES, Options, modes_of
 from tests.torture.page import page_of
 from tests.torture.report import report_of, text_of
@@ -64,7 +64,11 @@ def _asked(words: list[str]) -> Options:
 
 def _can(parser: argparse.ArgumentParser, mode: str, everything: bool) -> bool:
     """Whether this machine has what the mode needs; in `all` it is left out if not, else that is an error."""
-    missing = clock.ABSENT if mode == "clock" and clock.library() is None else ""
+    missing = ""
+    if mode == "clock" and clock.library() is None:
+        missing = clock.ABSENT
+    elif mode == "disk" and not disk.may_mount():
+        missing = disk.ABSENT
     if missing and not everything:
         parser.error(missing)
     if missing:

@@ -11,12 +11,11 @@ from dataclasses import dataclass
 
 import redis.asyncio as redis
 
+from tests.torture.disk import full_for
 from tests.torture.fault_plan import Fault
 from tests.torture.ledger import Ledger
 from tests.torture.stage import Stage
 from tests.torture.supervisor import Place
-
-DISK_BYTES = 1_048_576
 
 
 @dataclass
@@ -62,6 +61,9 @@ class Injector:
                 self._stage.clocks.jump(fault.target, int(fault.how))
                 await asyncio.sleep(fault.lasts_s)
                 self._stage.clocks.jump(fault.target, 0)
+            case "disk":
+                stage = self._stage
+                self._ledger.note(await full_for(stage.local, stage.mongo_data, fault.lasts_s))
             case _:
                 raise ValueError(f"nobody knows how to do {fault}")
         broken.mended_at = self._ledger.now

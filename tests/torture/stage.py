@@ -12,12 +12,14 @@ from tests.builders import settings_for
 from tests.engines import Engines
 from tests.system.parts import Parts
 from tests.torture.clock import Clocks
+from tests.torture.disk import mounted
 from tests.torture.ledger import Ledger
 from tests.torture.options import ENGINES, Options
 from tests.torture.proxy import Proxy, owner_of
 from tests.torture.supervisor import Supervisor
 
 UNIQUE = "torture"
+MONGO_DATA = Path("engines", "mongo", "data")
 CAPACITY = 50
 PARTITIONS = 8
 IMPATIENT = {
@@ -35,8 +37,14 @@ class Stage:
     """What a run acts on. `engines` are the addresses past every proxy."""
 
     def __init__(
-        self, local: LocalEngines, proxies: dict[str, Proxy], supervisor: Supervisor, clocks: Clocks
+        self,
+        folder: Path,
+        local: LocalEngines,
+        proxies: dict[str, Proxy],
+        supervisor: Supervisor,
+        clocks: Clocks,
     ) -> None:
+        self.mongo_data = folder / MONGO_DATA
         self.local = local
         self.proxies = proxies
         self.supervisor = supervisor
@@ -58,6 +66,8 @@ class Stage:
 async def opened_stage(options: Options, folder: Path, ledger: Ledger) -> AsyncIterator[Stage]:
     """Engines serve and parts are started (not ready yet) when the block begins; nothing is left after it."""
     async with AsyncExitStack() as stack:
+        if "disk" in options.modes:
+            stack.enter_context(mounted(folder / MONGO_DATA))
         proxies: dict[str, Proxy] = {}
         supervisors: list[Supervisor] = []
 
@@ -84,7 +94,7 @@ async def opened_stage(options: Options, folder: Path, ledger: Ledger) -> AsyncI
         supervisors.append(supervisor)
         for place in supervisor.places.values():
             supervisor.start(place)
-        yield Stage(local, proxies, supervisor, clocks)
+        yield Stage(folder, local, proxies, supervisor, clocks)
 
 
 def _seen_by_parts(local: LocalEngines, proxies: dict[str, Proxy]) -> Engines:

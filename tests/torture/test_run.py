@@ -1,0 +1,35 @@
+"""One seeded run in which everything breaks, on engines of its own: it kills them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.torture import clock, disk
+from tests.torture.options import MODES, Options
+from tests.torture.page import page_of
+from tests.torture.report import report_of, text_of
+from tests.torture.run import run
+
+pytestmark = [pytest.mark.system, pytest.mark.faults]
+
+
+def possible_here() -> tuple[str, ...]:
+    left_out = set() if clock.library() else {"clock"}
+    if not disk.may_mount():
+        left_out.add("disk")
+    return tuple(mode for mode in MODES if mode not in left_out)
+
+
+@pytest.mark.timeout(600)
+async def test_nothing_is_lost_and_nothing_comes_twice_whatever_breaks(tmp_path: Path) -> None:
+    options = Options(possible_here(), seed=1, seconds=30, rate=20, users=10)
+    done = await run(options, tmp_path)
+    report = report_of(done)
+    assert report["ok"], text_of(report)
+    assert report["replayed"]
+    assert len(report["faults"]) == len(done.plan.faults) > 2
+    assert report["acknowledged"] > 300
+    assert report["entries_received"] > report["entries"] > report["stored"] >= report["acknowledged"]
+    assert "Nothing lost, nothing twice." in page_of(done, report)
