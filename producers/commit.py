@@ -99,14 +99,28 @@ class Commit:
         repeated = {index for index, number_taken in refused if not number_taken}
         fresh = [item for index, item in enumerate(numbered) if index not in taken | repeated]
         STORED.inc(len(fresh))
-        self._spreader.submit(
-            row.row_id, [Spreadable(i.members, i.stored.seq, i.stored.message) for i in fresh]
-        )
+        await self._spread(row.row_id, fresh)
         for item in fresh:
             outcomes[item.at] = Outcome(sent_of(item.stored.message), True)
         for index in repeated:
             outcomes[numbered[index].at] = await self._earlier(numbered[index])
         return [(numbered[index].at, numbered[index].draft) for index in sorted(taken)]
+
+    async def _spread(self, row_id: str, stored: Sequence[_Numbered]) -> None:
+        """To the members as of the number, or as of now where they changed meanwhile: Redis may have lost
+        a counter, and then such a change was given a number that was on its way to the store already."""
+        try:
+            changed = await self._membership.changed(
+                {item.members.conversation_id: item.members for item in stored}.values()
+            )
+        except RingpostError:
+            self._barrier.give_up(row_id)  # the relay will ask
+            return
+        items = [
+            Spreadable(changed.get(i.members.conversation_id, i.members), i.stored.seq, i.stored.message)
+            for i in stored
+        ]
+        self._spreader.submit(row_id, items)
 
     async def _number(
         self, drafts: Sequence[tuple[int, Draft]], outcomes: list[Outcome | Exception]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterable
 
 from domain.conversations import Members
 from domain.errors import Forbidden, NotFound, Unavailable
@@ -32,6 +33,18 @@ class Membership:
             self._cached.move_to_end(conversation)
             return cached
         return await self.newest(conversation)
+
+    async def changed(self, lists: Iterable[Members]) -> dict[ConversationId, Members]:
+        """Of these lists those that were changed since, as the store has them now. Raises Unavailable.
+
+        Asked once a message is stored, this tells who receives it, whatever became of the counter since it
+        was numbered: a change whose version is not raised by now will be numbered behind the message.
+        """
+        groups = {one.conversation_id: one for one in lists if direct_pair(one.conversation_id) is None}
+        if not groups:
+            return {}
+        versions = await self._conversations.versions(groups)
+        return {c: await self.newest(c) for c, one in groups.items() if versions.get(c, 0) > one.version}
 
     async def seen_by(self, user: UserId, conversation: ConversationId) -> Members:
         """The newest list, for one who is or was a member. Raises NotFound, Forbidden, Unavailable.

@@ -90,6 +90,11 @@ class ConversationStore:
         found = await self._conversations.find_one({"_id": conversation}, ["ver", "floor"])
         return (found["ver"], found["floor"]) if found else (0, 0)
 
+    async def versions(self, conversations: Iterable[ConversationId]) -> dict[ConversationId, int]:
+        """The versions of these member lists."""
+        found = await self._conversations.find_any_order({"_id": {"$in": list(conversations)}}, ["ver"])
+        return {row["_id"]: row["ver"] for row in found}
+
     async def members(self, conversation: ConversationId) -> Members | None:
         """The member list, at least as new as any version handed out before the call.
 

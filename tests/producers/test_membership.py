@@ -8,9 +8,12 @@ import random
 import pytest
 
 from domain.errors import Forbidden, NotFound, TooLarge, Unavailable
+from infra.mongo.outbox import Row
+from infra.redis.client import open_redis
+from producers.barrier import Barrier
 from producers.commit import Outcome
-from producers.wiring import send_path
-from tests.builders import ANN, BOB, CEM, DEA, draft
+from producers.wiring import Clients, Engines, send_path
+from tests.builders import ANN, BOB, CEM, DEA, Town, draft, forget_redis, settings_for
 
 
 async def recipients(town, group: str) -> dict[int, set[str]]:
@@ -173,3 +176,49 @@ async def test_only_so_many_lists_are_remembered(town, monkeypatch):
     for group in groups * 2:
         assert (await town.send(draft(group))).created
     assert len(town.path.membership._cached) == 2
+
+
+class Interrupted(Barrier):
+    """Something happens after the messages of a commit have their numbers, before they are stored."""
+
+    async def write(self, row: Row) -> None:
+        await self.meanwhile()
+        await super().write(row)
+
+
+async def interrupt(town, meanwhile) -> None:
+    """The next commits of the town's path are interrupted by this."""
+    engines = town.engines
+    barrier = Interrupted(engines.outbox, engines.inbox, engines.settings.outbox)
+    barrier.meanwhile = meanwhile
+    town.path.sender._commits._flush._barrier = barrier
+
+
+async def test_change_given_a_number_in_flight_by_a_lost_counter_has_the_message_or_not_everywhere(town):
+    """I7: the counter is lost between number and store, and made anew by a change of members."""
+    group = await town.group(ANN, BOB)
+    await town.send(draft(group))
+    other = await send_path(town.engines)
+
+    async def meanwhile() -> None:
+        await forget_redis(town.engines.redis, town.engines.settings)
+        await other.groups.add(ANN, group, CEM)
+        await other.groups.remove(ANN, group, BOB)
+
+    await interrupt(town, meanwhile)
+    await asyncio.gather(*(town.send(draft(group)) for _ in range(3)))
+    assert submitted(town.path) == await recipients(town, group)
+
+
+async def test_change_by_a_process_with_redis_during_a_send_without(town, engines, unique):
+    """I7: the number was guessed from the store."""
+    group = await town.group(ANN, BOB)
+    await town.send(draft(group))
+    away = settings_for(engines, unique, redis={"url": "redis://127.0.0.1:1/0", "timeout_s": 0.2})
+    async with open_redis(away.redis) as client:
+        clients = Clients(town.engines.database, client, town.engines.log, None, town.engines.inbox)
+        cut_off = Town(town.engines, await send_path(Engines(away, clients, 4)))
+        await cut_off.path.membership.newest(group)
+        await interrupt(cut_off, lambda: town.path.groups.add(ANN, group, CEM))
+        await cut_off.send(draft(group))
+    assert submitted(town.path) | submitted(cut_off.path) == await recipients(town, group)
