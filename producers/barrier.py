@@ -173,7 +173,7 @@ class Barrier:
             raise
 
     async def _remove_passed(self) -> None:
-        if not self._tracked and not self.detour:
+        if not self._tracked and not self.detour and self._look is not None:
             return
         look = await self._inbox.look()
         if self._look is None or look.fingerprint != self._look.fingerprint:

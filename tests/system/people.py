@@ -186,29 +186,42 @@ class World:
     async def _send(self, conversation: Conversation, user: str, start: int) -> None:
         name = f"c{len(self._names)}"
         self._names.append(name)
-        body = {
-            "conversation_id": conversation.conversation_id,
-            "client_message_id": name,
-            "kind": "text",
-            "body": {"text": f"text of {name}"},
-        }
         tries = itertools.count(start)
-        answer = await until(lambda: self._try_send(body, user, next(tries)), PATIENCE_S)
-        assert name not in self.acknowledged
-        self.acknowledged[name] = answer["message_id"]
-        for member in conversation.members:
-            self.sent[member].add(answer["message_id"])
+        answer = await until(lambda: self._taken(conversation, user, name, next(tries)), PATIENCE_S)
+        self.note_sent(name, conversation, answer["message_id"])
 
-    async def _try_send(self, body: dict[str, Any], user: str, number: int) -> dict[str, Any] | None:
-        url = self.urls[number % len(self.urls)]
+    def note_sent(self, name: str, conversation: Conversation, message_id: str) -> None:
+        """The message is acknowledged, and due to all members."""
+        assert name not in self.acknowledged
+        self.acknowledged[name] = message_id
+        for member in conversation.members:
+            self.sent[member].add(message_id)
+
+    async def _taken(
+        self, conversation: Conversation, user: str, name: str, number: int
+    ) -> dict[str, Any] | None:
+        """The answer to a send that was taken; None if it may be tried again."""
         try:
-            answer = await self._client.post(f"{url}/v1/messages", json=body, headers=self._as(user))
+            answer = await self.try_send(conversation, user, name, number)
         except httpx.TransportError:
             return None
         if answer.status_code not in (200, 201):
             assert answer.json()["error"]["retriable"], answer.text
             return None
         return dict(answer.json())
+
+    async def try_send(
+        self, conversation: Conversation, user: str, name: str, number: int = 0
+    ) -> httpx.Response:
+        """One try, at one of the API processes. Raises httpx.TransportError."""
+        body = {
+            "conversation_id": conversation.conversation_id,
+            "client_message_id": name,
+            "kind": "text",
+            "body": {"text": f"text of {name}"},
+        }
+        url = self.urls[number % len(self.urls)]
+        return await self._client.post(f"{url}/v1/messages", json=body, headers=self._as(user))
 
     async def change_members(
         self, method: str, conversation: Conversation, user: str, url: str
