@@ -174,6 +174,30 @@ async def test_poison_goes_to_the_dead_letters_and_its_neighbours_are_handled(
     assert found[b"garbage"][1]["error"] == b"ValueError"
 
 
+@pytest.mark.parametrize("values", [[13, 1], [1, 13], [13, 1, 2], [1, 13, 13, 2]], ids=str)
+async def test_poison_alone_goes_to_the_dead_letters_wherever_it_stands(
+    town, loop_of, publish, committed, values
+):
+    """I9."""
+
+    class Picky(Notes):
+        async def work(self, batch):
+            if any(number == 13 for _, number in batch):
+                raise LookupError("thirteen")
+            self.note(batch)
+
+    notes = Picky()
+    await publish(values)
+    async with running(loop_of(notes)):
+
+        async def all_committed() -> bool:
+            return await committed() == {0: len(values)}
+
+        await until(all_committed)
+    assert notes.of(0) == [value for value in values if value != 13]
+    assert [letter.value for letter in await letters(town)] == [b"13"] * values.count(13)
+
+
 async def test_work_that_fails_to_finish_is_done_again_and_nothing_is_lost(loop_of, publish, committed):
     """Also where nothing was ever committed."""
 
@@ -181,13 +205,13 @@ async def test_work_that_fails_to_finish_is_done_again_and_nothing_is_lost(loop_
         faults = 1
 
         async def work(self, batch):
-            self.note(batch)
-            return self.finish()
+            return self.finish(batch)
 
-        async def finish(self) -> None:
+        async def finish(self, batch) -> None:
             if self.faults:
                 self.faults -= 1
                 raise Unavailable("not confirmed")
+            self.note(batch)
 
     notes = Fails()
     await publish(range(10))
@@ -198,7 +222,7 @@ async def test_work_that_fails_to_finish_is_done_again_and_nothing_is_lost(loop_
 
         await until(all_committed)
     assert set(notes.of(0)) == set(range(10))
-    assert len(notes.done) > 10
+    assert notes.begun > 10
 
 
 async def test_fault_while_poison_is_sought_does_not_end_the_loop(town, loop_of, publish):

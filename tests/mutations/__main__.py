@@ -32,7 +32,9 @@ LEFT_OUT = (
     "*.egg-info",
     "ringpost-data",
 )
+PLUGINS = ("-p", "pytest_asyncio.plugin", "-p", "pytest_timeout", "-p", "_hypothesis_pytestplugin")
 TEST_S = 45
+HANG_S = 15
 
 
 class Ran(NamedTuple):
@@ -48,12 +50,14 @@ class Bench:
 
     def __init__(self, tree: Path, engines: Engines) -> None:
         self._tree = tree
-        # Without byte code: a file that changes twice within a second may be taken for the same.
+        # Without byte code: a file that changes twice within a second may be taken for the same. Without
+        # the plugins that happen to be installed: most of a short run would be their import.
         self._environment = os.environ | {
             "RINGPOST_MONGO_URL": engines.mongo_url,
             "RINGPOST_KAFKA_BOOTSTRAP": engines.kafka_bootstrap,
             "RINGPOST_REDIS_URL": engines.redis_url,
             "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
         }
 
     def tried(self, mutation: Mutation) -> tuple[str, Ran]:
@@ -65,16 +69,16 @@ class Bench:
             return "old text not found", Ran("did not run", "", "")
         path.write_text(broken)
         try:
-            ran = self.run(mutation.tests)
+            ran = self.run(mutation.tests, HANG_S if mutation.hangs else TEST_S)
         finally:
             path.write_text(whole)
         words = {"passed": "SURVIVED", "failed": "killed", "hung": "killed" if mutation.hangs else "HUNG"}
         return words.get(ran.word, "DID NOT RUN"), ran
 
-    def run(self, tests: Sequence[str]) -> Ran:
+    def run(self, tests: Sequence[str], test_s: int = TEST_S) -> Ran:
         """Up to the first failure. A test that could not begin has not failed."""
-        options = ("-x", "-q", "-rf", "-p", "no:cacheprovider", "-o", f"timeout={TEST_S}")
-        kind = ("--engines=urls", "--hypothesis-profile=unshrunk")
+        options = ("-x", "-q", "-rf", "-p", "no:cacheprovider", "-o", f"timeout={test_s}")
+        kind = (*PLUGINS, "--engines=urls", "--hypothesis-profile=unshrunk")
         done = subprocess.run(
             [sys.executable, "-m", "pytest", *options, *kind, *tests],
             cwd=self._tree,

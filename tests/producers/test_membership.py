@@ -162,6 +162,19 @@ async def test_group_has_a_bound(town):
         await town.path.groups.create(ANN, None, many)
 
 
+async def test_full_group_takes_nobody_until_someone_leaves(town):
+    """I8."""
+    groups = town.path.groups
+    groups._most_members = 2
+    group = await town.group(ANN, BOB)
+    with pytest.raises(TooLarge):
+        await groups.add(ANN, group, CEM)
+    await groups.remove(ANN, group, BOB)
+    await groups.add(ANN, group, CEM)
+    members = await town.path.membership.newest(group)
+    assert [user for user in (ANN, BOB, CEM) if members.has(user)] == [ANN, CEM]
+
+
 async def test_adding_twice_at_once_is_one_stay(town):
     group = await town.group(ANN)
     paths = [town.path, await send_path(town.engines)]
