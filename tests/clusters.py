@@ -14,8 +14,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+from pymongo import MongoClient
+from pymongo.errors import PyMongoError
 from redis.asyncio import Redis
 
+from infra.local.kafka import KafkaServer, new_cluster_id
+from infra.local.mongo import SET_NAME, MongoServer
+from infra.local.ports import keep_ports
 from infra.local.program import Program
 from infra.local.redis import RedisServer
 from infra.local.server import Server
@@ -211,3 +218,157 @@ async def redis_set() -> AsyncIterator[RedisSet]:
                 made = RedisSet([pair.primary, pair.replica], sentinels)
                 await made.whole()
                 yield made
+
+
+# ------------------------------------------------------------------ MongoDB
+
+
+class MongoMember(MongoServer):
+    """One of a set that is initiated from outside."""
+
+    async def serves(self) -> bool:
+        return bool(await hello(self.ports["port"]))
+
+
+async def hello(port: int) -> dict[str, Any]:
+    """What the server says of itself; nothing if it does not answer."""
+    try:
+        return await asyncio.to_thread(_command, port, "hello")
+    except PyMongoError:
+        return {}
+
+
+def _command(port: int, name: str, value: Any = 1) -> dict[str, Any]:
+    with MongoClient[dict[str, Any]](
+        "127.0.0.1", port, directConnection=True, serverSelectionTimeoutMS=1000, socketTimeoutMS=5000
+    ) as client:
+        return client.admin.command(name, value)
+
+
+class MongoSet:
+    """Three servers of one replica set. Two are a majority."""
+
+    def __init__(self, servers: Sequence[Member]) -> None:
+        self.servers = servers
+
+    @property
+    def url(self) -> str:
+        return f"mongodb://{','.join(it.address for it in self.servers)}/?replicaSet={SET_NAME}"
+
+    async def initiate(self) -> None:
+        members = [{"_id": number, "host": it.address} for number, it in enumerate(self.servers)]
+        config = {"_id": SET_NAME, "members": members, "settings": {"electionTimeoutMillis": 2000}}
+        await asyncio.to_thread(_command, self.servers[0].port, "replSetInitiate", config)
+
+    async def primary(self, other_than: Member | None = None) -> Member:
+        """The member that takes writes, waited for."""
+
+        async def found() -> Member | None:
+            for member in self.servers:
+                if member is not other_than and (await hello(member.port)).get("isWritablePrimary"):
+                    return member
+            return None
+
+        member: Member = await until(found, 30)
+        return member
+
+    async def whole(self) -> None:
+        """Wait until every member is primary or secondary."""
+
+        async def joined() -> bool:
+            said = [await hello(member.port) for member in self.servers]
+            return all(it.get("isWritablePrimary") or it.get("secondary") for it in said)
+
+        await until(joined, 30)
+
+
+@asynccontextmanager
+async def mongo_set() -> AsyncIterator[MongoSet]:
+    with _folders(3) as folders:
+        async with _running([MongoMember(folder, print) for folder in folders]) as members:
+            made = MongoSet(members)
+            await made.initiate()
+            await made.primary()
+            await made.whole()
+            yield made
+
+
+# ------------------------------------------------------------------ Kafka
+
+THREE_COPIES = {
+    "default.replication.factor": "3",
+    "min.insync.replicas": "2",
+    "offsets.topic.replication.factor": "3",
+    "transaction.state.log.replication.factor": "3",
+    "transaction.state.log.min.isr": "2",
+    "share.coordinator.state.topic.replication.factor": "3",
+    "share.coordinator.state.topic.min.isr": "2",
+}
+
+
+class KafkaMember(KafkaServer):
+    """One node of several, each broker and controller."""
+
+    node_id = 0
+    voters = ""
+
+    def settings(self) -> dict[str, str]:
+        own = {"node.id": str(self.node_id), "controller.quorum.voters": self.voters}
+        return super().settings() | THREE_COPIES | own
+
+
+class KafkaCluster:
+    """Three brokers. With three copies and two in sync, one may be away."""
+
+    def __init__(self, brokers: Sequence[Member]) -> None:
+        self.brokers = brokers
+
+    @property
+    def bootstrap(self) -> str:
+        return ",".join(broker.address for broker in self.brokers)
+
+    async def leader(self, topic: str) -> Member | None:
+        """The broker that takes what is written to the topic's first partition."""
+        number = (await self._first_partition(topic)).get("leader", -1)
+        return self.brokers[number - 1] if number > 0 else None
+
+    async def moved(self, topic: str, old: Member) -> None:
+        """Wait until another broker leads."""
+
+        async def another() -> bool:
+            return await self.leader(topic) not in (old, None)
+
+        await until(another, 30, 0.1)
+
+    async def whole(self, topic: str) -> None:
+        """Wait until every broker has all that was written to the first partition."""
+
+        async def in_sync() -> bool:
+            return len((await self._first_partition(topic)).get("isr", ())) == len(self.brokers)
+
+        await until(in_sync, 30, 0.1)
+
+    async def _first_partition(self, topic: str) -> dict[str, Any]:
+        """As one of the brokers knows it; nothing if the one that was asked does not answer."""
+        admin = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap)
+        try:
+            await admin.start()
+            (described,) = await admin.describe_topics([topic])
+        except (KafkaError, OSError):
+            return {}
+        finally:
+            await admin.close()
+        return next(dict(it) for it in described["partitions"] if it["partition"] == 0)
+
+
+@asynccontextmanager
+async def kafka_cluster() -> AsyncIterator[KafkaCluster]:
+    with _folders(3) as folders:
+        brokers = [KafkaMember(folder, print) for folder in folders]
+        ports = [keep_ports(it.folder / "ports.json", it.port_names)["controller"] for it in brokers]
+        cluster_id = new_cluster_id()
+        for number, broker in enumerate(brokers, 1):
+            broker.node_id, broker.cluster_id = number, cluster_id
+            broker.voters = ",".join(f"{node}@127.0.0.1:{port}" for node, port in enumerate(ports, 1))
+        async with _running(brokers) as members:
+            yield KafkaCluster(members)

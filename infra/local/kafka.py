@@ -62,6 +62,9 @@ class KafkaServer(Server):
     advertised_port: int | None = None
     """Where clients are sent to, if not to the broker's own port: whatever listens there passes them on."""
 
+    cluster_id: str = ""
+    """Of the cluster that it belongs to; one of its own if empty."""
+
     _jars: str = ""
 
     @property
@@ -101,9 +104,9 @@ class KafkaServer(Server):
         """Holds the cluster's id, and is there once the data folder has been formatted whole."""
         return self.folder / "cluster-id"
 
-    def _write_properties(self) -> None:
+    def settings(self) -> dict[str, str]:
         broker, controller = (f"127.0.0.1:{self.ports[name]}" for name in self.port_names)
-        settings = {
+        return {
             **SETTINGS,
             "log.dirs": str(self.folder / "data"),
             "listeners": f"PLAINTEXT://{broker},CONTROLLER://{controller}",
@@ -111,11 +114,14 @@ class KafkaServer(Server):
             # Not written into the data, so that the ports may change from run to run.
             "controller.quorum.voters": f"1@{controller}",
         }
-        self._properties.write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
+
+    def _write_properties(self) -> None:
+        lines = [f"{key}={value}\n" for key, value in self.settings().items()]
+        self._properties.write_text("".join(lines))
 
     async def _format(self, program: Program) -> None:
         """Once a data folder; begun anew if it was interrupted."""
-        cluster_id = _new_cluster_id()
+        cluster_id = self.cluster_id or new_cluster_id()
         command = [
             *self._java(program),
             "-XX:TieredStopAtLevel=1",
@@ -150,7 +156,7 @@ class KafkaServer(Server):
         ]
 
 
-def _new_cluster_id() -> str:
+def new_cluster_id() -> str:
     """In Kafka's own form; not beginning with a dash, which its tool would take for an option."""
     while (text := base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")).startswith("-"):
         pass

@@ -150,12 +150,18 @@ class Parts:
 
 
 @asynccontextmanager
-async def opened_parts(engines: Engines, unique: str, folder: Path, **settings: str) -> AsyncIterator[Parts]:
-    """Parts for the length of the block; stopped in an orderly way if all went well, else killed."""
+async def opened_parts(
+    engines: Engines, unique: str, folder: Path, *, short_lived: bool = False, **settings: str
+) -> AsyncIterator[Parts]:
+    """Parts for the length of the block; stopped in an orderly way if all went well, else killed.
+
+    What they stored is removed, unless the engines are `short_lived` themselves.
+    """
     parts = Parts(engines, unique, folder, **settings)
     try:
         yield parts
         await parts.end()
     finally:
         await parts.kill()
-        await asyncio.to_thread(forget, engines, unique)
+        if not short_lived:
+            await asyncio.to_thread(forget, engines, unique)
