@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import secrets
 import time
 from collections.abc import AsyncIterator
@@ -21,6 +22,7 @@ from infra.telemetry.logs import logger
 from infra.telemetry.names import SOCKETS
 
 TICK_S = 1.0
+SETTLE_S = 5.0
 CHECKS_AT_ONCE = 64
 
 
@@ -40,6 +42,7 @@ class Hub:
         self._beats: dict[Session, float] = {}
         self._renewed_at = 0.0
         self._lost = False
+        self._settled_at = math.inf
         self._listening: asyncio.Task[None] | None = None
         self._stopping = asyncio.Event()
 
@@ -165,6 +168,7 @@ class Hub:
         """Renew it when it is time; at once if it is gone, and look what was not pushed for that.
 
         Gone may also mean that another Redis is the primary, so the channel is then subscribed to anew.
+        Others may learn that later than we, and push in vain until then: we look once more after `SETTLE_S`.
         """
         try:
             if not await self._presence.stands(self.gateway_id):
@@ -175,7 +179,11 @@ class Hub:
                     self._listen()
                 await self._presence.renew(self.gateway_id, self._devices())
                 if lost:
+                    self._settled_at = time.monotonic() + SETTLE_S
                     await self._look_again()
+            if time.monotonic() > self._settled_at:
+                self._settled_at = math.inf
+                await self._look_again()
         except RingpostError as error:
             if not self._lost:
                 logger().warning("presence not kept", error=error.message)

@@ -1,4 +1,4 @@
-"""Redis is emptied under connected devices: what is sent then still reaches them within seconds."""
+"""Redis is emptied or replaced under connected devices: what is sent then still reaches them in seconds."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ import pytest
 import redis
 
 from tests.api.people import Server
+from tests.clusters import redis_of, redis_set
 from tests.docs.running import running
 
 SOON_S = 6.0
+SWITCH_S = 12.0
 
 
 @pytest.fixture
@@ -67,3 +69,27 @@ def test_poll_that_waits_during_a_flush_is_answered_within_seconds(quiet, flush)
         ann.send(direct)
         assert [entry["seq"] for entry in polling.result()["entries"]] == [2]
         assert time.monotonic() - began < SOON_S
+
+
+async def test_device_hears_within_seconds_of_an_orderly_fail_over(engines, unique, tmp_path):
+    """The primary of before goes on for ten seconds as if it were still the one, and keeps its listeners."""
+    async with redis_set() as cluster:
+        own = engines._replace(redis_url=cluster.url)
+        with (
+            running(own, unique, tmp_path, RINGPOST_GATEWAY_HEARTBEAT_S="60") as ringpost,
+            httpx.Client(base_url=ringpost.url, timeout=70) as http,
+        ):
+            server = Server(ringpost.url, ringpost.admin_key, http)
+            ann, bob = server.person("ann"), server.person("bob")
+            direct = ann.direct(bob)
+            with bob.socket() as socket:
+                ann.send(direct)
+                assert [entry["seq"] for entry in socket.entries(1)] == [1]
+                old = await cluster.primary()
+                async with redis_of(cluster.sentinels[0]) as sentinel:
+                    await sentinel.execute_command("SENTINEL", "FAILOVER", "mymaster")
+                await cluster.moved(old)
+                began = time.monotonic()
+                ann.send(direct)
+                assert [entry["seq"] for entry in socket.entries(1)] == [2]
+                assert time.monotonic() - began < SWITCH_S
