@@ -44,8 +44,8 @@ $(STAMP): requirements.lock pyproject.toml
 test: $(STAMP) ## the tests, on embedded engines
 	@exec $(BIN)/python -m pytest --engines=embedded $(ARGS)
 
-test-containers: $(STAMP) ## the same tests, on containers
-	@exec $(BIN)/python -m pytest --engines=containers $(ARGS)
+test-containers: $(STAMP) ## the same tests, on containers; without those that bring engines of their own
+	@exec $(BIN)/python -m pytest --engines=containers -m "not own_engines" $(ARGS)
 
 mutations: $(STAMP) ## break the product on purpose, once for each promise: are there tests that see it?
 	@exec $(BIN)/python -m tests.mutations $(ARGS)

@@ -19,6 +19,7 @@ import pytest
 
 from tests.docs.running import ROOT
 
+pytestmark = pytest.mark.own_engines
 PATIENCE_S = 60.0
 
 

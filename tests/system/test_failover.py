@@ -20,7 +20,7 @@ from tests.system.parts import opened_parts
 from tests.system.people import World, opened_world
 from tests.system.test_whole import ALL, IMPATIENT, open_conversations, some_of
 
-pytestmark = [pytest.mark.system, pytest.mark.faults]
+pytestmark = [pytest.mark.system, pytest.mark.faults, pytest.mark.own_engines]
 
 Cluster = TypeVar("Cluster")
 NAME = "whole"

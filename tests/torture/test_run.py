@@ -12,7 +12,7 @@ from tests.torture.page import page_of
 from tests.torture.report import report_of, text_of
 from tests.torture.run import run
 
-pytestmark = [pytest.mark.system, pytest.mark.faults]
+pytestmark = [pytest.mark.system, pytest.mark.faults, pytest.mark.own_engines]
 
 
 def possible_here() -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from infra.local.process import LocalEngineError
 from infra.local.stack import LocalEngines
 from tests.infra.local.orphans import STACK, all_gone, is_alive, running
 
+pytestmark = pytest.mark.own_engines
 NAMES = ("mongo", "kafka", "redis")
 
 
