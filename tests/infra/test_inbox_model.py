@@ -32,7 +32,7 @@ from domain.entries import Entry
 from domain.errors import CursorAhead, Unavailable
 from domain.events import Delivery
 from domain.ids import UserId
-from infra.redis.ring import Ring
+from infra.redis.ring import HEADER_BYTES, Ring
 from infra.settings import RingSettings
 from producers.wiring import Engines
 from tests.builders import examples, opened_engines, settings_for, stored
@@ -320,7 +320,7 @@ class Model(RuleBasedStateMachine):
         if not elements:
             return
         first = int.from_bytes(elements[0][:8], "big")
-        held = [Entry(int.from_bytes(one[:8], "big"), one[8:]) for one in elements]
+        held = [Entry(int.from_bytes(one[:8], "big"), one[HEADER_BYTES:]) for one in elements]
         if not held[0].message:
             held, first = held[1:], first + 1
         assert held == self.entries(first, first + len(held) - 1)
