@@ -81,6 +81,8 @@ class TopicTool:
         configs = {
             "retention.ms": retention_ms,
             "min.insync.replicas": str(max(1, self._settings.replication - 1)),
+            # The clocks of the producers do not matter: a broker refuses what seems to come from the future.
+            "message.timestamp.type": "LogAppendTime",
         }
         reply = await admin.create_topics(
             [

@@ -16,6 +16,13 @@ def library() -> str | None:
     return next((path for path in LIBRARIES if Path(path).exists()), None)
 
 
+# With a monotonic clock that is left alone, the library refuses the call by which Python sleeps.
+SLEEP = """
+import select, time
+time.sleep = lambda seconds: select.select([], [], [], seconds) and None
+"""
+
+
 class Clocks:
     """Monotonic clocks are left alone: timeouts go on as before."""
 
@@ -23,6 +30,7 @@ class Clocks:
         self._folder = folder
         self._faked = faked
         folder.mkdir()
+        (folder / "sitecustomize.py").write_text(SLEEP)
 
     def settings(self, part: str) -> dict[str, str]:
         """The environment with which the part starts."""
@@ -32,6 +40,7 @@ class Clocks:
         self.jump(part, 0)
         return {
             "LD_PRELOAD": path,
+            "PYTHONPATH": str(self._folder),
             "FAKETIME_TIMESTAMP_FILE": str(self._folder / part),
             "FAKETIME_CACHE_DURATION": "1",
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from contextlib import asynccontextmanager
 
+from domain.clock import now_ms
 from infra.kafka.publisher import Confirmed, Record
 from infra.kafka.reader import Reader
 from infra.kafka.topics import DELIVERIES, MESSAGES
@@ -107,3 +108,13 @@ async def test_reader_knows_how_much_waits(log, publisher):
 async def test_take_returns_nothing_when_nothing_comes(log):
     async with reading(log) as reader:
         assert await reader.take(10, 50) == []
+
+
+async def test_records_of_a_process_whose_clock_is_hours_ahead_are_taken(log):
+    """Were they refused, the producer could never publish again: its numbering would have a hole."""
+    async with log.producer() as producer:
+        for offset in range(2):
+            where = await producer.send_and_wait(
+                log.topic(DELIVERIES), b"1", partition=0, timestamp_ms=now_ms() + 36_000_000
+            )
+            assert where.offset == offset
