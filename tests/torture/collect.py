@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import struct
+from contextlib import suppress
 from typing import Any
 
 import pymongo
 import redis
 
+from domain.errors import Unavailable
 from infra.kafka.clients import Log
 from infra.kafka.dead_letters import DeadLetterTool
 from infra.kafka.topics import TopicTool
 from infra.settings import Settings
 from tests.torture.facts import FOR_EVER, Facts, Got, Pulled, Row, StoredMessage, digest
-from tests.torture.town import Town
-from tests.torture.wire import decode_page
+from tests.torture.town import NoAnswer, Town
+from tests.torture.wire import Page, decode_page
 
 PAGES = (7, 50, 200)
+TRIES = 4
+PATIENCE_S = 15.0
 _seq = struct.Struct(">Q")
 
 
@@ -69,7 +74,12 @@ def read_rings(settings: Settings, facts: Facts) -> None:
 async def read_log(settings: Settings, facts: Facts) -> None:
     """How far the groups are behind, and the dead letters."""
     log = Log(settings.kafka)
-    facts.lag = await lags(settings)
+    for _ in range(TRIES - 1):
+        with suppress(Unavailable):
+            facts.lag = await lags(settings)
+            break
+    else:
+        facts.lag = await lags(settings)
     facts.dead_letters = [
         f"{one.topic} {one.partition}@{one.offset} by {one.group}: {one.error} {one.message}"
         async for one in DeadLetterTool(log).letters()
@@ -86,13 +96,38 @@ async def read_pulls(town: Town, facts: Facts) -> None:
     """Everybody's whole inbox, with pages of several sizes, from one API and the other."""
     for number, user in enumerate(sorted({user for user, _ in facts.devices})):
         for place, limit in enumerate(PAGES):
-            entries: list[Got] = []
-            cursor, more = 0, True
-            while more:
-                path = f"/v1/sync?cursor={cursor}&limit={limit}"
-                answer = await town.call("GET", number + place, path, town.token(user))
-                page = decode_page(answer.raw)
-                entries += [entry.got() for entry in page.entries]
-                more = page.more and page.cursor > cursor
-                cursor = page.cursor
-            facts.pulls.append(Pulled(user, limit, entries))
+            try:
+                entries = await _pulled(town, number + place, user, limit)
+            except NoAnswer as reason:
+                facts.unsettled.append(f"{user} could not pull by {limit}: {reason}")
+            else:
+                facts.pulls.append(Pulled(user, limit, entries))
+
+
+async def _pulled(town: Town, api: int, user: str, limit: int) -> list[Got]:
+    """From cursor 0 to the end. Raises NoAnswer."""
+    entries: list[Got] = []
+    cursor, more = 0, True
+    while more:
+        path = f"/v1/sync?cursor={cursor}&limit={limit}"
+        page = await _page(town, api, path, town.token(user))
+        entries += [entry.got() for entry in page.entries]
+        more = page.more and page.cursor > cursor
+        cursor = page.cursor
+    return entries
+
+
+async def _page(town: Town, api: int, path: str, token: str) -> Page:
+    """Nothing is broken any more: what is not answered well is asked for a few times, then given up."""
+    said = ""
+    for _ in range(TRIES):
+        try:
+            answer = await town.call("GET", api, path, token, within_s=PATIENCE_S)
+        except NoAnswer as reason:
+            said = str(reason)
+            continue
+        if answer.good:
+            return decode_page(answer.raw)
+        said = answer.code
+        await asyncio.sleep(1.0)
+    raise NoAnswer(said)

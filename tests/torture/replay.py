@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from domain.errors import Unavailable
 from infra.kafka.clients import Log
 from infra.kafka.topics import ARRIVALS, DELIVERIES
 from infra.settings import Settings
@@ -91,8 +93,10 @@ async def _send_back(settings: Settings, group: str, topic: str) -> None:
 async def _worked_off(settings: Settings) -> list[Violation]:
     give_up = time.monotonic() + WORK_OFF_S
     while True:
-        behind = {group: count for group, count in (await lags(settings)).items() if count > 0}
-        if not behind:
+        behind: dict[str, int] | None = None
+        with suppress(Unavailable):
+            behind = {group: count for group, count in (await lags(settings)).items() if count > 0}
+        if behind == {}:
             return []
         if time.monotonic() > give_up:
             return [Violation("replay", f"after {WORK_OFF_S:.0f} s the groups were behind: {behind}")]
