@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import suppress
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from domain.errors import Unavailable
 from domain.events import Arrival, Delivery, decode_arrival, decode_delivery
 from infra.kafka.clients import Log
 from infra.kafka.topics import ARRIVALS, DELIVERIES
@@ -25,7 +27,9 @@ async def evidence(settings: Settings, facts: Facts, violations: Iterable[Violat
     places = list(dict.fromkeys(one.place for one in violations if one.place is not None))[:MOST]
     if not places:
         return []
-    log = await _in_log(settings, set(places))
+    log: Found = {}
+    with suppress(Unavailable):
+        log = await _in_log(settings, set(places))
     return [line for place in places for line in _lines(facts, place, log.get(place, []))]
 
 

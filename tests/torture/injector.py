@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import redis.asyncio as redis
 
 from tests.torture.disk import full_for
-from tests.torture.fault_plan import Fault
+from tests.torture.fault_plan import HEAL_S, Fault
 from tests.torture.ledger import Ledger
 from tests.torture.stage import Stage
 from tests.torture.supervisor import Place
@@ -35,14 +35,26 @@ class Injector:
         self._ledger = ledger
         self.done: list[Broken] = []
 
-    async def run(self, faults: tuple[Fault, ...]) -> None:
-        """Returns when all are mended."""
+    async def run(self, faults: tuple[Fault, ...], end_s: float) -> None:
+        """Returns when all are mended.
+
+        Mending takes longer on a slow machine; then the next ones come later, and none after `end_s`.
+        """
+        late_s = 0.0
+        under_way: dict[asyncio.Task[None], Fault] = {}
         async with asyncio.TaskGroup() as group:
             for fault in faults:
-                group.create_task(self._do(fault))
+                if under_way and all(one.at_s + one.lasts_s < fault.at_s for one in under_way.values()):
+                    await asyncio.wait(under_way)
+                    under_way.clear()
+                    late_s = max(late_s, self._ledger.now + HEAL_S[0] - fault.at_s)
+                if fault.at_s + late_s + fault.lasts_s > end_s:
+                    self._ledger.note(f"no time left for {fault}")
+                    continue
+                under_way[group.create_task(self._do(fault, fault.at_s + late_s))] = fault
 
-    async def _do(self, fault: Fault) -> None:
-        await asyncio.sleep(max(0.0, fault.at_s - self._ledger.now))
+    async def _do(self, fault: Fault, at_s: float) -> None:
+        await asyncio.sleep(max(0.0, at_s - self._ledger.now))
         broken = Broken(fault, self._ledger.now)
         self.done.append(broken)
         match fault.mode:

@@ -99,7 +99,7 @@ async def _traffic(done: Run, stage: Stage, town: Town, devices: dict[str, list[
     sending = asyncio.create_task(Sender(town, done.plan, devices).run())
     changing = asyncio.create_task(Changer(town, done.plan).run())
     try:
-        await injector.run(done.plan.faults)
+        await injector.run(done.plan.faults, done.options.seconds)
         await asyncio.sleep(max(0.0, done.options.seconds - done.ledger.now))
         _, waiting = await asyncio.wait({sending, changing}, timeout=ANSWERED_S)
         if changing in waiting:
