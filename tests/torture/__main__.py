@@ -6,11 +6,14 @@ Exit code 0: every promise was kept. 1: one was not. 2: asked for wrongly, or th
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import secrets
 import shutil
+import signal
 import sys
 import tempfile
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -86,15 +89,22 @@ def main(words: list[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="ringpost-torture-") as name:
         folder = Path(name)
         try:
-            done = uvloop.run(run(options, folder))
-        except (LocalEngineError, RuntimeError) as error:
-            _say(f"The run could not be made: {error}")
+            done = uvloop.run(_until_told(run(options, folder)))
+        except (LocalEngineError, RuntimeError, asyncio.CancelledError) as error:
+            _say(f"The run could not be made: {str(error) or 'it was ended'}")
             return 2
         report = report_of(done)
         if options.report is not None:
             _write(options.report, done, report, folder)
     sys.stdout.write((json.dumps(report, indent=1) if options.as_json else text_of(report)) + "\n")
     return 0 if report["ok"] else 1
+
+
+async def _until_told(running: Coroutine[Any, Any, Run]) -> Run:
+    """SIGTERM ends it as Ctrl-C does: nothing is left running or mounted."""
+    task = asyncio.create_task(running)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    return await task
 
 
 def _write(to: Path, done: Run, report: dict[str, Any], folder: Path) -> None:
