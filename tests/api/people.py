@@ -106,11 +106,12 @@ class Socket:
 
     def closed(self) -> int:
         """The code with which the server ends the connection, whatever comes before it."""
+        end = time.monotonic() + ARRIVES_S
         with suppress(ConnectionClosed):
-            while True:
+            while time.monotonic() < end:
                 self.connection.recv(timeout=ARRIVES_S)
         code = self.connection.close_code
-        assert code is not None
+        assert code is not None, f"the connection is still there after {ARRIVES_S} s"
         return code
 
 
