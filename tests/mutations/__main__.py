@@ -135,4 +135,5 @@ def reported(bench: Bench, mutation: Mutation) -> str:
     return word
 
 
-main()
+if __name__ == "__main__":
+    main()
