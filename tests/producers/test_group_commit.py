@@ -100,7 +100,7 @@ async def test_too_many_waiting_is_overloaded(store):
     adding += [asyncio.create_task(commits.add(n)) for n in (2, 3)]
     await asyncio.sleep(0)
     with pytest.raises(Overloaded):
-        await commits.add(4)
+        await asyncio.wait_for(commits.add(4), 5)
     store.open.set()
     assert await asyncio.gather(*adding) == [10, 20, 30]
 
