@@ -6,6 +6,7 @@ only ever the first, marks where an empty ring stands.
 
 The generation changes when Redis fails over or starts again (`lua/generation.lua`). A ring of an earlier
 one may lack its newest entries: it is not a ring any more, and the first script that meets it removes it.
+For some seconds from then on the user has none, until every writer knows the new primary.
 
 A ring is made by a reader, from the timeline, and kept up by the inbox consumer for as long as it
 is there; so a writer that woke up late finds either a ring that has its entry, or none.
@@ -81,7 +82,7 @@ class Ring:
 
     async def read(self, user: UserId, cursor: int, limit: int) -> Slice | None:
         """The ring's part of the `limit` entries after the cursor; None when there is no ring."""
-        reply = await self._read.call([self._keys.ring(user)], (cursor, limit, self._settings.idle_ttl_s))
+        reply = await self._read.call(self._names(user), (cursor, limit, self._settings.idle_ttl_s))
         if reply is None:
             return None
         oldest, head, *elements = reply

@@ -3,14 +3,14 @@
 -- ARGV[1] capacity   ARGV[2] idle time to live, s   ARGV[3] seq of the first entry   ARGV[4…] messages
 -- Reply: 1 the ring has them; 0 there is no ring (or it could not follow, and is gone).
 -- Entries that the ring has already are ignored. A ring never gets a hole: one that would is removed,
--- and so is one of another generation; the next reader rebuilds it. While a reader rebuilds it, entries
+-- and so is one of another generation; a later reader rebuilds it. While a reader rebuilds it, entries
 -- wait in `filling`.
 local capacity, ttl, seq = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local target, known, now = KEYS[1], 0, generation()
 local last = redis.call('LINDEX', KEYS[1], -1)
 if last and string.sub(last, 9, 12) ~= now then
-  redis.call('DEL', KEYS[1])
-  last = false
+  renounce(KEYS[1], KEYS[2], now)
+  return 0
 end
 if last then
   known = struct.unpack('>I8', last)

@@ -2,15 +2,15 @@
 -- now on waits in `filling`, so nothing can fall between.
 -- KEYS[1] ring   KEYS[2] filling
 -- ARGV[1] token of the caller   ARGV[2] ms that the claim holds
--- Reply: 1 claimed, 0 there is a ring, or another one is rebuilding it.
--- A ring or a claim of another generation is none.
-local now = generation()
+-- Reply: 1 claimed, 0 there is a ring, or another one is rebuilding it, or it is not to be rebuilt yet.
 local first, claim = redis.call('LINDEX', KEYS[1], 0), redis.call('LINDEX', KEYS[2], 0)
-if first and string.sub(first, 9, 12) == now or claim and string.sub(claim, 1, 4) == now then
+local now = generation()
+if first and string.sub(first, 9, 12) ~= now or claim and string.sub(claim, 1, 4) ~= now then
+  renounce(KEYS[1], KEYS[2], now)
   return 0
 end
 if first or claim then
-  redis.call('DEL', KEYS[1], KEYS[2])
+  return 0
 end
 redis.call('RPUSH', KEYS[2], now .. ARGV[1])
 redis.call('PEXPIRE', KEYS[2], tonumber(ARGV[2]))

@@ -6,3 +6,12 @@ local function generation()
   local id = string.match(redis.call('INFO', 'replication'), 'master_replid:(%x%x%x%x%x%x%x%x)')
   return struct.pack('>I4', tonumber(id, 16))
 end
+
+-- Of a ring or claim of another generation nothing is left, and there is to be none for 5 s. Until then
+-- readers take the timeline: a writer that still takes the primary of before for the primary would put
+-- entries into the ring there, and one made here by now would lack them.
+local function renounce(ring, filling, now)
+  redis.call('DEL', ring, filling)
+  redis.call('RPUSH', filling, now)
+  redis.call('PEXPIRE', filling, 5000)
+end

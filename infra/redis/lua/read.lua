@@ -1,5 +1,5 @@
 -- Reads from a user's ring what comes after a cursor.
--- KEYS[1] ring
+-- KEYS[1] ring   KEYS[2] filling
 -- ARGV[1] cursor   ARGV[2] limit   ARGV[3] idle time to live, s
 -- Reply: false when there is no ring, else {seq of its first entry, head, elements…}.
 -- The elements are those of the `limit` numbers behind the cursor that the ring holds; they begin at
@@ -10,8 +10,9 @@ local first = redis.call('LINDEX', KEYS[1], 0)
 if not first then
   return false
 end
-if string.sub(first, 9, 12) ~= generation() then
-  redis.call('DEL', KEYS[1])
+local now = generation()
+if string.sub(first, 9, 12) ~= now then
+  renounce(KEYS[1], KEYS[2], now)
   return false
 end
 local cursor, limit = tonumber(ARGV[1]), tonumber(ARGV[2])

@@ -55,6 +55,18 @@ async def make(ring: Ring, first: int, last: int) -> None:
     assert await ring.fill("ann", token, first - 1, entries(first, last))
 
 
+@pytest.fixture
+def settled(client, keys):
+    """As when the time has passed for which there is to be no ring."""
+
+    async def settled() -> None:
+        assert 0 < await client.pttl(keys.filling("ann")) <= 5_000
+        assert await client.lindex(keys.filling("ann"), 0) == await generation_of(client)
+        await client.delete(keys.filling("ann"))
+
+    return settled
+
+
 @pytest.mark.parametrize("last", [0, 3, 9])
 async def test_ring_of_another_generation_is_not_read(ring, client, keys, grow_old, last):
     await make(ring, 1, last)
@@ -66,15 +78,34 @@ async def test_ring_of_another_generation_is_not_read(ring, client, keys, grow_o
 async def test_ring_of_another_generation_is_not_written(ring, client, keys, grow_old):
     await make(ring, 1, 3)
     await grow_old()
+    await ring.append([("ann", entries(4, 5))])
+    assert await client.exists(keys.ring("ann")) == 0
+
+
+async def by_reading(ring: Ring) -> None:
+    await ring.read("ann", 0, 10)
+
+
+async def by_writing(ring: Ring) -> None:
     await ring.append([("ann", entries(4, 4))])
-    assert await client.exists(keys.ring("ann"), keys.filling("ann")) == 0
 
 
-async def test_ring_of_another_generation_may_be_rebuilt_at_once(ring, grow_old):
+async def by_rebuilding(ring: Ring) -> None:
+    assert await ring.begin_fill("ann") is None
+
+
+@pytest.mark.parametrize("meet", [by_reading, by_writing, by_rebuilding])
+async def test_ring_is_rebuilt_when_every_writer_knows_the_new_primary(ring, grow_old, settled, meet):
+    """Before that an entry may still go into a ring of the old one, and be missing here."""
     await make(ring, 1, 3)
     await grow_old()
-    await make(ring, 1, 5)
-    assert await ring.read("ann", 0, 10) == (1, 5, entries(1, 5))
+    await meet(ring)
+    assert await ring.begin_fill("ann") is None
+    await ring.append([("ann", entries(5, 5))])
+    assert await ring.read("ann", 0, 10) is None
+    await settled()
+    await make(ring, 1, 6)
+    assert (await ring.read("ann", 5, 10)).entries == entries(6, 6)
 
 
 async def test_claim_of_another_generation_makes_no_ring(ring, grow_old):
@@ -85,23 +116,16 @@ async def test_claim_of_another_generation_makes_no_ring(ring, grow_old):
     assert await ring.read("ann", 0, 10) is None
 
 
-async def test_claim_of_another_generation_keeps_nobody_from_rebuilding(ring, client, keys, grow_old):
+async def test_claim_of_another_generation_keeps_nobody_from_rebuilding(ring, grow_old, settled):
     await ring.begin_fill("ann")
     await ring.append([("ann", entries(9, 9))])
     await grow_old()
+    assert await ring.begin_fill("ann") is None
+    await settled()
     token = await ring.begin_fill("ann")
     await ring.append([("ann", entries(4, 4))])
     assert await ring.fill("ann", token, 0, entries(1, 3))
     assert await ring.read("ann", 0, 10) == (1, 4, entries(1, 4))
-
-
-async def test_entry_that_meets_an_old_ring_waits_for_who_rebuilds_it(ring, client, keys, grow_old):
-    await make(ring, 1, 3)
-    await grow_old()
-    token = await ring.begin_fill("ann")
-    await ring.append([("ann", entries(4, 4))])
-    assert await ring.fill("ann", token, 0, entries(1, 3))
-    assert (await ring.read("ann", 0, 10)).head == 4
 
 
 async def test_counter_of_another_generation_is_not_known(sequence, client, keys):
@@ -153,6 +177,25 @@ async def test_pull_is_exact_at_once_after_a_fail_over_that_lost_entries(engines
                 assert await sync.head("ann") == 5
                 assert await sync.pull("ann", 0, 10) == before
                 assert await Sequence(client, stores.keys).take([(CONVERSATION, 1)]) == [None]
+
+
+async def test_entry_put_into_a_ring_of_the_old_primary_is_pulled_from_the_new(engines, unique):
+    """A worker learns of the switch a moment after a reader did."""
+    async with redis_pair() as pair:
+        settings = settings_for(engines, unique, redis={"url": pair.primary.server.url})
+        after = settings_for(engines, unique, redis={"url": pair.replica.server.url})
+        async with opened_stores(settings) as stores, opened_redis(after) as client:
+            late = Ring(stores.redis, stores.keys, settings.ring)
+            await arrive(stores, late, 1, 3)
+            assert await Sync(late, stores.timelines, stores.messages).head("ann") == 3
+            await pair.follow()
+            await pair.promote()
+            sync = Sync(Ring(client, stores.keys, after.ring), stores.timelines, stores.messages)
+            assert await sync.head("ann") == 3
+            await arrive(stores, late, 4, 4)
+            assert await seqs(stores.redis, stores.keys.ring("ann")) == [0, 1, 2, 3, 4]
+            assert await sync.head("ann") == 4
+            assert [entry.seq for entry in (await sync.pull("ann", 0, 9)).entries] == [1, 2, 3, 4]
 
 
 async def test_ring_that_a_restarted_redis_kept_on_disk_is_not_trusted(engines, unique, tmp_path):
