@@ -3,8 +3,9 @@
 -- replica is promoted and when a primary starts again, that is, whenever what is here may lack what
 -- the primary before it had. Redis is asked each time: nothing that a client knows is as new as that.
 local function generation()
-  local id = string.match(redis.call('INFO', 'replication'), 'master_replid:(%x%x%x%x%x%x%x%x)')
-  return struct.pack('>I4', tonumber(id, 16))
+  local info = redis.call('INFO', 'replication')
+  local _, before = string.find(info, 'master_replid:', 1, true)
+  return struct.pack('>I4', tonumber(string.sub(info, before + 1, before + 8), 16))
 end
 
 -- Of a ring or claim of another generation nothing is left, and there is to be none for 5 s. Until then
