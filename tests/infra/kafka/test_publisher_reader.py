@@ -2,8 +2,13 @@ from __future__ import annotations
 
 from contextlib import asynccontextmanager
 
+import pytest
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+
 from domain.clock import now_ms
-from infra.kafka.publisher import Confirmed, Record
+from domain.errors import Unavailable
+from infra.kafka.clients import Log, stopped
+from infra.kafka.publisher import Confirmed, Record, open_publisher
 from infra.kafka.reader import Reader
 from infra.kafka.topics import DELIVERIES, MESSAGES
 from tests.builders import PARTITIONS, until
@@ -112,9 +117,38 @@ async def test_take_returns_nothing_when_nothing_comes(log):
 
 async def test_records_of_a_process_whose_clock_is_hours_ahead_are_taken(log):
     """Were they refused, the producer could never publish again: its numbering would have a hole."""
-    async with log.producer() as producer:
-        for offset in range(2):
-            where = await producer.send_and_wait(
-                log.topic(DELIVERIES), b"1", partition=0, timestamp_ms=now_ms() + 36_000_000
-            )
-            assert where.offset == offset
+    producer = await log.start_producer()
+    for offset in range(2):
+        where = await producer.send_and_wait(
+            log.topic(DELIVERIES), b"1", partition=0, timestamp_ms=now_ms() + 36_000_000
+        )
+        assert where.offset == offset
+    await stopped(producer)
+
+
+async def test_producer_that_kafka_refused_is_replaced(log, publisher):
+    """The record that was refused is a hole in the numbers of an idempotent producer."""
+    topic = ConfigResource(ConfigResourceType.TOPIC, log.topic(DELIVERIES), {"max.message.bytes": "2000"})
+    async with log.admin() as admin:
+        await admin.alter_configs([topic])
+    large = Record(DELIVERIES, 0, b"0", b"x" * 5000)
+
+    async def refused() -> bool:
+        try:
+            await publish(publisher, [large])
+        except Unavailable:
+            return True
+        return False
+
+    await until(refused)
+    for n in range(3):
+        await publish(publisher, records(n + 1))
+
+
+async def test_record_of_which_kafka_is_silent_is_given_up(log):
+    """The broker is there, and the topic is not."""
+    async with log.admin() as admin:
+        await admin.delete_topics([log.topic(DELIVERIES)])
+    async with open_publisher(Log(log.settings.model_copy(update={"confirm_s": 1.0}))) as publisher:
+        with pytest.raises(Unavailable):
+            await publish(publisher, records(1))
