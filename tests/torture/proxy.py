@@ -69,19 +69,20 @@ class Proxy:
     def _of(self, part: str) -> list[_Pair]:
         return [pair for pair in self._pairs if pair.part == part]
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        if task is not None:
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.create_task(self._pass_on(reader, writer))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         part = self._part_at(writer.get_extra_info("peername")[1], self.port)
         if part in self._refused:
-            writer.transport.abort()
+            await _gone(writer)
             return
         try:
             upstream, downstream = await asyncio.open_connection("127.0.0.1", self.target)
         except OSError:
-            writer.transport.abort()
+            await _gone(writer)
             return
         pair = _Pair(part, writer, downstream)
         if part in self._stalled:
@@ -91,7 +92,15 @@ class Proxy:
             await asyncio.gather(_pump(pair, reader, downstream), _pump(pair, upstream, writer))
         finally:
             self._pairs.discard(pair)
-            pair.abort()
+            await _gone(*pair.writers)
+
+
+async def _gone(*writers: asyncio.StreamWriter) -> None:
+    for writer in writers:
+        writer.transport.abort()
+    for writer in writers:
+        with suppress(OSError):
+            await writer.wait_closed()
 
 
 async def _pump(pair: _Pair, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -111,12 +120,17 @@ def owner_of(port: int, at: int, pids: Collection[int]) -> int | None:
         return None
     wanted = f"socket:[{inode}]"
     for pid in pids:
-        with suppress(OSError):
-            for entry in os.scandir(f"/proc/{pid}/fd"):
-                with suppress(OSError):
-                    if os.readlink(entry.path) == wanted:  # noqa: PTH115 - for a hundred at a time
-                        return pid
+        with suppress(OSError), os.scandir(f"/proc/{pid}/fd") as entries:
+            if any(_leads_to(entry.path, wanted) for entry in entries):
+                return pid
     return None
+
+
+def _leads_to(link: str, wanted: str) -> bool:
+    try:
+        return os.readlink(link) == wanted  # noqa: PTH115 - for a hundred at a time
+    except OSError:
+        return False
 
 
 def _inode(port: int, at: int) -> str | None:
