@@ -45,15 +45,16 @@ def mounted(folder: Path) -> Iterator[None]:
 
 
 async def full_for(local: LocalEngines, folder: Path, lasts_s: float) -> str:
-    """Not a byte left for so long. MongoDB ends itself when it cannot write its journal, and is started
-    again when there is room; says which of both it was."""
+    """Not a byte left for so long. MongoDB ends itself when it cannot write, and is started again when
+    there is room; says which of both it was. Its journal has room in advance, so it is told to write its
+    data files, which it would else do once a minute."""
     filler = folder / "filler"
     await asyncio.to_thread(_fill, filler)
     try:
-        await asyncio.sleep(lasts_s)
+        await asyncio.gather(asyncio.to_thread(_checkpoint, local.port("mongo")), asyncio.sleep(lasts_s))
     finally:
         filler.unlink()
-    if await asyncio.to_thread(_answers, local.port("mongo")):
+    if await asyncio.to_thread(_takes_writes, local.port("mongo")):
         return "MongoDB outlived the full disk"
     await local.restart("mongo")
     return "MongoDB ended on the full disk and was started again"
@@ -67,16 +68,19 @@ def _fill(filler: Path) -> None:
                     file.write(bytes(size))
 
 
-def _answers(port: int) -> bool:
-    """Whether it still takes a write."""
+def _client(port: int) -> pymongo.MongoClient[dict[str, object]]:
     address = f"mongodb://127.0.0.1:{port}/?directConnection=true"
     milliseconds = round(ANSWERS_S * 1000)
-    with (
-        suppress(PyMongoError),
-        pymongo.MongoClient[dict[str, object]](
-            address, serverSelectionTimeoutMS=milliseconds, timeoutMS=milliseconds
-        ) as client,
-    ):
+    return pymongo.MongoClient(address, serverSelectionTimeoutMS=milliseconds, timeoutMS=milliseconds)
+
+
+def _checkpoint(port: int) -> None:
+    with suppress(PyMongoError), _client(port) as client:
+        client.admin.command("fsync", 1)
+
+
+def _takes_writes(port: int) -> bool:
+    with suppress(PyMongoError), _client(port) as client:
         client["torture_disk"]["room"].insert_one({})
         return True
     return False
