@@ -42,7 +42,7 @@ writers = st.integers(0, 1)
 places = st.integers(0, 60)
 limits = st.integers(1, 12)
 counts = st.integers(1, 5)
-moments = st.sampled_from(["ring read", "claimed", "timeline read"])
+moments = st.sampled_from(["ring read", "claiming", "claimed", "timeline read"])
 events = st.sampled_from(["write", "flush", "write_and_flush", "write_and_die", "raise", "lower"])
 
 
@@ -73,6 +73,7 @@ class Interrupted(Ring):
         return held
 
     async def begin_fill(self, user):
+        await self._happen("claiming")
         token = await super().begin_fill(user)
         await self._happen("claimed")
         return token
