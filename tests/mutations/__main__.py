@@ -10,12 +10,13 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -79,16 +80,19 @@ class Bench:
         """Up to the first failure. A test that could not begin has not failed."""
         options = ("-x", "-q", "-rf", "-p", "no:cacheprovider", "-o", f"timeout={test_s}")
         kind = (*PLUGINS, "--engines=urls", "--hypothesis-profile=unshrunk")
-        done = subprocess.run(
+        process = subprocess.Popen(
             [sys.executable, "-m", "pytest", *options, *kind, *tests],
             cwd=self._tree,
             env=self._environment,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             text=True,
-            check=False,
+            start_new_session=True,
         )
-        said = done.stdout + done.stderr
-        if done.returncode == 0:
+        said, _ = process.communicate()
+        with suppress(ProcessLookupError):  # what a test that hung has left running
+            os.killpg(process.pid, signal.SIGKILL)
+        if process.returncode == 0:
             return Ran("passed", "", said)
         if failed := re.search(r"^FAILED \S+?::(.+?)(?: - .*)?$", said, re.M):
             return Ran("failed", failed[1], said)
