@@ -132,6 +132,7 @@ async def test_producer_that_kafka_refused_is_replaced(log, publisher):
     async with log.admin() as admin:
         await admin.alter_configs([topic])
     large = Record(DELIVERIES, 0, b"0", b"x" * 5000)
+    await publish(publisher, records(1))
 
     async def refused() -> bool:
         try:
