@@ -12,6 +12,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from pymongo import AsyncMongoClient
 
+from infra.local.kafka import KafkaServer
 from infra.local.process import LocalEngineError
 from infra.local.stack import LocalEngines
 from tests.infra.local.orphans import STACK, all_gone, is_alive, running
@@ -136,3 +137,14 @@ async def test_cancelled_start_leaves_nothing_running(tmp_path: Path) -> None:
     assert all_gone(pids)
     async with LocalEngines(tmp_path, which={"redis"}):
         pass
+
+
+def test_kafka_tells_its_clients_where_to_come_and_listens_where_it_did(tmp_path: Path) -> None:
+    server = KafkaServer(tmp_path, print)
+    server.ports = {"broker": 1111, "controller": 2222}
+    server.advertised_port = 3333
+    server._write_properties()
+    properties = (tmp_path / "server.properties").read_text().splitlines()
+    assert "listeners=PLAINTEXT://127.0.0.1:1111,CONTROLLER://127.0.0.1:2222" in properties
+    assert "advertised.listeners=PLAINTEXT://127.0.0.1:3333" in properties
+    assert (server.url, server.address) == ("127.0.0.1:3333", "127.0.0.1:1111")
