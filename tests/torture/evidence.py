@@ -75,6 +75,8 @@ async def _records(
     consumer: AIOKafkaConsumer, place: TopicPartition, first: int, end: int
 ) -> AsyncIterator[tuple[int, bytes]]:
     """All of one partition that is there now."""
+    if first == end:
+        return
     consumer.assign([place])
     consumer.seek(place, first)
     position = first

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from infra.kafka.dead_letters import BATCH, DeadLetterTool
@@ -65,3 +67,9 @@ async def test_letters_in_every_partition_are_found(tool, publisher):
     assert [(one.partition, one.offset) for one in found] == [
         (p, o) for p in range(PARTITIONS) for o in (0, 1)
     ]
+
+
+async def test_a_look_at_no_letters_leaves_nothing_running(log):
+    before = asyncio.all_tasks()
+    assert [letter async for letter in DeadLetterTool(log).letters()] == []
+    assert asyncio.all_tasks() == before
