@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+
+import jwt
 import pytest
 
 from api.caller import Callers
@@ -11,9 +14,12 @@ from infra.keys import Keys
 from tests.builders import until
 
 
+KEYS = Keys("an admin key", "a token key that is long enough for its algorithm")
+
+
 @pytest.fixture
 def callers():
-    return Callers(Keys("an admin key", "a token key that is long enough for its algorithm"), "HS256")
+    return Callers(KEYS, "HS256")
 
 
 def test_token_names_its_device(callers):
@@ -42,3 +48,10 @@ def test_only_so_many_tokens_are_remembered(callers, monkeypatch):
     for token in tokens * 2:
         callers.device_of_token(token)
     assert len(callers._seen) == 3
+
+
+def test_token_of_an_api_whose_clock_is_ahead_is_good_everywhere(callers):
+    now = int(time.time())
+    claims = {"sub": "ann", "dev": "phone", "iat": now + 120, "exp": now + 1000}
+    token = jwt.encode(claims, KEYS.token, "HS256")
+    assert callers.device_of_token(token) == Device("ann", "phone")
