@@ -13,7 +13,6 @@ from domain.errors import Unauthenticated
 from infra.keys import Keys
 from tests.builders import until
 
-
 KEYS = Keys("an admin key", "a token key that is long enough for its algorithm")
 
 
