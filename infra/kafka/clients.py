@@ -22,6 +22,9 @@ Offsets = dict[int, int]
 """Partition → offset."""
 
 REQUEST_TIMEOUT_MS = 10_000
+METADATA_MAX_AGE_MS = 10_000
+"""A topic that Kafka lost and that was made again is found after it."""
+
 MAX_RECORD_BYTES = 1_048_576
 
 
@@ -115,7 +118,7 @@ class Log:
             max_request_size=MAX_RECORD_BYTES,
             max_batch_size=262_144,
             request_timeout_ms=REQUEST_TIMEOUT_MS,
-            metadata_max_age_ms=60_000,
+            metadata_max_age_ms=METADATA_MAX_AGE_MS,
         )
         try:
             with translated():
@@ -139,7 +142,7 @@ class Log:
             session_timeout_ms=round(session_s * 1000),
             heartbeat_interval_ms=round(session_s * 1000 / 5),
             request_timeout_ms=4 * REQUEST_TIMEOUT_MS,
-            metadata_max_age_ms=60_000,
+            metadata_max_age_ms=METADATA_MAX_AGE_MS,
         )
 
     @asynccontextmanager

@@ -120,6 +120,7 @@ async def test_without_kafka_sends_succeed_and_arrive_in_order(
     unique: str, tmp_path: Path, emptied: bool
 ) -> None:
     async with scene(unique, tmp_path, seed=2) as at:
+        del at.world.urls[1:]  # one process: what goes through two may swap in the moment of the return
         async with at.world.devices_running():
             at.kill("kafka")
             await one_after_the_other(at, 30)

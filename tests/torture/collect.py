@@ -24,6 +24,8 @@ PAGES = (7, 50, 200)
 TRIES = 4
 PATIENCE_S = 15.0
 _seq = struct.Struct(">Q")
+HEADER_BYTES = 12
+"""Of a ring's element: the seq, and the generation of the data."""
 
 
 def read_store(settings: Settings, facts: Facts) -> None:
@@ -64,7 +66,11 @@ def read_rings(settings: Settings, facts: Facts) -> None:
             elements = client.lrange(key, 0, -1)
             if not elements:
                 continue
-            entries = [Got(_seq.unpack_from(e)[0], digest(e[8:])) for e in elements if len(e) > 8]
+            entries = [
+                Got(_seq.unpack_from(e)[0], digest(e[HEADER_BYTES:]))
+                for e in elements
+                if len(e) > HEADER_BYTES
+            ]
             facts.raw_rings[user] = elements
             facts.rings[user] = entries
             facts.ring_ends[user] = _seq.unpack_from(elements[-1])[0]
