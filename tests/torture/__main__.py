@@ -42,6 +42,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--rate", type=float, default=60.0, help="sends per second (%(default)s)")
     add("--users", type=int, default=30, help="each with two or three devices (%(default)s)")
     add("--report", type=Path, help="folder for report.json, report.html, and the logs if something is wrong")
+    add("--every", type=float, help="a fault each so many seconds, instead of at random moments")
+    add("--lasts", type=float, help="each fault for so many seconds, instead of for random ones")
     add("--replay", action=argparse.BooleanOptionalAction, default=True, help="the log again from offset 0")
     add("--json", action="store_true", help="print one JSON object instead of text")
     return parser
@@ -56,13 +58,26 @@ def _asked(words: list[str]) -> Options:
         parser.error(str(error))
     if asked.rate <= 0 or asked.users < 5:
         parser.error("--rate must be above 0, and --users at least 5")
+    if min(asked.every or 1, asked.lasts or 1) <= 0:
+        parser.error("--every and --lasts must be above 0")
     seconds = asked.messages / asked.rate if asked.messages else asked.seconds
     if seconds < 10:
         parser.error("the traffic must last at least 10 seconds")
     everything = "all" in asked.mode.split(",")
     seed = secrets.randbelow(2**31) if asked.seed is None else asked.seed
     modes = tuple(mode for mode in modes if _can(parser, mode, everything))
-    return Options(modes, seed, seconds, asked.rate, asked.users, asked.replay, asked.report, asked.json)
+    return Options(
+        modes,
+        seed,
+        seconds,
+        asked.rate,
+        asked.users,
+        asked.every,
+        asked.lasts,
+        asked.replay,
+        asked.report,
+        asked.json,
+    )
 
 
 def _can(parser: argparse.ArgumentParser, mode: str, everything: bool) -> bool:

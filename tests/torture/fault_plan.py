@@ -62,6 +62,14 @@ def plan_faults(
     return tuple(sorted(faults))
 
 
+def regular_faults(
+    rng: random.Random, modes: tuple[str, ...], begin_s: float, end_s: float, every_s: float
+) -> tuple[Fault, ...]:
+    """One of each mode in turn, every so many seconds, none after `end_s`."""
+    count = int((end_s - begin_s) / every_s) + 1 if modes else 0
+    return tuple(_fault(rng, modes[n % len(modes)], begin_s + n * every_s) for n in range(count))
+
+
 def _fault(rng: random.Random, mode: str, at_s: float) -> Fault:
     lasts_s = rng.uniform(*LASTS_S[mode])
     match mode:

@@ -24,13 +24,18 @@ ENGINES = ("mongo", "kafka", "redis")
 
 @dataclass(frozen=True)
 class Options:
-    """`modes` empty: nothing breaks, the baseline."""
+    """`modes` empty: nothing breaks, the baseline.
+
+    `every_s`: one fault each so many seconds, instead of at random; `lasts_s`: each for so long.
+    """
 
     modes: tuple[str, ...] = ()
     seed: int = 1
     seconds: float = 60.0
     rate: float = 60.0
     users: int = 30
+    every_s: float | None = None
+    lasts_s: float | None = None
     replay: bool = True
     report: Path | None = None
     as_json: bool = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from typing import NamedTuple
 
-from tests.torture.fault_plan import Fault, plan_faults
+from tests.torture.fault_plan import Fault, plan_faults, regular_faults
 from tests.torture.options import Options
 
 QUIET_S = 3.0
@@ -89,7 +89,7 @@ def make_plan(options: Options) -> Plan:
     people = tuple(_person(rng(user), options, user, deaf.get(user)) for user in users)
     sends = _sends(rng("sends"), options, conversations, deaf)
     changes = _changes(rng("changes"), options, conversations)
-    faults = plan_faults(rng("faults"), options.modes, QUIET_S, options.seconds - QUIET_S)
+    faults = _faults(options, rng("faults"))
     return Plan(people, conversations, sends, changes, faults)
 
 
@@ -199,3 +199,14 @@ def _changes(
                 changes.append(Change(at, number, user, inside, rng.randrange(2)))
                 at += rng.uniform(0.3, 12.0)
     return tuple(sorted(changes))
+
+
+def _faults(options: Options, rng: random.Random) -> tuple[Fault, ...]:
+    begin_s, end_s = QUIET_S, options.seconds - QUIET_S
+    if options.every_s is None:
+        faults = plan_faults(rng, options.modes, begin_s, end_s)
+    else:
+        faults = regular_faults(rng, options.modes, begin_s, end_s, options.every_s)
+    if options.lasts_s is not None:
+        faults = tuple(fault._replace(lasts_s=options.lasts_s) for fault in faults)
+    return faults

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from tests.torture.fault_plan import HEAL_S, LASTS_S
@@ -123,3 +125,12 @@ def test_modes_are_words_with_commas(text, modes):
 def test_a_mode_that_is_none_is_refused(text):
     with pytest.raises(ValueError, match="none"):
         modes_of(text)
+
+
+def test_faults_may_come_at_fixed_moments_and_last_for_so_long():
+    plan = make_plan(Options(("flush", "mongo"), seed=3, seconds=60, every_s=10, lasts_s=4))
+    at = [fault.at_s for fault in plan.faults]
+    assert [later - earlier for earlier, later in pairwise(at)] == [10] * (len(at) - 1)
+    assert [fault.mode for fault in plan.faults[:4]] == ["flush", "mongo", "flush", "mongo"]
+    assert {fault.lasts_s for fault in plan.faults} == {4}
+    assert at[-1] <= 60
