@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable
 
-from domain.conversations import Members
+from domain.conversations import Members, direct_members
 from domain.errors import Forbidden, NotFound, Unavailable
 from domain.ids import ConversationId, UserId, direct_pair
 from infra.crash import crash_point
@@ -45,6 +45,20 @@ class Membership:
             return {}
         versions = await self._conversations.versions(groups)
         return {c: await self.newest(c) for c, one in groups.items() if versions.get(c, 0) > one.version}
+
+    async def of_stored(self, conversations: Iterable[ConversationId]) -> dict[ConversationId, Members]:
+        """Lists whose windows tell for ever who receives the messages that are stored by now.
+
+        Read anew only where one was changed. Unknown conversations are absent. Raises Unavailable.
+        """
+        asked = set(conversations)
+        found = {c: members for c in asked if (members := direct_members(c)) is not None}
+        groups = asked - set(found)
+        if groups:
+            versions = await self._conversations.versions(groups)
+            for conversation, version in versions.items():
+                found[conversation] = await self.at(conversation, version)
+        return found
 
     async def seen_by(self, user: UserId, conversation: ConversationId) -> Members:
         """The newest list, for one who is or was a member. Raises NotFound, Forbidden, Unavailable.

@@ -10,8 +10,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import NamedTuple
 
-from domain.conversations import Members
-from domain.errors import NotFound, RingpostError, Unavailable
+from domain.errors import RingpostError, Unavailable
 from domain.ids import ConversationId
 from infra.crash import crash_point
 from infra.kafka.publisher import Confirmed, Publisher
@@ -123,7 +122,7 @@ class Relay:
 
     async def _publish(self, messages: Mapping[Place, bytes]) -> list[Confirmed]:
         """Where Kafka has the records of all these messages. Raises Unavailable."""
-        members = await self._members({conversation for conversation, _ in messages})
+        members = await self._membership.of_stored(conversation for conversation, _ in messages)
         records = [
             record
             for (conversation, seq), message in messages.items()
@@ -135,14 +134,6 @@ class Relay:
             receipt = await self._publisher.enqueue(records[start : start + RECORDS_AT_ONCE])
             confirmed += _farthest(await receipt.confirmed())
         return confirmed
-
-    async def _members(self, conversations: Iterable[ConversationId]) -> dict[ConversationId, Members]:
-        """Member lists as they are now: their windows tell who received what. Unknown ones are absent."""
-        found = {}
-        for conversation in conversations:
-            with suppress(NotFound):
-                found[conversation] = await self._membership.newest(conversation)
-        return found
 
 
 def _in_order(rows: Sequence[_Adopted], stored: Mapping[Place, bytes]) -> dict[Place, bytes]:
