@@ -14,6 +14,7 @@ from infra.crash import crash_point
 from infra.kafka.clients import Look, Offsets, Progress
 from infra.kafka.publisher import Confirmed
 from infra.kafka.topics import DELIVERIES
+from infra.mongo.messages import Place
 from infra.mongo.outbox import OutboxStore, Row
 from infra.settings import OutboxSettings
 from infra.telemetry.logs import logger
@@ -101,12 +102,19 @@ class Barrier:
         self._given_up.append(row_id)
         self.detour = True
 
-    async def adopt(self, beside: int) -> list[Row]:
-        """Take over rows that nobody alive looks after: a batch, less the `beside` that are under way."""
+    async def narrow(self, row_id: str, places: Sequence[Place]) -> None:
+        """Of what the row announced only this will ever be there: the rest was refused."""
+        if not places:
+            self.confirmed(row_id, [])
+            return
+        with suppress(RingpostError):  # then the relay, should it get the row, waits for the rest in vain
+            await self._outbox.narrow(row_id, places)
+
+    async def adopt(self) -> list[Row]:
+        """Take over a batch of rows that nobody alive looks after."""
         await self._outbox.forget_publishers()
         OUTBOX_ROWS.set(await self._outbox.count())
-        room = self._settings.batch - beside
-        return await self._outbox.adopt(self.owner, room) if room > 0 else []
+        return await self._outbox.adopt(self.owner, self._settings.batch)
 
     async def take_turn(self) -> bool:
         """Whether this relay, and no other, may spread until the next call."""

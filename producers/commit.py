@@ -99,7 +99,11 @@ class Commit:
         repeated = {index for index, number_taken in refused if not number_taken}
         fresh = [item for index, item in enumerate(numbered) if index not in taken | repeated]
         STORED.inc(len(fresh))
-        await self._spread(row.row_id, fresh)
+        if len(fresh) < len(numbered):
+            places = [(item.stored.conversation_id, item.stored.seq) for item in fresh]
+            await self._barrier.narrow(row.row_id, places)
+        if fresh:
+            await self._spread(row.row_id, fresh)
         for item in fresh:
             outcomes[item.at] = Outcome(sent_of(item.stored.message), True)
         for index in repeated:

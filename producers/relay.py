@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import groupby
@@ -27,11 +28,17 @@ PATIENCE_S = 3600.0
 """A message that its row announced may still appear for so long: its process may be paused."""
 
 
+LOOK_AGAIN_S = 5.0
+"""So long after one look at a row without all its messages comes the next."""
+
+
 class _Adopted(NamedTuple):
-    """A row on its way: since when, the places still without a message, what Kafka has of the others."""
+    """A row on its way: since when, when to look at it, the places still without a message, and what
+    Kafka has of the others."""
 
     row_id: str
     since: float
+    look_at: float
     missing: list[Place]
     confirmed: list[Confirmed]
 
@@ -42,8 +49,8 @@ class Relay:
     In the order in which they were written, those of one conversation by its seq. Harmless where they
     had been spread: recipients are the same, and a timeline has a message once. Any number may run;
     they take turns, and one that dies in its turn holds the others up for no longer than a lease.
-    A row whose messages are not (all) in the store is kept and looked at again. Topics that Kafka
-    lost are made again.
+    A row whose messages are not (all) in the store is kept beside the others and looked at again: these
+    are few, for each is a commit that was cut off. Topics that Kafka lost are made again.
     """
 
     name = "relay"
@@ -63,7 +70,7 @@ class Relay:
         self._publisher = publisher
         self._topics = topics
         self._partitions = partitions
-        self._incomplete: list[_Adopted] = []
+        self._incomplete: deque[_Adopted] = deque()
         self._stopping = asyncio.Event()
 
     async def run(self) -> None:
@@ -78,15 +85,15 @@ class Relay:
 
     async def step(self) -> int:
         """Adopt and spread one batch; returns how many rows. What fails is given up, and adopted again."""
-        rows, self._incomplete = self._incomplete, []
-        before = len(rows)
+        rows: list[_Adopted] = []
+        now = time.monotonic()
         try:
             if not await self._barrier.take_turn():
-                self._incomplete = rows
                 return 0
-            now = time.monotonic()
-            adopted = await self._barrier.adopt(beside=before)
-            rows += [_Adopted(row.row_id, now, row.places, []) for row in adopted]
+            rows += [_Adopted(row.row_id, now, now, row.places, []) for row in await self._barrier.adopt()]
+            adopted = len(rows)
+            while self._incomplete and self._incomplete[0].look_at <= now and len(rows) < 2 * adopted + 100:
+                rows.append(self._incomplete.popleft())
             await self._spread(rows)
         except RingpostError as error:
             logger().warning("rows not relayed", error=error.message, rows=len(rows))
@@ -95,7 +102,7 @@ class Relay:
             with suppress(RingpostError):
                 await self._topics.create()
             return 0
-        return len(rows) - before
+        return adopted
 
     async def _pause(self) -> None:
         try:
@@ -118,7 +125,8 @@ class Relay:
                 self._barrier.confirmed(row.row_id, records)
                 RELAYED.inc()
             else:
-                self._incomplete.append(row._replace(missing=missing, confirmed=records))
+                look_at = time.monotonic() + LOOK_AGAIN_S
+                self._incomplete.append(row._replace(look_at=look_at, missing=missing, confirmed=records))
 
     async def _publish(self, messages: Mapping[Place, bytes]) -> list[Confirmed]:
         """Where Kafka has the records of all these messages. Raises Unavailable."""

@@ -41,6 +41,11 @@ class OutboxStore:
         places = [list(place) for place in row.places]
         await self._rows.insert({"_id": row.row_id, "o": owner, "at": row.at_ms, "m": places})
 
+    async def narrow(self, row_id: str, places: Iterable[Place]) -> None:
+        """The row announces these places only."""
+        change = {"$set": {"m": [list(place) for place in places]}}
+        await self._rows.update_many({"_id": row_id}, change)
+
     async def remove(self, row_ids: Sequence[str]) -> None:
         await self._rows.delete_many({"_id": {"$in": list(row_ids)}})
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from aiokafka import TopicPartition
 
@@ -144,8 +146,9 @@ async def test_relay_does_not_touch_rows_of_the_living(wired):
     assert await end_of(wired, DELIVERIES) == 0
 
 
-async def test_row_without_its_message_is_kept_until_it_appears(wired):
+async def test_row_without_its_message_is_kept_until_it_appears(wired, monkeypatch):
     """Its process may be paused between row and message."""
+    monkeypatch.setattr("producers.relay.LOOK_AGAIN_S", 0)
     conversation = await wired.direct()
     await wired.engines.outbox.add("dead", Row("r1", now_ms(), [(conversation, 1), (conversation, 2)]))
     relay, barrier = await make_relay(wired.engines)
@@ -158,6 +161,36 @@ async def test_row_without_its_message_is_kept_until_it_appears(wired):
     await relay.step()
     found = await deliveries(wired, 2)
     assert {delivery.seq for delivery in found} == {1, 2}
+
+
+async def test_rows_that_wait_for_their_messages_hold_up_no_others(wired):
+    """Commits that were cut off, more of them than the relay takes at once."""
+    conversation = await wired.direct()
+    settings = wired.engines.settings.outbox.model_copy(update={"batch": 3})
+    wired.engines.settings.outbox = settings
+    for number in range(5):
+        await wired.engines.outbox.add("dead", Row(f"1{number}", 1, [(conversation, 100 + number)]))
+    await wired.engines.outbox.add("dead", Row("2", 1, [(conversation, 1)]))
+    await wired.engines.messages.insert([stored(conversation, 1)])
+    relay, _ = await make_relay(wired.engines)
+    assert [await relay.step() for _ in range(3)] == [3, 3, 0]
+    assert {delivery.seq for delivery in await deliveries(wired, 1)} == {1}
+    assert not await wired.engines.outbox.relay_is_behind()
+
+
+async def test_row_of_repetitions_alone_does_not_wait_for_their_numbers(wired):
+    """They were refused: nothing will ever stand there, and the relay need not look."""
+    conversation, path = await wired.direct(), wired.path
+    await wired.send(draft(conversation, client_message_id="c"))
+    path.barrier.give_up("as after a failure")
+    for _ in range(3):
+        await wired.send(draft(conversation, client_message_id="c"))
+    both = [draft(conversation, client_message_id="c"), draft(conversation)]
+    await asyncio.gather(*map(wired.send, both))
+    await path.barrier.step()
+    rows = await wired.engines.outbox.adopt("relay", 10)
+    stored_now = {seq for seq, _ in await wired.engines.messages.page(conversation, 0, 999, 0, newest=False)}
+    assert {seq for row in rows for _, seq in row.places} <= stored_now
 
 
 async def test_row_whose_message_never_appears_goes_after_the_patience(wired, monkeypatch):

@@ -84,7 +84,7 @@ async def test_change_of_members_that_died_half_way_is_finished_by_others(
             await world.send_all([group])
             with pytest.raises(httpx.TransportError):
                 await world.change_members("PUT", group, third, doomed.url)
-            assert not doomed.alive
+            await until(lambda: not doomed.alive)
             await world.send_all([group])
             joined = group._replace(members=(first, second, third))
             assert (await world.change_members("PUT", group, third, api.url)).is_success
