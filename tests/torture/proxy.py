@@ -104,8 +104,8 @@ async def _gone(*writers: asyncio.StreamWriter) -> None:
 
 
 async def _pump(pair: _Pair, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Until one side ends; then both do."""
-    with suppress(OSError):
+    """Until one side ends; then both do. (uvloop says by a RuntimeError that it has closed a connection.)"""
+    with suppress(OSError, RuntimeError):
         while data := await reader.read(CHUNK_BYTES):
             await pair.open.wait()
             writer.write(data)
