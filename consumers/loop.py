@@ -249,6 +249,7 @@ class Loop(Generic[Event]):
             await self._reader.commit(offsets)
             LAG.labels(self.name).set(await self._reader.behind() + self._in_flight())
         except Unavailable as error:
+            self.moves += 1
             logger().warning("offsets not committed", error=error.message)
 
     async def revoked(self) -> None:

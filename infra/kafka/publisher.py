@@ -132,7 +132,7 @@ class Publisher:
         self._producer = None
         # Not among its public verbs: `stop` alone would wait until all is delivered.
         producer._message_accumulator.fail_all(KafkaConnectionError("given up"))  # noqa: SLF001
-        leaving = asyncio.create_task(stopped(producer))
+        leaving = asyncio.create_task(_leave(producer))
         self._leaving.add(leaving)
         leaving.add_done_callback(self._leaving.discard)
 
@@ -142,6 +142,14 @@ class Publisher:
             self._dismiss(self._producer)
         if self._leaving:
             await asyncio.wait(self._leaving)
+
+
+async def _leave(producer: AIOKafkaProducer) -> None:
+    """End a producer whose records were failed under its hands."""
+    try:
+        await stopped(producer)
+    except KeyError:  # aiokafka meant to try one of them again
+        await producer.client.close()
 
 
 @asynccontextmanager

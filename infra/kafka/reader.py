@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Collection
 from typing import NamedTuple
 
@@ -10,6 +11,8 @@ from aiokafka.abc import ConsumerRebalanceListener
 
 from infra.kafka.clients import Log, Offsets, translated
 from infra.telemetry.logs import logger
+
+COMMIT_S = 5.0
 
 
 class LogRecord(NamedTuple):
@@ -56,12 +59,16 @@ class Reader:
         ]
 
     async def commit(self, offsets: Offsets) -> None:
-        """The records before these offsets are done. Partitions that are not ours (any more) are left out."""
+        """The records before these offsets are done. Partitions that are not ours (any more) are left out.
+
+        Within `COMMIT_S`; aiokafka alone would try for as long as no broker answers.
+        """
         ours = {place.partition for place in self._consumer.assignment()}
         mine = {TopicPartition(self._topic, p): offset for p, offset in offsets.items() if p in ours}
         if mine:
             with translated():
-                await self._consumer.commit(mine)
+                async with asyncio.timeout(COMMIT_S):
+                    await self._consumer.commit(mine)
 
     def rewind(self, offsets: Offsets) -> None:
         """Read these partitions again from these offsets; those that are not ours (any more) are left out."""
