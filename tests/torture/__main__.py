@@ -83,7 +83,7 @@ def _asked(words: list[str]) -> Options:
 def _can(parser: argparse.ArgumentParser, mode: str, everything: bool) -> bool:
     """Whether this machine has what the mode needs; in `all` it is left out if not, else that is an error."""
     missing = ""
-    if mode == "clock" and clock.library() is None:
+    if mode == "clock" and clock.faketime() is None:
         missing = clock.ABSENT
     elif mode == "disk" and not disk.may_mount():
         missing = disk.ABSENT

@@ -12,7 +12,7 @@ LIBRARIES = (
 ABSENT = "The mode clock needs the library libfaketime: `apt install libfaketime` (or your system's package)."
 
 
-def library() -> str | None:
+def faketime() -> str | None:
     return next((path for path in LIBRARIES if Path(path).exists()), None)
 
 
@@ -34,7 +34,7 @@ class Clocks:
 
     def settings(self, part: str) -> dict[str, str]:
         """The environment with which the part starts."""
-        path = library()
+        path = faketime()
         if not self._faked or path is None:
             return {}
         self.jump(part, 0)

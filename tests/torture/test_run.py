@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.system, pytest.mark.faults, pytest.mark.own_engines]
 
 
 def possible_here() -> tuple[str, ...]:
-    left_out = set() if clock.library() else {"clock"}
+    left_out = set() if clock.faketime() else {"clock"}
     if not disk.may_mount():
         left_out.add("disk")
     return tuple(mode for mode in MODES if mode not in left_out)
