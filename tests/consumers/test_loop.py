@@ -44,6 +44,15 @@ class Notes:
         return [number for place, number in self.done if place == partition]
 
 
+class Picky(Notes):
+    """To it 13 is poison."""
+
+    async def work(self, batch):
+        if any(number == 13 for _, number in batch):
+            raise LookupError("thirteen")
+        self.note(batch)
+
+
 @pytest.fixture
 def loop_of(town, settings):
     return lambda handler: Loop(town.log, handler, DeadLetters(town.publisher), settings.worker)
@@ -152,12 +161,6 @@ async def test_poison_goes_to_the_dead_letters_and_its_neighbours_are_handled(
 ):
     """I9: with the reason and its origin in headers; its partition moves on."""
 
-    class Picky(Notes):
-        async def work(self, batch):
-            if any(number == 13 for _, number in batch):
-                raise LookupError("thirteen")
-            self.note(batch)
-
     notes = Picky()
     await publish([1, 2, "garbage", 3, 13, 4, 5], 3)
     async with running(loop_of(notes)):
@@ -179,12 +182,6 @@ async def test_poison_alone_goes_to_the_dead_letters_wherever_it_stands(
     town, loop_of, publish, committed, values
 ):
     """I9."""
-
-    class Picky(Notes):
-        async def work(self, batch):
-            if any(number == 13 for _, number in batch):
-                raise LookupError("thirteen")
-            self.note(batch)
 
     notes = Picky()
     await publish(values)
