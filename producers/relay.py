@@ -120,7 +120,7 @@ class Relay:
         await self._barrier.mark_spread([row.row_id for row in rows])
         for row in rows:
             missing = [place for place in row.missing if place not in stored]
-            records = [*row.confirmed, *confirmed]
+            records = _farthest([*row.confirmed, *confirmed])
             if not missing or time.monotonic() - row.since > PATIENCE_S:
                 self._barrier.confirmed(row.row_id, records)
                 RELAYED.inc()
