@@ -39,8 +39,10 @@ class Book:
         return len(self._due_at)
 
     def measure(self) -> None:
-        """What is begun from now on counts in the figures."""
+        """What is begun from now on counts in the figures; they begin anew."""
         self.measured_from = len(self)
+        self.answer_s, self.push_s = array("d"), array("d")
+        self.stored = self.pushed = 0
 
     @property
     def measured(self) -> int:

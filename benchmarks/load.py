@@ -46,6 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--conversations", type=int, help="how many, opened beforehand (5 for each user and member)")
     add("--via", choices=("http", "ws"), default="http", help="how messages are sent (%(default)s)")
     add("--text-bytes", type=int, default=100, help="length of a text (%(default)s)")
+    add("--deaf", type=int, default=0, help="then as long again beside so many devices that never read")
     add("--connections", type=int, default=64, help="HTTP connections, at most (%(default)s)")
     add("--drain", type=float, default=30.0, help="most seconds to wait for the last entries (%(default)s)")
     add("--pids", default="", help="processes to watch, `api=12,inbox=34`; else found by name in /proc")
@@ -58,6 +59,8 @@ def _asked() -> argparse.Namespace:
     asked = parser.parse_args()
     if not 2 <= asked.group_size <= asked.users:
         parser.error("--group-size must be from 2 to the number of --users")
+    if not 0 <= asked.deaf <= asked.users:
+        parser.error("--deaf must be from 0 to the number of --users")
     if urlsplit(asked.url).scheme != "http":
         parser.error("--url must begin with http://")
     if asked.conversations is None:
@@ -96,11 +99,31 @@ async def _run(asked: argparse.Namespace) -> dict[str, Any]:
         began = time.perf_counter()
         await _drive(traffic, asked, asked.seconds)
         await _settle(book, asked.drain)
-        return _report(asked, world, book, began, cpu.used_s())
+        report = _report(asked, world, book, began, cpu.used_s())
+        if asked.deaf:
+            report["beside_deaf"] = await _beside_deaf(traffic, world, book, asked)
+        return report | _checks(book)
     finally:
         if watching is not None:
             watching.cancel()
         await world.close()
+
+
+async def _beside_deaf(
+    traffic: Traffic, world: World, book: Book, asked: argparse.Namespace
+) -> dict[str, Any]:
+    """The same load again, now that some users have a device that does not read."""
+    before = await world.closed_slow()
+    await world.add_deaf(asked.deaf, book)
+    book.measure()
+    await _drive(traffic, asked, asked.seconds)
+    await _settle(book, asked.drain)
+    return {
+        "devices": asked.deaf,
+        "closed_slow": await world.closed_slow() - before,
+        "send_to_answer_ms": quantiles_ms(book.answer_s),
+        "send_to_push_ms": quantiles_ms(book.push_s),
+    }
 
 
 async def _drive(traffic: Traffic, asked: argparse.Namespace, seconds: float) -> None:
@@ -140,15 +163,21 @@ def _report(
         "pushed_per_s": rate(book.pushed, book.last_push),
         "send_to_answer_ms": quantiles_ms(book.answer_s),
         "send_to_push_ms": quantiles_ms(book.push_s),
-        "errors": dict(book.errors),
-        "missing": book.missing(),
-        "duplicates": book.duplicates,
-        "out_of_order": book.out_of_order,
         "cpu_us_per_message": {
             name: round(seconds / book.stored * 1e6) for name, seconds in sorted(used.items())
         }
         if book.stored
         else {},
+    }
+
+
+def _checks(book: Book) -> dict[str, Any]:
+    """What holds for the whole run, warm-up included; errors since it began to be measured."""
+    return {
+        "errors": dict(book.errors),
+        "missing": book.missing(),
+        "duplicates": book.duplicates,
+        "out_of_order": book.out_of_order,
     }
 
 
@@ -158,14 +187,20 @@ def _show(report: dict[str, Any]) -> None:
     load = f"{report['asked_rate']:g}/s" if report["asked_rate"] else f"{report['in_flight']} in flight"
     title = f"{what} at {load} for {report['seconds']:g} s, {report['users']} users, sent via {report['via']}"
     console.print(title)
-    figures = Table("", "count", "per s")
+    counts = Table("", "count", "per s")
     for name in ("sent", "stored", "pushed"):
-        figures.add_row(name, str(report[name]), f"{report[name + '_per_s']:.1f}")
-    console.print(figures)
+        counts.add_row(name, str(report[name]), f"{report[name + '_per_s']:.1f}")
+    console.print(counts)
     latency = Table("ms", "p50", "p90", "p99", "max")
+    deaf = report.get("beside_deaf")
     for name, title in (("send_to_answer_ms", "send → answer"), ("send_to_push_ms", "send → push")):
-        latency.add_row(title, *(f"{report[name].get(p, 0):.1f}" for p in ("p50", "p90", "p99", "max")))
+        for figures, beside in ((report, ""), (deaf, " beside deaf devices")):
+            if figures:
+                points = (figures[name].get(p, 0) for p in ("p50", "p90", "p99", "max"))
+                latency.add_row(title + beside, *(f"{point:.1f}" for point in points))
     console.print(latency)
+    if deaf:
+        console.print(f"{deaf['devices']} deaf devices, of which {deaf['closed_slow']} closed as slow")
     cpu = Table("CPU of", "µs per message")
     for name, used in report["cpu_us_per_message"].items():
         cpu.add_row(name, str(used))

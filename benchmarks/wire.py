@@ -6,6 +6,7 @@ import asyncio
 import base64
 import re
 import secrets
+import socket
 import time
 from collections.abc import Callable
 from typing import NamedTuple
@@ -168,10 +169,15 @@ class Socket(asyncio.Protocol):
         if not self._opened.done():
             self._opened.set_exception(ConnectionResetError("the server closed the connection"))
 
-    async def connect(self, host: str, port: int, path: str, token: str) -> None:
-        """Raises OSError."""
+    async def connect(
+        self, host: str, port: int, path: str, token: str, receive_bytes: int | None = None
+    ) -> None:
+        """`receive_bytes`: what the kernel holds for us, else as much as it likes. Raises OSError."""
         loop = asyncio.get_running_loop()
         await loop.create_connection(lambda: self, host, port)
+        if receive_bytes is not None:
+            connected = self._transport.get_extra_info("socket")
+            connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
         key = base64.b64encode(secrets.token_bytes(16)).decode()
         self._transport.write(
             f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\nAuthorization: Bearer {token}\r\n"
@@ -186,6 +192,10 @@ class Socket(asyncio.Protocol):
 
     def send_text(self, text: bytes) -> None:
         self._send(1, text)
+
+    def stop_reading(self) -> None:
+        """From now on everything stays where it is: here in the kernel, and then at the server."""
+        self._transport.pause_reading()
 
     async def close(self) -> None:
         """Say goodbye if the other side is still there; the connection is gone when it returns."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import re
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Iterable
@@ -20,6 +21,8 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 AT_ONCE = 16
 RECONNECT = range(4000, 4500)
+DEAF_RECEIVE_BYTES = 4_096
+_slow = re.compile(rb'^ringpost_sockets_closed_total\{code="4001"\} (\S+)$', re.MULTILINE)
 
 
 class Server(NamedTuple):
@@ -106,6 +109,25 @@ class Device:
             await self._socket.close()
 
 
+class DeafDevice:
+    """A further device of a user, which says hello and never reads."""
+
+    def __init__(self, device: Device, token: str) -> None:
+        self._of = device
+        self._token = token
+        self._socket = Socket(lambda text, at: None)
+
+    async def connect(self, server: Server, book: Book) -> None:
+        """At the end of the inbox as the book knows it. Raises OSError."""
+        await self._socket.connect(server.host, server.port, "/v1/connect", self._token, DEAF_RECEIVE_BYTES)
+        self._socket.stop_reading()
+        hello = {"type": "hello", "cursor": book.head(self._of.user)}
+        self._socket.send_text(json.dumps(hello).encode())
+
+    async def close(self) -> None:
+        await self._socket.close()
+
+
 class World:
     """Fresh users and conversations; they stay on the server when the run is over."""
 
@@ -114,6 +136,7 @@ class World:
         self.http = Http(server.host, server.port, connections)
         self.run = f"load-{secrets.token_hex(4)}"
         self.devices: list[Device] = []
+        self._deaf: list[DeafDevice] = []
         self.conversations: list[str] = []
         self.members: list[tuple[int, ...]] = []
 
@@ -133,11 +156,15 @@ class World:
         return f"{self.run}-{number}"
 
     async def _device(self, number: int) -> Device:
-        user, admin = self.user(number), self.server.admin_key
-        await self._expect(self.http.call("PUT", f"/v1/users/{user}", admin, b"{}"))
-        asked = json.dumps({"user_id": user, "device_id": "load"}).encode()
-        answer = await self._expect(self.http.call("POST", "/v1/tokens", admin, asked))
-        return Device(number, json.loads(answer.body)["token"])
+        call = self.http.call("PUT", f"/v1/users/{self.user(number)}", self.server.admin_key, b"{}")
+        await self._expect(call)
+        return Device(number, await self._token(number, "load"))
+
+    async def _token(self, number: int, device: str) -> str:
+        asked = json.dumps({"user_id": self.user(number), "device_id": device}).encode()
+        answer = await self._expect(self.http.call("POST", "/v1/tokens", self.server.admin_key, asked))
+        token: str = json.loads(answer.body)["token"]
+        return token
 
     async def _open(self, members: tuple[int, ...]) -> str:
         others = [self.user(number) for number in members[1:]]
@@ -175,9 +202,24 @@ class World:
                         book.errors[f"socket {type(error).__name__}"] += 1
             await asyncio.sleep(0.25)
 
+    async def add_deaf(self, count: int, book: Book) -> None:
+        """The first users get one more device each, which does not read. Raises OSError, RuntimeError."""
+        for device in self.devices[:count]:
+            deaf = DeafDevice(device, await self._token(device.user, "deaf"))
+            await deaf.connect(self.server, book)
+            self._deaf.append(deaf)
+
+    async def closed_slow(self) -> int:
+        """Sockets that the API closed as slow so far, by its own count."""
+        answer = await self._expect(self.http.call("GET", "/metrics", self.server.admin_key))
+        found = _slow.search(answer.body)
+        return round(float(found.group(1))) if found else 0
+
     async def close(self) -> None:
         for device in self.devices:
             await device.close()
+        for deaf in self._deaf:
+            await deaf.close()
         await self.http.close()
 
 

@@ -92,6 +92,15 @@ def test_warm_up_is_checked_and_not_measured():
     assert book.missing() == 1
 
 
+def test_measuring_again_begins_figures_anew_and_forgets_nothing_that_is_missing(book):
+    missing, measured = sent(book, 0, ANN), sent(book, 0, ANN)
+    book.arrived(BOB, 1, measured, time.perf_counter())
+    book.measure()
+    assert (book.measured, book.stored, book.pushed, len(book.push_s)) == (0, 0, 0, 0)
+    book.arrived(BOB, 2, missing, time.perf_counter())
+    assert (book.pushed, book.missing()) == (0, 2)
+
+
 def test_quantiles_are_in_milliseconds():
     hundred = [n / 1000 for n in range(1, 102)]
     assert quantiles_ms(hundred) == {"p50": 51.0, "p90": 91.0, "p99": 100.0, "max": 101.0}

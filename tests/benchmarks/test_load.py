@@ -49,20 +49,34 @@ def test_closed_loop_sends_as_much_as_is_taken(bench):
     assert report["stored"] >= 8
 
 
+def test_the_same_load_again_beside_deaf_devices(bench):
+    code, printed = bench("--rate", "20", "--seconds", "0.5", "--deaf", "2", "--json")
+    report = json.loads(printed)
+    assert code == 0
+    assert report | COUNTS == report
+    assert report["stored"] == 10
+    beside = report["beside_deaf"]
+    assert (beside["devices"], beside["closed_slow"]) == (2, 0)
+    assert beside["send_to_push_ms"]["p99"] >= beside["send_to_push_ms"]["p50"] > 0
+
+
 def test_report_for_people_shows_all_of_it(bench):
-    code, printed = bench("--rate", "20", "--seconds", "0.5")
+    code, printed = bench("--rate", "20", "--seconds", "0.5", "--deaf", "1")
     assert code == 0
     for word in (
         "direct messages",
         "send → push",
         "p99",
         "workers",
+        "1 deaf devices, of which 0 closed as slow",
         "0 missing, 0 duplicates, 0 out of order",
     ):
         assert word in printed
 
 
-@pytest.mark.parametrize("options", [["--group-size", "9"], ["--group-size", "1"], ["--url", "ftp://x"]])
+@pytest.mark.parametrize(
+    "options", [["--group-size", "9"], ["--group-size", "1"], ["--url", "ftp://x"], ["--deaf", "9"]]
+)
 def test_impossible_options_are_refused(monkeypatch, options):
     monkeypatch.setattr(sys, "argv", ["bench", "--admin-key", "k", "--users", "8", *options])
     with pytest.raises(SystemExit) as ended:

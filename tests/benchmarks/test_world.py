@@ -49,6 +49,22 @@ async def test_device_that_was_closed_comes_back_with_its_cursor(world):
     assert book.pushed == 4
 
 
+async def test_deaf_device_is_closed_as_slow_and_its_user_misses_nothing(world):
+    await world.make(users=2, group_size=2, conversations=1)
+    book = Book(world.run, 2, world.members)
+    book.measure()
+    await world.connect(book)
+    before = await world.closed_slow()
+    await world.add_deaf(1, book)
+    traffic = Traffic(world, book, "http", text_bytes=60_000)
+    async with asyncio.timeout(60):
+        while await world.closed_slow() == before:
+            await asyncio.gather(*(traffic.send(time.perf_counter()) for _ in range(4)))
+    await until(book.settled)
+    assert await world.closed_slow() == before + 1
+    assert (book.missing(), book.duplicates, book.out_of_order, book.errors) == (0, 0, 0, {})
+
+
 async def test_send_of_a_device_that_is_not_connected_fails_at_once(world):
     await world.make(users=2, group_size=2, conversations=1)
     assert await world.devices[0].send(0, b"{}") == "not connected"

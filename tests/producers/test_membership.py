@@ -97,8 +97,11 @@ async def test_recipients_are_the_same_whoever_computes_them_and_whenever(town):
     computed: dict[int, set[str]] = {}
     for path in paths:
         computed |= submitted(path)
-    assert computed == await recipients(town, group)
+    everything = await recipients(town, group)
+    assert computed == {seq: everything[seq] for seq in computed}
     assert {ANN, BOB} <= set.intersection(*computed.values())
+    # What a path cannot compute while the members change too fast, and all behind it, is left to the relay.
+    assert computed.keys() == everything.keys() or any(path.barrier.detour for path in paths)
 
 
 async def test_change_that_was_answered_holds_for_every_later_send(town):

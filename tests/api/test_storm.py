@@ -1,0 +1,72 @@
+"""Every device comes back at the same moment, as after the restart of a load balancer."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter
+
+import httpx
+import pymongo
+import pytest
+from websockets.asyncio.client import connect
+
+from tests.api.people import ARRIVES_S, Person, Server, bearer
+from tests.docs.running import running
+
+PEOPLE = 40
+DEVICES_EACH = 3
+MESSAGES = 12
+CURSOR = 5
+# Read by the workers all the time, whoever connects.
+OF_WORKERS = {"outbox", "publishers"}
+
+
+@pytest.fixture
+def reads(engines, unique):
+    """Reads that MongoDB has done of each collection so far, by its own count."""
+    with pymongo.MongoClient(engines.mongo_url) as mongo:
+
+        def count() -> Counter[str]:
+            totals = mongo.admin.command("top")["totals"]
+            return Counter(
+                {
+                    collection: total["queries"]["count"] + total["getmore"]["count"]
+                    for place, total in totals.items()
+                    for database, _, collection in [place.partition(".")]
+                    if database == unique and collection not in OF_WORKERS
+                }
+            )
+
+        yield count
+
+
+async def missed(device: Person) -> list[int]:
+    """Inbox numbers that a device is sent which has everything up to CURSOR."""
+    url = device.server.url.replace("http", "ws", 1) + "/v1/connect"
+    got: list[int] = []
+    async with (
+        asyncio.timeout(2 * ARRIVES_S),
+        connect(url, additional_headers=bearer(device.token), proxy=None) as socket,
+    ):
+        await socket.send(json.dumps({"type": "hello", "cursor": CURSOR}))
+        while len(got) < MESSAGES - CURSOR:
+            got += [entry["seq"] for entry in json.loads(await socket.recv()).get("entries", ())]
+    return got
+
+
+async def test_devices_that_all_come_back_at_once_are_served_from_rings(engines, unique, reads, tmp_path):
+    """I8: not one read of MongoDB for all of them together."""
+    with running(engines, unique, tmp_path) as ringpost, httpx.Client(base_url=ringpost.url) as http:
+        server = Server(ringpost.url, ringpost.admin_key, http)
+        devices = [server.person(f"u{user}", f"d{n}") for n in range(DEVICES_EACH) for user in range(PEOPLE)]
+        people = devices[:PEOPLE]
+        group = people[0].group(*people[1:])
+        for number in range(MESSAGES):
+            people[0].send(group, str(number))
+        for person in people:
+            person.arrived(MESSAGES)
+        before = reads()
+        came = await asyncio.gather(*map(missed, devices))
+        assert came == [list(range(CURSOR + 1, MESSAGES + 1))] * len(devices)
+        assert reads() - before == Counter()
