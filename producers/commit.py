@@ -106,8 +106,7 @@ class Commit:
             await self._spread(row.row_id, fresh)
         for item in fresh:
             outcomes[item.at] = Outcome(sent_of(item.stored.message), True)
-        for index in repeated:
-            outcomes[numbered[index].at] = await self._earlier(numbered[index])
+        await self._answer_again([numbered[index] for index in repeated], outcomes)
         return [(numbered[index].at, numbered[index].draft) for index in sorted(taken)]
 
     async def _spread(self, row_id: str, stored: Sequence[_Numbered]) -> None:
@@ -165,15 +164,27 @@ class Commit:
                 outcomes[index] = Forbidden("You are not a member of this conversation.", "conversation_id")
         return numbered
 
-    async def _earlier(self, item: _Numbered) -> Outcome | Exception:
-        """The answer that the first send of this client_message_id got, if it was the same message."""
-        stored = item.stored
-        earlier = await self._messages.by_key(stored.conversation_id, stored.key)
-        if earlier is None:
-            return Unavailable("An earlier try of this send is not settled yet.")
-        if earlier.content_hash != stored.content_hash:
-            return Conflict("This client_message_id was used for another message.", "client_message_id")
-        return Outcome(sent_of(earlier.message), False)
+    async def _answer_again(self, repeated: Sequence[_Numbered], outcomes: list[Outcome | Exception]) -> None:
+        """The answers that the first sends of these client_message_ids got. One read for all of them:
+        an overload makes clients repeat themselves, and that must not slow down what follows."""
+        try:
+            earlier = await self._messages.by_key((i.stored.conversation_id, i.stored.key) for i in repeated)
+        except RingpostError as error:
+            for item in repeated:
+                outcomes[item.at] = error
+            return
+        for item in repeated:
+            first = earlier.get((item.stored.conversation_id, item.stored.key))
+            outcomes[item.at] = _answer_of(first, item.stored)
+
+
+def _answer_of(first: Stored | None, again: Stored) -> Outcome | Exception:
+    """The first answer, if it was the same message."""
+    if first is None:
+        return Unavailable("An earlier try of this send is not settled yet.")
+    if first.content_hash != again.content_hash:
+        return Conflict("This client_message_id was used for another message.", "client_message_id")
+    return Outcome(sent_of(first.message), False)
 
 
 def _stored(draft: Draft, seq: int) -> Stored:

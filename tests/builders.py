@@ -8,11 +8,13 @@ import itertools
 import json
 import os
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import pymongo
 import pytest
 from msgspec import Raw
 
@@ -216,3 +218,17 @@ async def until(
 
 def keys_of(settings: Settings) -> Keys:
     return Keys(settings.redis.key_prefix)
+
+
+def mongo_reads(mongo_url: str, database: str) -> Counter[str]:
+    """How many reads of each collection MongoDB has done so far, by its own count."""
+    with pymongo.MongoClient[dict[str, Any]](mongo_url) as mongo:
+        totals = mongo.admin.command("top")["totals"]
+    return Counter(
+        {
+            collection: total["queries"]["count"] + total["getmore"]["count"]
+            for place, total in totals.items()
+            for of, _, collection in [place.partition(".")]
+            if of == database
+        }
+    )

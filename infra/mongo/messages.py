@@ -15,6 +15,8 @@ from infra.mongo.client import Database, Document
 Place = tuple[ConversationId, int]
 """A conversation and a seq: where a message stands."""
 
+Send = tuple[ConversationId, bytes]
+"""A conversation and the key of a send within it."""
 
 COUNT_LIMIT = 10_000
 
@@ -68,10 +70,16 @@ class MessageStore:
         refused = await self._messages.insert_many(documents, ordered=False)
         return [Refusal(index, by_id) for index, by_id in refused]
 
-    async def by_key(self, conversation: ConversationId, key: bytes) -> Stored | None:
-        """The message that an earlier try of a send left."""
-        found = await self._messages.find_one({"_id.c": conversation, "k": key})
-        return _stored(found) if found else None
+    async def by_key(self, sends: Iterable[Send]) -> dict[Send, Stored]:
+        """The messages that earlier tries of these sends left, in one read; a send without one is absent."""
+        keys: dict[ConversationId, list[bytes]] = {}
+        for conversation, key in sends:
+            keys.setdefault(conversation, []).append(key)
+        if not keys:
+            return {}
+        either = [{"_id.c": conversation, "k": {"$in": some}} for conversation, some in keys.items()]
+        found = map(_stored, await self._messages.find_any_order({"$or": either}))
+        return {(one.conversation_id, one.key): one for one in found}
 
     async def by_place(self, places: Iterable[Place]) -> dict[Place, bytes]:
         """The encoded messages at these places; a place without one is absent."""

@@ -11,7 +11,7 @@ from infra.mongo.client import open_database
 from infra.mongo.messages import MessageStore
 from infra.redis.client import open_redis
 from producers.wiring import Clients, Engines, send_path
-from tests.builders import ANN, BOB, CEM, DEA, draft, forget_redis, settings_for
+from tests.builders import ANN, BOB, CEM, DEA, draft, forget_redis, mongo_reads, settings_for
 
 
 async def seqs(town, conversation: str) -> list[int]:
@@ -120,6 +120,17 @@ async def test_one_send_fifty_times_at_once_is_one_message(town):
     assert len({outcome.sent for outcome in outcomes}) == 1
     assert [outcome.created for outcome in outcomes].count(True) == 1
     assert await seqs(town, conversation) == [outcomes[0].sent.seq]
+
+
+async def test_many_repetitions_cost_one_read_for_all_of_a_commit(town, engines, unique):
+    """I8: clients repeat themselves in an overload; a read for each would make it last."""
+    sends = [draft(await town.direct(), client_message_id=f"c{n}") for n in range(100)]
+    first = await asyncio.gather(*map(town.send, sends))
+    before = mongo_reads(engines.mongo_url, unique)
+    again = await asyncio.gather(*map(town.send, sends))
+    assert [one.sent for one in again] == [one.sent for one in first]
+    assert not any(one.created for one in again)
+    assert (mongo_reads(engines.mongo_url, unique) - before)["messages"] <= 4
 
 
 async def test_one_send_through_many_processes_is_one_message(town):

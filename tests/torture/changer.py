@@ -34,7 +34,18 @@ class Changer:
     async def _work_off(self, changes: list[Change]) -> None:
         for number, change in enumerate(changes):
             await asyncio.sleep(max(0.0, change.at_s - self._ledger.now))
-            await self._change(change, random.Random(number))
+            begun = self._ledger.now
+            try:
+                await self._change(change, random.Random(number))
+            except asyncio.CancelledError:
+                self._perhaps(change, begun)
+                raise
+
+    def _perhaps(self, change: Change, begun: float) -> None:
+        """Nobody knows whether it takes effect, nor, for a while, when."""
+        conversation = self._town.conversations[change.conversation]
+        until = self._ledger.now + LATE_S
+        self._ledger.changings.append(Changing(conversation, change.user, change.join, begun, until, True))
 
     async def _change(self, change: Change, rng: random.Random) -> None:
         conversation = self._town.conversations[change.conversation]
@@ -48,10 +59,7 @@ class Changer:
                 answer = await self._town.call(method, api, path, self._town.token(owner))
             except NoAnswer as reason:
                 self._ledger.errors[f"change: {reason}"] += 1
-                late = Changing(
-                    conversation, change.user, change.join, tried, self._ledger.now + LATE_S, True
-                )
-                self._ledger.changings.append(late)
+                self._perhaps(change, tried)
             else:
                 if answer.good:
                     done = Changing(conversation, change.user, change.join, begun, self._ledger.now)

@@ -19,7 +19,7 @@ async def test_what_was_put_in_is_found_at_its_place(store):
     message = stored("d:ann:bob", 1)
     assert await store.insert([message]) == []
     assert await store.by_place([("d:ann:bob", 1), ("d:ann:bob", 2)]) == {("d:ann:bob", 1): message.message}
-    assert await store.by_key("d:ann:bob", message.key) == message
+    assert await store.by_key([("d:ann:bob", message.key)]) == {("d:ann:bob", message.key): message}
 
 
 async def test_second_message_with_a_number_is_refused(store):
@@ -108,4 +108,13 @@ async def test_own_messages_do_not_count_as_unread(store):
 
 async def test_nothing_asked_nothing_found(store):
     assert await store.by_place([]) == {}
-    assert await store.by_key("d:ann:bob", b"k" * 16) is None
+    assert await store.by_key([]) == {}
+
+
+async def test_messages_of_sends_are_found_in_their_conversations_only(store):
+    messages = [stored(conversation, 1, client_message_id="c") for conversation in NEIGHBOURS[:2]]
+    messages.append(stored(NEIGHBOURS[0], 2, client_message_id="d"))
+    await store.insert(messages)
+    sends = [(m.conversation_id, m.key) for m in messages]
+    asked = [*sends, (NEIGHBOURS[1], messages[2].key), (NEIGHBOURS[2], messages[0].key)]
+    assert await store.by_key(asked) == dict(zip(sends, messages, strict=True))
