@@ -41,11 +41,15 @@ def read_store(settings: Settings, facts: Facts) -> None:
             facts.timelines.setdefault(row["_id"]["u"], []).append(line)
         facts.windows = {}
         for row in database["members"].find():
-            stays = [(low, FOR_EVER if high is None else high) for low, high in row["w"]]
-            facts.windows.setdefault(row["_id"]["c"], {})[row["_id"]["u"]] = stays
+            facts.windows.setdefault(row["_id"]["c"], {})[row["_id"]["u"]] = [stay(*w) for w in row["w"]]
         facts.outbox = [
             Row(row["_id"], tuple((c, q) for c, q in row["m"])) for row in database["outbox"].find()
         ]
+
+
+def stay(low: int, high: int | None) -> tuple[int, int]:
+    """First seq and the one behind the last. A change that was begun (-1) and not finished does not hold."""
+    return FOR_EVER if low == -1 else low, FOR_EVER if high in (None, -1) else high
 
 
 def _stored(raw: bytes) -> StoredMessage:
