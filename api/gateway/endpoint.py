@@ -70,9 +70,6 @@ class Gateway:
                 await self._serve(socket, device, cursor)
             except _Ended as ended:
                 await socket.close(ended.code, REASONS[ended.code])
-            except RingpostError as error:
-                await socket.send_text(error_frame(error))
-                await socket.close(Close.GOING_AWAY, REASONS[Close.GOING_AWAY])
 
     async def _hello(self, socket: WebSocket) -> tuple[Device, int | None]:
         try:
@@ -103,6 +100,10 @@ class Gateway:
                 await self._read(socket, session)
         except _Ended as ended:
             session.close(ended.code)
+            await writing
+        except RingpostError as error:
+            session.put(error_frame(error))
+            session.close(Close.GOING_AWAY)
             await writing
         finally:
             await cancelled(writing)

@@ -167,11 +167,14 @@ class Session:
         self._waiting_bytes += len(text) - size
         self._frames.append(text)
 
+    def _over(self) -> bool:
+        return self._closing is not None
+
     async def _pull_all(self) -> None:
         """Pull page after page, each once the one before is written, until nothing is missing."""
         waits = backoff_s()
         try:
-            while self._seen > self.sent:
+            while self._seen > self.sent and not self._over():
                 try:
                     page = await self._sync.pull(self.device.user_id, self.sent, PAGE)
                 except RingpostError as error:
@@ -181,6 +184,8 @@ class Session:
                 self._seen = max(self._seen, page.head)
                 for entry in page.entries:
                     self._queue(entry)
+                if self._over():
+                    return  # nobody writes any more; a library may have caught what cancelled us
                 if page.entries:
                     await self._drained.wait()
                 else:

@@ -29,23 +29,54 @@ def configure_logs(settings: LogSettings, part: str) -> None:
     """Once per process, from its entry point: lines to stderr, each with the name of the part."""
     level = logging.getLevelName(settings.level.upper())
     on_terminal = settings.format == "text" or (settings.format == "auto" and sys.stderr.isatty())
-    processors: list[Any] = [
+    first: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    last: list[Any] = [
         structlog.processors.format_exc_info,
         hide_secrets,
         structlog.dev.ConsoleRenderer() if on_terminal else structlog.processors.JSONRenderer(),
     ]
     structlog.configure(
-        processors=processors,
+        processors=[*first, *last],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
     structlog.contextvars.bind_contextvars(part=part)
-    logging.basicConfig(level=max(level, logging.WARNING), format="%(levelname)s %(name)s %(message)s")
+    of_libraries = logging.StreamHandler(sys.stderr)
+    of_libraries.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
+            foreign_pre_chain=[*first, structlog.stdlib.add_logger_name, _named(part)],
+        )
+    )
+    of_libraries.addFilter(_is_not_of_a_producer_left)
+    logging.basicConfig(level=max(level, logging.WARNING), handlers=[of_libraries])
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # it reports every retry; we report what matters
+
+
+def _named(part: str) -> Any:
+    """The part is not bound in the threads of libraries."""
+
+    def name(_logger: Any, _method: str, event: dict[str, Any]) -> dict[str, Any]:
+        return {**event, "part": part}
+
+    return name
+
+
+def _is_not_of_a_producer_left(record: logging.LogRecord) -> bool:
+    """A producer that failed is replaced, which is said where it is done. What its tasks and futures come
+    to afterwards nobody asks, and asyncio would report each of them."""
+    if record.name != "asyncio" or not record.exc_info or record.exc_info[1] is None:
+        return True
+    error, where = record.exc_info[1], record.exc_info[2]
+    while where is not None and where.tb_next is not None:
+        where = where.tb_next
+    of = where.tb_frame.f_globals.get("__name__", "") if where is not None else ""
+    return not (type(error).__module__.startswith("aiokafka.") or of.startswith("aiokafka."))
 
 
 def logger() -> Any:

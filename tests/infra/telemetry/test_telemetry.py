@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import httpx
 import pytest
@@ -79,3 +81,38 @@ def test_passwords_in_urls_are_not_logged(url):
 def test_ids_are_logged():
     event = {"event": "stored", "message_id": "d:ann:bob:1", "conversation_id": "d:ann:bob"}
     assert hide_secrets(None, "info", dict(event)) == event
+
+
+LIBRARIES = """
+import asyncio, logging
+from aiokafka.errors import KafkaConnectionError
+from infra.settings import LogSettings
+from infra.telemetry.logs import configure_logs
+
+configure_logs(LogSettings(format="json"), "api")
+logging.getLogger("uvicorn.error").error("no answer from redis://:hush@h:1")
+logging.getLogger("uvicorn.error").info("of no interest")
+
+async def never_asked(*errors):
+    loop = asyncio.get_running_loop()
+    for error in errors:
+        loop.create_future().set_exception(error)
+
+asyncio.run(never_asked(KafkaConnectionError("given up"), ValueError("of ours")))
+"""
+
+
+def test_lines_of_libraries_have_the_form_of_ours():
+    """And what becomes of a producer that was left is not among them."""
+    done = subprocess.run(
+        [sys.executable, "-c", LIBRARIES], capture_output=True, text=True, check=True, timeout=60
+    )
+    lines = [json.loads(line) for line in done.stderr.splitlines()]
+    assert [line["event"] for line in lines] == [
+        "no answer from redis://:(hidden)@h:1",
+        lines[1]["event"],
+    ]
+    assert {(line["part"], line["level"]) for line in lines} == {("api", "error")}
+    assert [line["logger"] for line in lines] == ["uvicorn.error", "asyncio"]
+    assert "ValueError: of ours" in lines[1]["exception"]
+    assert all(line["timestamp"].endswith("Z") for line in lines)

@@ -1,0 +1,93 @@
+"""A connection for which the stores do not answer, without a network between."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from api.caller import Callers
+from api.gateway.endpoint import Gateway
+from api.gateway.frames import Close
+from api.gateway.hub import Hub
+from api.sync import Sync
+from domain.devices import Device
+from infra.keys import Keys
+from infra.mongo.accounts import AccountStore
+from infra.mongo.client import open_database
+from infra.mongo.messages import MessageStore
+from infra.mongo.timelines import TimelineStore
+from infra.redis.client import open_redis
+from infra.redis.presence import Presence
+from infra.redis.ring import Ring
+from infra.redis.signals import Signals
+from tests.builders import keys_of, settings_for
+
+CALLERS = Callers(Keys("an admin key", "a token key that is long enough for its algorithm"), "HS256")
+WAIT_S = 0.5
+
+
+class Socket:
+    """The server's end of a device that says hello and then nothing; strict about what follows a close."""
+
+    def __init__(self) -> None:
+        token = CALLERS.mint(Device("ann", "phone"), 60).token
+        self.headers = {"authorization": f"Bearer {token}"}
+        self.frames: list[Any] = []
+        self.codes: list[int] = []
+        self._hello = asyncio.Event()
+
+    async def accept(self) -> None:
+        return
+
+    async def receive(self) -> dict[str, Any]:
+        if self._hello.is_set():
+            await asyncio.Event().wait()
+        self._hello.set()
+        return {"type": "websocket.receive", "text": '{"type":"hello"}'}
+
+    async def send_text(self, text: str) -> None:
+        assert not self.codes, "sent behind the close"
+        self.frames.append(json.loads(text))
+
+    async def close(self, code: int, reason: str) -> None:
+        assert not self.codes, "closed twice"
+        self.codes.append(int(code))
+
+
+@pytest.fixture
+async def hub_and_gateway(engines, unique):
+    """On a MongoDB and a Redis that are not there."""
+    away = settings_for(
+        engines,
+        unique,
+        mongo={"url": "mongodb://127.0.0.1:1/?directConnection=true", "timeout_s": WAIT_S},
+        redis={"url": "redis://127.0.0.1:1/0", "timeout_s": 0.1},
+    )
+    keys = keys_of(away)
+    async with open_database(away.mongo) as database, open_redis(away.redis) as redis:
+        sync = Sync(Ring(redis, keys, away.ring), TimelineStore(database), MessageStore(database))
+        presence = Presence(redis, keys, away.gateway.presence_ttl_s)
+        hub = Hub(presence, Signals(redis, keys), sync, away.gateway)
+        yield hub, Gateway(CALLERS, hub, sync, None, AccountStore(database), 65_536)
+
+
+async def test_device_that_cannot_be_welcomed_is_told_so_and_to_come_back(hub_and_gateway):
+    socket = Socket()
+    await asyncio.wait_for(hub_and_gateway[1].connect(socket), 10)
+    assert [frame["error"]["code"] for frame in socket.frames] == ["unavailable"]
+    assert socket.codes == [Close.GOING_AWAY]
+
+
+async def test_device_that_was_closed_before_it_could_be_welcomed_is_sent_nothing_more(hub_and_gateway):
+    hub, gateway = hub_and_gateway
+    socket = Socket()
+    connecting = asyncio.create_task(gateway.connect(socket))
+    async with asyncio.timeout(10):
+        while not socket.codes:
+            await asyncio.sleep(0.01)
+            hub.close_all()
+        await connecting
+    assert socket.codes == [Close.GOING_AWAY]
