@@ -77,11 +77,16 @@ class OutboxStore:
         await self._publishers.delete_many({"_id": owner})
 
     async def adopt(self, owner: str, limit: int) -> list[Row]:
-        """Take over up to `limit` rows that nobody alive owns; returns them, oldest id first."""
+        """Take over up to `limit` rows that nobody alive owns; returns them, oldest id first.
+
+        With them all of the owner's own that are not marked as spread: an earlier call, which ended in
+        Unavailable, may have taken them over, and nobody else would ever look after them.
+        """
         live = {"$expr": {"$gt": ["$until", "$$NOW"]}}
         owners = [row["_id"] for row in await self._publishers.find_any_order(live, ["_id"])]
-        orphaned = await self._rows.find({"o": {"$nin": owners}}, ["o"], limit=limit)
-        for previous in {row["o"] for row in orphaned}:
+        waiting = {"$or": [{"o": {"$nin": owners}}, {"o": owner, "k": None}]}
+        orphaned = await self._rows.find(waiting, ["o"], limit=limit)
+        for previous in {row["o"] for row in orphaned} - {owner}:
             ids = [row["_id"] for row in orphaned if row["o"] == previous]
             change = {"$set": {"o": owner}, "$unset": {"k": ""}}
             await self._rows.update_many({"_id": {"$in": ids}, "o": previous}, change)

@@ -9,12 +9,12 @@ from aiokafka import TopicPartition
 
 from consumers import wiring
 from domain.clock import now_ms
-from domain.errors import Overloaded
+from domain.errors import Overloaded, Unavailable
 from domain.events import Delivery, decode_delivery
 from domain.ids import inbox_partition
 from infra.kafka.publisher import Confirmed
 from infra.kafka.topics import DELIVERIES, MESSAGES, TOPICS, ready_topics
-from infra.mongo.outbox import Row
+from infra.mongo.outbox import OutboxStore, Row
 from producers.spread import Spreadable, records_of
 from producers.wiring import relay as make_relay
 from producers.wiring import send_path
@@ -137,6 +137,29 @@ async def test_relay_spreads_what_a_dead_process_left(wired):
     found = await deliveries(wired, 1)
     assert {delivery.seq for delivery in found} == {1}
     assert b"left behind" in bytes(found[0].message)
+
+
+class SilentOutbox(OutboxStore):
+    """The real one, which does not answer once, after it has done its work."""
+
+    silent = True
+
+    async def adopt(self, owner, limit):
+        rows = await super().adopt(owner, limit)
+        if self.silent:
+            self.silent = False
+            raise Unavailable("no answer")
+        return rows
+
+
+async def test_rows_that_were_taken_over_without_an_answer_are_spread(wired):
+    """MongoDB ended between the change of owner and its answer: the relay lives, and nobody else looks."""
+    await wired.send(draft(await wired.direct()))
+    await wired.engines.outbox.end_lease(wired.path.barrier.owner)
+    wired.engines.outbox = SilentOutbox(wired.engines.database)
+    relay, _ = await make_relay(wired.engines)
+    assert [await relay.step() for _ in range(3)] == [0, 1, 0]
+    assert {delivery.seq for delivery in await deliveries(wired, 1)} == {1}
 
 
 async def test_relay_does_not_touch_rows_of_the_living(wired):
