@@ -12,7 +12,7 @@ from tests.api.people import ARRIVES_S, Person, Server, bearer
 from tests.builders import mongo_reads
 from tests.docs.running import running
 
-PEOPLE = 40
+PEOPLE = 20
 DEVICES_EACH = 3
 MESSAGES = 12
 CURSOR = 5
