@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pymongo import AsyncMongoClient, ReadPreference, WriteConcern
@@ -128,6 +129,26 @@ class Collection:
             found: list[Document] = await self._handle.find(where, fields).to_list(None)
         return found
 
+    async def find_each(self, ids: Sequence[Any], fields: Sequence[str]) -> list[Document]:
+        """The documents with these ids, in any order, each looked up on its own.
+
+        For a clustered collection, where MongoDB answers `{_id: {$in: …}}` by reading all of it.
+        """
+        each = {"from": self._handle.name, "localField": "_id", "foreignField": "_id", "as": "found"}
+        pipeline = [
+            {"$documents": [{"_id": one} for one in ids]},
+            {"$lookup": each},
+            {"$unwind": "$found"},
+            {"$replaceWith": "$found"},
+            {"$project": dict.fromkeys(fields, 1)},
+        ]
+        with _translated():
+            cursor = self._handle.database.aggregate(pipeline)
+            if isawaitable(cursor):  # Motor has it at once
+                cursor = await cursor
+            found: list[Document] = await cursor.to_list(None)
+        return found
+
     async def find_one(self, where: Filter, fields: Sequence[str] | None = None) -> Document | None:
         with _translated():
             found: Document | None = await self._handle.find_one(where, fields)
@@ -189,15 +210,14 @@ class Database:
 
     def __init__(self, client: Any, name: str) -> None:
         self._client = client
-        self._handle = client[name]
-        self._strict = {
-            "write_concern": WriteConcern("majority", j=True),
-            "read_concern": ReadConcern("majority"),
-            "read_preference": ReadPreference.PRIMARY,
-        }
+        self._handle = client[name].with_options(
+            write_concern=WriteConcern("majority", j=True),
+            read_concern=ReadConcern("majority"),
+            read_preference=ReadPreference.PRIMARY,
+        )
 
     def collection(self, name: str) -> Collection:
-        return Collection(self._handle.get_collection(name, **self._strict))
+        return Collection(self._handle.get_collection(name))
 
     async def collection_names(self) -> list[str]:
         with _translated():

@@ -86,7 +86,7 @@ class MessageStore:
         ids = [{"c": conversation, "q": seq} for conversation, seq in places]
         if not ids:
             return {}
-        found = await self._messages.find_any_order({"_id": {"$in": ids}}, ["m"])
+        found = await self._messages.find_each(ids, ["m"])
         return {(d["_id"]["c"], d["_id"]["q"]): d["m"] for d in found}
 
     async def last(self, conversation: ConversationId, at_most: int = MAX_SEQ) -> tuple[int, bytes] | None:
