@@ -168,6 +168,7 @@ class Session:
         self._frames.append(text)
 
     def _over(self) -> bool:
+        """Asked anew after each wait."""
         return self._closing is not None
 
     async def _pull_all(self) -> None:

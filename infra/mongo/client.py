@@ -136,7 +136,7 @@ class Collection:
         """
         each = {"from": self._handle.name, "localField": "_id", "foreignField": "_id", "as": "found"}
         pipeline = [
-            {"$documents": [{"_id": one} for one in ids]},
+            {"$documents": [{"_id": {"$literal": one}} for one in ids]},
             {"$lookup": each},
             {"$unwind": "$found"},
             {"$replaceWith": "$found"},

@@ -82,13 +82,23 @@ async def test_every_write_is_by_majority_and_journaled_and_every_read_sees_only
         await some.find({})
         await some.find_any_order({})
         await some.find_one({})
+        await some.find_each([1], ["a"])
         await some.count({})
         sent = list(commands.sent)
     writes = [(name, c["writeConcern"]) for name, c in sent if name in WRITES]
     assert [name for name, _ in writes] == [*["insert"] * 3, *["update"] * 2, "findAndModify", "delete"]
     assert all(concern == {"w": "majority", "j": True} for _, concern in writes)
     reads = [(name, c["readConcern"]["level"]) for name, c in sent if name not in WRITES]
-    assert reads == [*[("find", "majority")] * 3, ("aggregate", "majority")]
+    assert reads == [*[("find", "majority")] * 3, *[("aggregate", "majority")] * 2]
+
+
+async def test_ids_that_are_looked_up_are_values_and_no_expressions(database):
+    some = database.collection("users")
+    ids = ["$_id", "$$ROOT", {"c": "$a", "q": 1}]
+    await some.insert_many([{"_id": one, "a": "b", "more": 1} for one in ids], ordered=True)
+    found = await some.find_each([*ids, "b"], ["a"])
+    assert sorted(found, key=str) == sorted(({"_id": one, "a": "b"} for one in ids), key=str)
+    assert await some.find_each([], ["a"]) == []
 
 
 @pytest.fixture
