@@ -79,12 +79,13 @@ class OutboxStore:
     async def adopt(self, owner: str, limit: int) -> list[Row]:
         """Take over up to `limit` rows that nobody alive owns; returns them, oldest id first.
 
-        With them all of the owner's own that are not marked as spread: an earlier call, which ended in
-        Unavailable, may have taken them over, and nobody else would ever look after them.
+        With them what any relay has and has not marked as spread. Only the one whose turn it is spreads, so
+        these were left: a call that ended in Unavailable may have taken them over all the same, and its
+        relay, which does not know of them, may never get its turn again.
         """
         live = {"$expr": {"$gt": ["$until", "$$NOW"]}}
         owners = [row["_id"] for row in await self._publishers.find_any_order(live, ["_id"])]
-        waiting = {"$or": [{"o": {"$nin": owners}}, {"o": owner, "k": None}]}
+        waiting = {"$or": [{"o": {"$nin": owners}}, {"o": {"$gte": RELAY}, "k": None}]}
         orphaned = await self._rows.find(waiting, ["o"], limit=limit)
         for previous in {row["o"] for row in orphaned} - {owner}:
             ids = [row["_id"] for row in orphaned if row["o"] == previous]

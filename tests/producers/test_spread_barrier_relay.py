@@ -162,6 +162,22 @@ async def test_rows_that_were_taken_over_without_an_answer_are_spread(wired):
     assert {delivery.seq for delivery in await deliveries(wired, 1)} == {1}
 
 
+async def test_rows_that_another_relay_took_over_without_an_answer_are_spread(wired):
+    """The turn is another's by then, and stays with it."""
+    await wired.send(draft(await wired.direct()))
+    await wired.engines.outbox.end_lease(wired.path.barrier.owner)
+    silent, real = SilentOutbox(wired.engines.database), wired.engines.outbox
+    wired.engines.outbox = silent
+    one, barrier = await make_relay(wired.engines)
+    wired.engines.outbox = real
+    other, _ = await make_relay(wired.engines)
+    assert await one.step() == 0
+    await barrier.end_turn()
+    assert await other.step() == 1
+    assert await one.step() == 0
+    assert {delivery.seq for delivery in await deliveries(wired, 1)} == {1}
+
+
 async def test_relay_does_not_touch_rows_of_the_living(wired):
     await wired.send(draft(await wired.direct()))
     relay, _ = await make_relay(wired.engines)

@@ -67,14 +67,16 @@ async def test_adopted_row_stays_with_its_live_adopter(store):
     assert await store.adopt("other", 10) == []
 
 
-async def test_row_of_ones_own_is_adopted_again_until_it_is_marked_as_spread(store):
+@pytest.mark.parametrize("adopter", ["~one", "~other"])
+async def test_row_of_a_relay_is_adopted_again_until_it_is_marked_as_spread(store, adopter):
     """Its first adoption may not have been answered."""
-    await store.renew_lease("relay", LONG_S)
+    for relay in ("~one", "~other"):
+        await store.renew_lease(relay, LONG_S)
     await store.add("dead", row("r1"))
-    for _ in range(2):
-        assert await store.adopt("relay", 10) == [row("r1")]
-    await store.mark_spread("relay", ["r1"])
-    assert await store.adopt("relay", 10) == []
+    assert await store.adopt("~one", 10) == [row("r1")]
+    assert await store.adopt(adopter, 10) == [row("r1")]
+    await store.mark_spread(adopter, ["r1"])
+    assert await store.adopt(adopter, 10) == []
 
 
 async def test_concurrent_adopters_share_no_row_and_miss_none(store):
