@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import secrets
 import socket
@@ -43,7 +42,7 @@ def no_socket_is_forgotten_while_it_connects() -> Iterator[None]:
     async def sock_connect(loop: BaseSelectorEventLoop, sock: socket.socket, address: Any) -> None:
         try:
             await connect(loop, sock, address)
-        except asyncio.CancelledError:
+        except BaseException:  # cancelled, or never awaited to its end
             sock.close()
             raise
 
