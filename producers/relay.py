@@ -89,6 +89,7 @@ class Relay:
         now = time.monotonic()
         try:
             if not await self._barrier.take_turn():
+                self._leave_incomplete()
                 return 0
             rows += [_Adopted(row.row_id, now, now, row.places, []) for row in await self._barrier.adopt()]
             adopted = len(rows)
@@ -103,6 +104,11 @@ class Relay:
                 await self._topics.create()
             return 0
         return adopted
+
+    def _leave_incomplete(self) -> None:
+        """To the relay whose turn it is: our own may not come again while it lives."""
+        while self._incomplete:
+            self._barrier.give_up(self._incomplete.popleft().row_id)
 
     async def _pause(self) -> None:
         try:

@@ -202,6 +202,23 @@ async def test_row_without_its_message_is_kept_until_it_appears(wired, monkeypat
     assert {delivery.seq for delivery in found} == {1, 2}
 
 
+async def test_row_that_waits_for_its_message_goes_to_the_relay_whose_turn_it_is(wired, monkeypatch):
+    """The turn of the one that took it over may not come again."""
+    monkeypatch.setattr("producers.relay.LOOK_AGAIN_S", 0)
+    conversation = await wired.direct()
+    await wired.engines.outbox.add("dead", Row("r1", now_ms(), [(conversation, 1)]))
+    one, barrier = await make_relay(wired.engines)
+    other, _ = await make_relay(wired.engines)
+    assert await one.step() == 1
+    await barrier.end_turn()
+    assert await other.step() == 0
+    await wired.engines.messages.insert([stored(conversation, 1)])
+    assert await one.step() == 0
+    await barrier.step()
+    assert await other.step() == 1
+    assert {delivery.seq for delivery in await deliveries(wired, 1)} == {1}
+
+
 async def test_rows_that_wait_for_their_messages_hold_up_no_others(wired):
     """Commits that were cut off, more of them than the relay takes at once."""
     conversation = await wired.direct()
