@@ -13,6 +13,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 
 from api.gateway.frames import REASONS, Close
 from infra.settings import GatewaySettings, SettingsError
+from infra.telemetry.names import CLOSED
 
 ABORT_S = 3.0
 LARGEST_FRAME_BYTES = 1_048_576
@@ -28,6 +29,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         await super().send(message)
 
     def keepalive_timeout(self) -> None:
+        CLOSED.labels(str(int(Close.HEARTBEAT_MISSED))).inc()
         self._end(Close.HEARTBEAT_MISSED)
 
     def shutdown(self) -> None:

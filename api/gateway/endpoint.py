@@ -30,6 +30,7 @@ from api.sync import Sync
 from domain.devices import Device
 from domain.errors import BadRequest, CursorAhead, RingpostError, TooLarge, Unauthenticated
 from infra.mongo.accounts import AccountStore
+from infra.telemetry.names import CLOSED
 from producers.send import Sender
 
 
@@ -69,6 +70,7 @@ class Gateway:
                 device, cursor = await self._hello(socket)
                 await self._serve(socket, device, cursor)
             except _Ended as ended:
+                CLOSED.labels(str(int(ended.code))).inc()
                 await socket.close(ended.code, REASONS[ended.code])
 
     async def _hello(self, socket: WebSocket) -> tuple[Device, int | None]:
