@@ -18,6 +18,9 @@ ALL_DEPENDENCIES := import tomllib; project = tomllib.load(open("pyproject.toml"
 	print(*project["dependencies"], *sum(project["optional-dependencies"].values(), []), sep="\n")
 # Further arguments for pytest: make test ARGS="tests/infra -k ring"
 ARGS ?=
+# How many processes share the tests; with 0 they run in one that a debugger or --pdb can have.
+WORKERS ?= 2
+PYTEST := $(BIN)/python -m pytest --numprocesses=$(WORKERS)
 
 .PHONY: up install test test-containers mutations check lint format lock bench clean help
 
@@ -42,10 +45,10 @@ $(STAMP): requirements.lock pyproject.toml
 	@touch $@
 
 test: $(STAMP) ## the tests, on embedded engines
-	@exec $(BIN)/python -m pytest --engines=embedded $(ARGS)
+	@exec $(PYTEST) --engines=embedded $(ARGS)
 
 test-containers: $(STAMP) ## the same tests, on containers; without those that bring engines of their own
-	@exec $(BIN)/python -m pytest --engines=containers -m "not own_engines" $(ARGS)
+	@exec $(PYTEST) --engines=containers -m "not own_engines" $(ARGS)
 
 mutations: $(STAMP) ## break the product on purpose, once for each promise: are there tests that see it?
 	@exec $(BIN)/python -m tests.mutations $(ARGS)

@@ -29,7 +29,8 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         await super().send(message)
 
     def keepalive_timeout(self) -> None:
-        CLOSED.labels(str(int(Close.HEARTBEAT_MISSED))).inc()
+        if not self.close_sent and not self.transport.is_closing():  # or it was counted under another code
+            CLOSED.labels(str(int(Close.HEARTBEAT_MISSED))).inc()
         self._end(Close.HEARTBEAT_MISSED)
 
     def shutdown(self) -> None:

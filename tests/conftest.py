@@ -7,15 +7,18 @@ import secrets
 import socket
 from asyncio.selector_events import BaseSelectorEventLoop
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
 from hypothesis import Phase, settings
 
-from tests.engines import WAYS, Engines
+from tests.engines import QUICK_JAVA, WAYS, Engines
 
 # For who wants to know only whether a model test fails, not the shortest plan by which it does.
 settings.register_profile("unshrunk", phases=[Phase.explicit, Phase.reuse, Phase.generate])
+
+OF_ALL_WORKERS = pytest.StashKey[Engines]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -27,8 +30,32 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def pytest_configure() -> None:
+    """A broker that lives for seconds is ready sooner, and costs less, if Java optimises less."""
+    os.environ.setdefault("JDK_JAVA_OPTIONS", QUICK_JAVA)
+
+
 def pytest_report_header(config: pytest.Config) -> str:
     return f"engines: {config.getoption('--engines')}"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The files that take minutes first, so that no worker is left alone with one of them at the end."""
+    items.sort(key=lambda item: [not item.get_closest_marker(name) for name in ("system", "own_engines")])
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Where workers run the tests, the process that hands them out owns the engines of all."""
+    if session.config.getoption("numprocesses", None):
+        running = ExitStack()
+        session.config.add_cleanup(running.close)
+        way = WAYS[session.config.getoption("--engines")]
+        session.config.stash[OF_ALL_WORKERS] = running.enter_context(way())
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    node.workerinput["engines"] = tuple(node.config.stash[OF_ALL_WORKERS])
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -53,7 +80,10 @@ def no_socket_is_forgotten_while_it_connects() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def engines(request: pytest.FixtureRequest) -> Iterator[Engines]:
-    """One set of real engines for the whole run, started when the first test asks for it."""
+    """One set of real engines for the whole run; without workers, started when the first test asks for it."""
+    if of_all_workers := getattr(request.config, "workerinput", {}).get("engines"):
+        yield Engines(*of_all_workers)
+        return
     with WAYS[request.config.getoption("--engines")]() as engines:
         yield engines
 

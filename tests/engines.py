@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from testcontainers.core.container import DockerContainer
 
 READY_S = 90.0
+QUICK_JAVA = "-XX:TieredStopAtLevel=1"
 
 
 class Engines(NamedTuple):
@@ -139,7 +140,7 @@ def _kafka(port: int) -> DockerContainer:
         "controller.quorum.voters": "1@localhost:9093",
     }
     container = _container("KAFKA", "apache/kafka:4.3.0").with_bind_ports(9092, port)
-    container.with_env("KAFKA_HEAP_OPTS", "-Xms64m -Xmx512m")
+    container.with_env("KAFKA_HEAP_OPTS", "-Xms64m -Xmx512m").with_env("JDK_JAVA_OPTIONS", QUICK_JAVA)
     for key, value in settings.items():
         container.with_env("KAFKA_" + key.replace(".", "_").upper(), value)
     return container

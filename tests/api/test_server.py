@@ -1,0 +1,78 @@
+"""The server under the gateway, with an application of a few lines above it."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from prometheus_client import REGISTRY
+from websockets.client import ClientProtocol
+from websockets.protocol import State
+from websockets.uri import parse_uri
+
+from api.gateway.frames import Close
+from api.server import HttpService, bound_socket
+from infra.settings import GatewaySettings
+
+HEARTBEAT_S = 0.05
+PONG_TIMEOUT_S = 0.5
+
+
+@asynccontextmanager
+async def served(application: Callable[..., Awaitable[None]]) -> AsyncIterator[int]:
+    """The port at which it is served."""
+    gateway = GatewaySettings(heartbeat_s=HEARTBEAT_S, pong_timeout_s=PONG_TIMEOUT_S)
+    service = HttpService(application, bound_socket("127.0.0.1", 0), gateway)
+    running = asyncio.create_task(service.run())
+    await service.listening.wait()
+    try:
+        yield service.port
+    finally:
+        service.stop()
+        await running
+
+
+def counted_as_dead() -> float:
+    code = str(int(Close.HEARTBEAT_MISSED))
+    return REGISTRY.get_sample_value("ringpost_sockets_closed_total", {"code": code}) or 0.0
+
+
+async def hear_all_and_answer_nothing(port: int) -> int | None:
+    """The code of the close, once the server has let go of the connection."""
+    client = ClientProtocol(parse_uri(f"ws://127.0.0.1:{port}/"))
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, family=socket.AF_INET)
+    client.send_request(client.connect())
+    writer.write(b"".join(client.data_to_send()))
+    while received := await reader.read(65_536):
+        client.receive_data(received)
+    writer.close()
+    await writer.wait_closed()
+    assert client.state is not State.CONNECTING
+    return client.close_rcvd and client.close_rcvd.code
+
+
+async def test_socket_whose_pong_falls_due_after_another_close_is_not_counted_as_dead():
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "websocket.accept"})
+        await asyncio.sleep(2 * HEARTBEAT_S)  # so that a pong is awaited
+        await send({"type": "websocket.close", "code": int(Close.SLOW)})
+
+    before = counted_as_dead()
+    async with served(application) as port:
+        assert await hear_all_and_answer_nothing(port) == Close.SLOW
+    assert counted_as_dead() == before
+
+
+async def test_socket_that_answers_no_ping_is_counted_as_dead():
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "websocket.accept"})
+        while (await receive())["type"] != "websocket.disconnect":
+            pass
+
+    before = counted_as_dead()
+    async with served(application) as port:
+        assert await hear_all_and_answer_nothing(port) == Close.HEARTBEAT_MISSED
+    assert counted_as_dead() == before + 1
