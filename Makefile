@@ -20,7 +20,7 @@ ALL_DEPENDENCIES := import tomllib; project = tomllib.load(open("pyproject.toml"
 ARGS ?=
 # How many processes share the tests; with 0 they run in one that a debugger or --pdb can have.
 WORKERS ?= 2
-PYTEST := $(BIN)/python -m pytest --numprocesses=$(WORKERS)
+PYTEST := $(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder
 
 .PHONY: up install test test-containers mutations check lint format lock bench clean help
 

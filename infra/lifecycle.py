@@ -11,6 +11,7 @@ import signal
 from collections.abc import Sequence
 from typing import Protocol
 
+from infra.tasks import ended
 from infra.telemetry.logs import logger
 
 STOP_DEADLINE_S = 10.0
@@ -56,7 +57,6 @@ async def _descend(services: Sequence[Service], tasks: Sequence[asyncio.Task[Non
         done, _ = await asyncio.wait([task], timeout=STOP_DEADLINE_S)
         if not done:
             logger().warning("did not stop in time", service=service.name, deadline_s=STOP_DEADLINE_S)
-            task.cancel()
-            await asyncio.wait([task])
+            await ended([task])
         elif not task.cancelled() and task.exception() is not None:
             logger().error("service failed", service=service.name, error=repr(task.exception()))

@@ -24,12 +24,13 @@ from api.gateway.frames import (
     ref_of_send,
 )
 from api.gateway.hub import Hub
-from api.gateway.session import Session, cancelled
+from api.gateway.session import Session
 from api.strict import read_json
 from api.sync import Sync
 from domain.devices import Device
 from domain.errors import BadRequest, CursorAhead, RingpostError, TooLarge, Unauthenticated
 from infra.mongo.accounts import AccountStore
+from infra.tasks import ended
 from infra.telemetry.names import CLOSED
 from producers.send import Sender
 
@@ -100,15 +101,15 @@ class Gateway:
             async with self._hub.joined(session):
                 await self._welcome(session, cursor)
                 await self._read(socket, session)
-        except _Ended as ended:
-            session.close(ended.code)
+        except _Ended as reason:
+            session.close(reason.code)
             await writing
         except RingpostError as error:
             session.put(error_frame(error))
             session.close(Close.GOING_AWAY)
             await writing
         finally:
-            await cancelled(writing)
+            await ended([writing])
 
     async def _welcome(self, session: Session, cursor: int | None) -> None:
         """Presence is written by now; so whatever this head does not cover is pushed to us."""

@@ -18,6 +18,7 @@ from domain.ids import DeviceId, UserId
 from infra.redis.presence import Presence
 from infra.redis.signals import Pushed, Replaced, Signal, Signals
 from infra.settings import GatewaySettings
+from infra.tasks import ended
 from infra.telemetry.logs import logger
 from infra.telemetry.names import SOCKETS
 
@@ -43,7 +44,7 @@ class Hub:
         self._renewed_at = 0.0
         self._lost = False
         self._settled_at = math.inf
-        self._listening: asyncio.Task[None] | None = None
+        self._listening: list[asyncio.Task[None]] = []
         self._stopping = asyncio.Event()
 
     async def run(self) -> None:
@@ -54,8 +55,7 @@ class Hub:
                 await self._pause()
         finally:
             self.close_all()
-            if self._listening is not None:
-                self._listening.cancel()
+            await ended(self._listening)
 
     def stop(self) -> None:
         self._stopping.set()
@@ -171,12 +171,12 @@ class Hub:
         Others may learn that later than we, and push in vain until then: we look once more after `SETTLE_S`.
         """
         try:
-            if not await self._presence.stands(self.gateway_id):
+            if self._deaf() or not await self._presence.stands(self.gateway_id):
                 self._lost = True
             if self._lost or time.monotonic() - self._renewed_at > self.settings.presence_ttl_s / 3:
                 lost, self._lost, self._renewed_at = self._lost, False, time.monotonic()
                 if lost:
-                    self._listen()
+                    await self._listen()
                 await self._presence.renew(self.gateway_id, self._devices())
                 if lost:
                     self._settled_at = time.monotonic() + SETTLE_S
@@ -189,12 +189,17 @@ class Hub:
                 logger().warning("presence not kept", error=error.message)
             self._lost = True
 
-    def _listen(self) -> None:
-        if self._listening is not None:
-            self._listening.cancel()
-        self._listening = asyncio.create_task(
-            self._signals.listen(self.gateway_id, self._on_signals, self._on_subscribed)
-        )
+    def _deaf(self) -> bool:
+        """Whether the listener has ended by itself, which only a fault makes it do."""
+        failed = [task for task in self._listening if task.done()]
+        for task in failed:
+            logger().error("listening failed", error=repr(task.exception()))
+        return bool(failed)
+
+    async def _listen(self) -> None:
+        await ended(self._listening)
+        listening = self._signals.listen(self.gateway_id, self._on_signals, self._on_subscribed)
+        self._listening = [asyncio.create_task(listening)]
 
     def _devices(self) -> list[tuple[UserId, DeviceId]]:
         """Everyone here, those who wait for an answer included."""

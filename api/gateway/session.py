@@ -193,10 +193,3 @@ class Session:
                     await asyncio.sleep(next(waits))
         finally:
             self._catching = None
-
-
-async def cancelled(task: asyncio.Task[None]) -> None:
-    """Cancel a task and wait for its end."""
-    task.cancel()
-    with suppress(asyncio.CancelledError, Exception):
-        await task

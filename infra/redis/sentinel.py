@@ -19,6 +19,8 @@ from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
+from infra.tasks import ended
+
 SCHEME = "redis+sentinel"
 PORT = 26379
 LOOK_S = 1.0
@@ -99,7 +101,7 @@ async def open_primary(url: str, timeout_s: float, **options: Any) -> AsyncItera
     try:
         yield client
     finally:
-        following.cancel()
+        await ended([following])
         await client.aclose()
         for one in sentinel.sentinels:
             await one.aclose()

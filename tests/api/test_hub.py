@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
+from api import gateway
 from api.gateway.hub import Hub
 from api.sync import Sync
+from infra import tasks
 from infra.redis.presence import Presence
 from infra.redis.ring import Ring
 from infra.redis.signals import Signals
 from tests.api.wire import arrive, connected
 from tests.builders import opened_stores, running, settings_for, until
+
+TICKS = 60
+"""More turns of the event loop than it takes to connect and subscribe."""
 
 
 @pytest.fixture
@@ -21,12 +28,18 @@ async def stores(engines, unique):
 
 
 @pytest.fixture
-def hub(stores):
-    gateway = stores.settings.gateway
+def hub(stores, monkeypatch):
+    """Looks at the heads when it must, not by the way."""
+    monkeypatch.setattr(gateway.hub, "SETTLE_S", 600)
+    return made_hub(stores)
+
+
+def made_hub(stores) -> Hub:
+    settings = stores.settings.gateway
     ring = Ring(stores.redis, stores.keys, stores.settings.ring)
     sync = Sync(ring, stores.timelines, stores.messages)
-    presence = Presence(stores.redis, stores.keys, gateway.presence_ttl_s)
-    return Hub(presence, Signals(stores.redis, stores.keys), sync, gateway)
+    presence = Presence(stores.redis, stores.keys, settings.presence_ttl_s)
+    return Hub(presence, Signals(stores.redis, stores.keys), sync, settings)
 
 
 async def test_what_was_pushed_while_not_subscribed_is_looked_for(stores, hub):
@@ -44,4 +57,31 @@ async def test_what_was_pushed_while_not_subscribed_is_looked_for(stores, hub):
         for row in await stores.redis.client_list(_type="pubsub"):
             if row["id"] not in before:
                 await stores.redis.client_kill_filter(_id=row["id"])
+        await until(lambda: wire.seqs == [1, 2])
+
+
+async def test_nothing_of_a_hub_lives_on_in_whichever_moment_it_is_stopped(stores, monkeypatch):
+    monkeypatch.setattr(tasks, "AGAIN_S", 0.05)
+    before = asyncio.all_tasks()
+    for ticks in range(TICKS):
+        hub = made_hub(stores)
+        hubs = asyncio.create_task(hub.run())
+        for _ in range(ticks):
+            await asyncio.sleep(0)
+        hub.stop()
+        await hubs
+        assert asyncio.all_tasks() <= before
+
+
+async def test_listener_that_fails_is_replaced(stores, hub):
+    channel = stores.keys.gateway(hub.gateway_id)
+
+    async def listeners() -> int:
+        return (await stores.redis.pubsub_numsub(channel))[0][1]
+
+    async with running(hub), connected(stores) as (session, wire), hub.joined(session):
+        await until(listeners)
+        session.start(0, 0)
+        await stores.redis.publish(channel, b"no signal")
+        await arrive(stores, 1, 2)
         await until(lambda: wire.seqs == [1, 2])

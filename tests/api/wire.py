@@ -7,12 +7,13 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from api.gateway.session import Session, cancelled
+from api.gateway.session import Session
 from api.sync import Sync
 from domain.devices import Device
 from domain.entries import Entry
 from infra.mongo.timelines import Line
 from infra.redis.ring import Ring
+from infra.tasks import ended
 from tests.builders import stored
 
 QUEUE_BYTES = 2_000
@@ -58,4 +59,4 @@ async def connected(stores) -> AsyncIterator[tuple[Session, Wire]]:
     try:
         yield session, wire
     finally:
-        await cancelled(writing)
+        await ended([writing])

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from infra.tasks import ended
 from tests.torture.changer import Changer
 from tests.torture.collect import read_log, read_pulls, read_rings, read_store
 from tests.torture.device import Device
@@ -88,15 +89,7 @@ async def _people(town: Town, plan: Plan) -> AsyncIterator[dict[str, list[Device
         try:
             yield devices
         finally:
-            await _ended(tasks)
-
-
-async def _ended(tasks: Collection[asyncio.Task[None]]) -> None:
-    """Cancelled for good: in Python 3.11 a wait that ends at that moment forgets that it was cancelled."""
-    while pending := [task for task in tasks if not task.done()]:
-        for task in pending:
-            task.cancel()
-        await asyncio.wait(pending, timeout=1.0)
+            await ended(tasks)
 
 
 async def _traffic(done: Run, stage: Stage, town: Town, devices: dict[str, list[Device]]) -> None:
@@ -112,7 +105,7 @@ async def _traffic(done: Run, stage: Stage, town: Town, devices: dict[str, list[
         if changing in waiting:
             done.facts.unsettled.append("a change of members was never answered")
     finally:
-        await _ended((sending, changing))
+        await ended((sending, changing))
         results = await asyncio.gather(sending, changing, return_exceptions=True)
     for result in results:
         if isinstance(result, Exception):

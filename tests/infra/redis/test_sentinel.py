@@ -7,15 +7,19 @@ import asyncio
 import pytest
 
 from domain.errors import Unavailable
+from infra import tasks
 from infra.redis.client import CONNECTIONS, open_redis
 from infra.redis.keys import Keys
 from infra.redis.ring import Ring
 from infra.redis.sentinel import SentinelUrl, parse_url
 from infra.redis.signals import Pushed, Signals
 from infra.settings import RingSettings, SettingsError
+from infra.tasks import ended
 from tests.builders import entries, settings_for, until
 from tests.clusters import Member, RedisSet, redis_of, redis_set
 
+TICKS = 40
+"""More turns of the event loop than it takes to ask a Sentinel."""
 ONE = Pushed([("ann", 1)], b"{}")
 
 
@@ -43,6 +47,19 @@ async def test_sentinels_that_are_not_there_are_unavailable(engines, unique):
     async with open_redis(settings.redis) as client:
         with pytest.raises(Unavailable):
             await Ring(client, Keys("x:"), settings.ring).read("ann", 0, 1)
+
+
+async def test_what_follows_the_primary_ends_with_its_client(engines, unique, monkeypatch):
+    """In whichever moment: that it is cancelled is lost in some (see `ended`)."""
+    monkeypatch.setattr(tasks, "AGAIN_S", 0.05)
+    async with redis_set() as cluster:
+        settings = settings_for(engines, unique, redis={"url": cluster.url, "timeout_s": 1})
+        before = asyncio.all_tasks()
+        for ticks in range(TICKS):
+            async with open_redis(settings.redis):
+                for _ in range(ticks):
+                    await asyncio.sleep(0)
+            assert asyncio.all_tasks() <= before
 
 
 async def kill(cluster: RedisSet, old: Member) -> None:
@@ -99,5 +116,4 @@ async def test_commands_and_listeners_follow_the_primary(engines, unique, fail):
                 assert await direct.pubsub_numsub("x:gateway:g1") == [(b"x:gateway:g1", 1)]
             assert await signals.send({"g1": [ONE]}) == 1
             await until(lambda: heard == [ONE])
-            listening.cancel()
-            await asyncio.wait([listening])
+            await ended([listening])

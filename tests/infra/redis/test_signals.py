@@ -7,6 +7,7 @@ import pytest
 
 from infra.redis.client import open_redis
 from infra.redis.signals import Pushed, Replaced, Signals
+from infra.tasks import ended
 from tests.builders import keys_of, settings_for, until
 from tests.clusters import redis_of, redis_pair
 
@@ -37,8 +38,7 @@ async def listening(signals: Signals, gateway_id: str):
     try:
         yield ear
     finally:
-        task.cancel()
-        await asyncio.wait([task])
+        await ended([task])
 
 
 async def test_gateway_hears_its_own_signals_in_order(signals):

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import asyncio
+
+from infra import tasks
+from infra.redis.client import open_redis
+from infra.redis.signals import Signals
+from infra.tasks import ended
+from tests.builders import keys_of, settings_for
+
+TICKS = 40
+"""More turns of the event loop than it takes to connect and subscribe."""
+
+
+async def test_listener_ends_in_whichever_moment_it_is_cancelled(engines, unique, monkeypatch):
+    """Python 3.11 loses a cancellation in some of them: when a write to Redis is finished just then."""
+    monkeypatch.setattr(tasks, "AGAIN_S", 0.05)
+    settings = settings_for(engines, unique)
+
+    async def on_subscribed() -> None:
+        pass
+
+    async with open_redis(settings.redis) as client:
+        signals = Signals(client, keys_of(settings))
+        for ticks in range(TICKS):
+            listening = asyncio.create_task(signals.listen("g1", print, on_subscribed))
+            for _ in range(ticks):
+                await asyncio.sleep(0)
+            async with asyncio.timeout(5):
+                await ended([listening])
+
+
+async def test_errors_of_what_ends_are_not_raised():
+    async def fail() -> None:
+        raise LookupError
+
+    failed, waiting = asyncio.create_task(fail()), asyncio.create_task(asyncio.Event().wait())
+    await asyncio.wait([failed])
+    await ended([failed, waiting])
+    assert isinstance(failed.exception(), LookupError)
+    assert waiting.cancelled()
+    await ended([])
