@@ -78,6 +78,22 @@ def no_socket_is_forgotten_while_it_connects() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_connection_outlives_its_event_loop() -> Iterator[None]:
+    """What a test leaves open is an error of that test; the garbage collector would blame a later one."""
+    close = BaseSelectorEventLoop.close
+
+    def close_empty(loop: BaseSelectorEventLoop) -> None:
+        ends = [] if loop.is_closed() else list(loop._transports.values())  # type: ignore[attr-defined]
+        left = [(end.get_extra_info("peername"), end.get_protocol()) for end in ends if not end.is_closing()]
+        close(loop)
+        assert not left, f"connections were left open: {left}"
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(BaseSelectorEventLoop, "close", close_empty)
+        yield
+
+
 @pytest.fixture(scope="session")
 def engines(request: pytest.FixtureRequest) -> Iterator[Engines]:
     """One set of real engines for the whole run; without workers, started when the first test asks for it."""
