@@ -67,13 +67,17 @@ class TopicTool:
         self._settings: KafkaSettings = log.settings
 
     async def create(self) -> list[str]:
-        """Create what is missing; returns the names. May run any number of times, also at once."""
+        """Create what is missing; returns the names. May run any number of times, also at once.
+
+        The broker that was asked lists them then; others of a cluster may be some moments behind.
+        """
         async with self._log.admin() as admin:
             with translated():
                 present = set(await admin.list_topics())
                 missing = [name for name in map(self._log.topic, _names()) if name not in present]
                 if missing:
                     await self._create(admin, missing)
+                    await self._listed(admin, missing)
             return missing
 
     async def _create(self, admin: AIOKafkaAdminClient, names: Sequence[str]) -> None:
@@ -95,6 +99,14 @@ class TopicTool:
                 raise Internal(
                     f"Kafka refused to create the topic {name}: {for_code(code).__name__} {reason}."
                 )
+
+    async def _listed(self, admin: AIOKafkaAdminClient, names: Sequence[str]) -> None:
+        """Wait: the controller answers before its brokers know what it has created."""
+        for wait_s in islice(backoff_s(0.1, 1.0), 12):
+            if set(names) <= set(await admin.list_topics()):
+                return
+            await asyncio.sleep(wait_s)
+        raise Unavailable("Kafka has created topics and does not list them yet.")
 
     async def missing(self) -> list[str]:
         """Topics of the catalogue that the brokers do not have."""

@@ -20,6 +20,16 @@ async def test_topics_are_created_once_by_many_at_once(settings):
     assert await tool.create() == []
 
 
+async def test_topics_are_listed_as_soon_as_they_are_created(engines, unique):
+    """The controller answers before that, by a moment that an open connection is quick enough to see."""
+    async with Log(settings_for(engines, unique).kafka).admin() as observer:
+        for number in range(8):
+            log = Log(settings_for(engines, f"{unique}-{number}").kafka)
+            created = await TopicTool(log).create()
+            assert set(created) <= set(await observer.list_topics())
+            assert len(created) == len(TOPICS)
+
+
 async def test_all_who_ask_get_the_same_partitions(settings, engines, unique):
     """The number is fixed at creation; a setting that differs later changes nothing."""
     assert await ready_topics(Log(settings.kafka)) == PARTITIONS
