@@ -42,16 +42,17 @@ def made_hub(stores) -> Hub:
     return Hub(presence, Signals(stores.redis, stores.keys), sync, settings)
 
 
+async def hears(stores, hub) -> bool:
+    """Whether Redis has the gateway as a subscriber."""
+    ((_, listeners),) = await stores.redis.pubsub_numsub(stores.keys.gateway(hub.gateway_id))
+    return listeners > 0
+
+
 async def test_what_was_pushed_while_not_subscribed_is_looked_for(stores, hub):
     """I10: a signal may be lost with its connection, an entry not."""
-    channel = stores.keys.gateway(hub.gateway_id)
-
-    async def listeners() -> int:
-        return (await stores.redis.pubsub_numsub(channel))[0][1]
-
     before = {row["id"] for row in await stores.redis.client_list(_type="pubsub")}
     async with running(hub), connected(stores) as (session, wire), hub.joined(session):
-        await until(listeners)
+        await until(lambda: hears(stores, hub))
         session.start(0, 0)
         await arrive(stores, 1, 2)
         for row in await stores.redis.client_list(_type="pubsub"):
@@ -74,14 +75,10 @@ async def test_nothing_of_a_hub_lives_on_in_whichever_moment_it_is_stopped(store
 
 
 async def test_listener_that_fails_is_replaced(stores, hub):
-    channel = stores.keys.gateway(hub.gateway_id)
-
-    async def listeners() -> int:
-        return (await stores.redis.pubsub_numsub(channel))[0][1]
-
+    """I10: and what it did not hear is looked for."""
     async with running(hub), connected(stores) as (session, wire), hub.joined(session):
-        await until(listeners)
+        await until(lambda: hears(stores, hub))
         session.start(0, 0)
-        await stores.redis.publish(channel, b"no signal")
+        await stores.redis.publish(stores.keys.gateway(hub.gateway_id), b"no signal")
         await arrive(stores, 1, 2)
         await until(lambda: wire.seqs == [1, 2])

@@ -3,11 +3,12 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from contextlib import suppress
 from itertools import islice
 
 import pytest
 
-from infra import lifecycle
+from infra import lifecycle, tasks
 from infra.lifecycle import run_services
 from infra.retry import backoff_s
 
@@ -64,6 +65,30 @@ async def test_service_that_does_not_stop_is_cancelled_at_its_deadline(monkeypat
     log, stopping = [], asyncio.Event()
     stopping.set()
     await run_services([Worker("a", log, stubborn=True), Worker("b", log)], stopping)
+    assert log == ["b"]
+
+
+class Forgetful:
+    """Works for ever, and forgets that it was cancelled the first time."""
+
+    name = "forgetful"
+
+    async def run(self) -> None:
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        await asyncio.Event().wait()
+
+    def stop(self) -> None:
+        pass
+
+
+async def test_service_that_forgets_its_cancellation_is_cancelled_again(monkeypatch):
+    monkeypatch.setattr(lifecycle, "STOP_DEADLINE_S", 0.05)
+    monkeypatch.setattr(tasks, "AGAIN_S", 0.05)
+    log, stopping = [], asyncio.Event()
+    stopping.set()
+    async with asyncio.timeout(5):
+        await run_services([Forgetful(), Worker("b", log)], stopping)
     assert log == ["b"]
 
 

@@ -28,6 +28,7 @@ async def test_listener_ends_in_whichever_moment_it_is_cancelled(engines, unique
                 await asyncio.sleep(0)
             async with asyncio.timeout(5):
                 await ended([listening])
+            assert listening.done()
 
 
 async def test_errors_of_what_ends_are_not_raised():
