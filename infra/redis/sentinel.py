@@ -58,6 +58,18 @@ def _address(text: str) -> tuple[str, int]:
 class PrimaryPool(SentinelConnectionPool, BlockingConnectionPool):
     """A bounded pool; what is connected to a server that is the primary no more is closed, not used again."""
 
+    asking: asyncio.Task[tuple[str, int]] | None = None
+
+    async def get_master_address(self) -> tuple[str, int]:
+        """One question to the Sentinels at a time; all who ask meanwhile share its answer.
+
+        redis-py swaps the Sentinel that answers to the head of its list. Two that do so at once, because
+        the first one was slow, drop it from the list for good, with its open connections.
+        """
+        if self.asking is None or self.asking.done():
+            self.asking = asyncio.create_task(super().get_master_address())  # type: ignore[no-untyped-call]
+        return await asyncio.shield(self.asking)
+
     async def release(self, connection: AbstractConnection) -> None:
         if (connection.host, connection.port) != self.master_address:  # type: ignore[attr-defined]
             await connection.disconnect()
@@ -71,7 +83,7 @@ class PrimaryPool(SentinelConnectionPool, BlockingConnectionPool):
         """
         while True:
             with suppress(RedisError, OSError, TimeoutError):
-                await self.get_master_address()  # type: ignore[no-untyped-call]
+                await self.get_master_address()
             await asyncio.sleep(LOOK_S)
 
 
@@ -102,6 +114,8 @@ async def open_primary(url: str, timeout_s: float, **options: Any) -> AsyncItera
         yield client
     finally:
         await ended([following])
+        if pool.asking is not None:
+            await ended([pool.asking])
         await client.aclose()
         for one in sentinel.sentinels:
             await one.aclose()

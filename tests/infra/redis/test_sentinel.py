@@ -62,6 +62,21 @@ async def test_what_follows_the_primary_ends_with_its_client(engines, unique, mo
             assert asyncio.all_tasks() <= before
 
 
+async def test_sentinel_that_was_slow_once_is_asked_again(engines, unique):
+    """I7: it may be the last that there is. Many connections ask at once while it is slow."""
+    async with redis_set() as cluster:
+        slow, *others = cluster.sentinels
+        settings = settings_for(engines, unique, redis={"url": cluster.url, "timeout_s": 1})
+        async with open_redis(settings.redis) as client:
+            ring = Ring(client, Keys("x:"), settings.ring)
+            slow.pause()
+            await asyncio.gather(*(ring.read("ann", 0, 9) for _ in range(CONNECTIONS)))
+            slow.go_on()
+            await asyncio.gather(*(other.kill() for other in others))
+            await client.connection_pool.disconnect()
+            assert await ring.read("ann", 0, 9) is None
+
+
 async def kill(cluster: RedisSet, old: Member) -> None:
     await old.kill()
     await cluster.moved(old)
