@@ -19,6 +19,7 @@ from infra.telemetry.names import CATALOGUE
 ROOT = Path(__file__).parents[2]
 ROOMS = ("domain", "infra", "producers", "consumers", "api", "ringpost")
 FILES = [path for room in ROOMS for path in sorted((ROOT / room).rglob("*.py"))]
+BESIDE = [path for room in ("tests", "benchmarks") for path in sorted((ROOT / room).rglob("*.py"))]
 ENGINE_NAMES = {"infra/mongo/client.py", "infra/local/mongo.py"}
 
 
@@ -47,6 +48,10 @@ def test_file_says_what_it_is_and_fits_its_story(path):
     text = path.read_text()
     assert len(text.splitlines()) <= 400
     assert ast.get_docstring(ast.parse(text)), "the first line says what the file is"
+
+
+def test_tests_and_benchmarks_fit_their_stories_too():
+    assert not [name(path) for path in BESIDE if len(path.read_text().splitlines()) > 400]
 
 
 def test_functions_are_short():

@@ -1,0 +1,202 @@
+"""What nobody spread, the relay finds, and spreads once and in order."""
+
+from __future__ import annotations
+
+import pytest
+
+from consumers import wiring
+from domain.clock import now_ms
+from domain.errors import Unavailable
+from infra.kafka.topics import DELIVERIES
+from infra.mongo.outbox import OutboxStore, Row
+from producers.wiring import relay as make_relay
+from tests.builders import ANN, BOB, CEM, draft, running, stored, until
+from tests.producers.log import bob_has, deliveries, end_of
+
+
+async def test_relay_spreads_what_a_dead_process_left(wired):
+    """A crash between store and publish loses nothing."""
+    conversation = await wired.direct()
+    await wired.send(draft(conversation, text="left behind"))
+    relay, _ = await make_relay(wired.engines)
+    assert await relay.step() == 0
+    await wired.engines.outbox.end_lease(wired.path.barrier.owner)
+    assert await relay.step() == 1
+    found = await deliveries(wired, 1)
+    assert {delivery.seq for delivery in found} == {1}
+    assert b"left behind" in bytes(found[0].message)
+
+
+class SilentOutbox(OutboxStore):
+    """The real one, which does not answer once, after it has done its work."""
+
+    silent = True
+
+    async def adopt(self, owner, limit):
+        rows = await super().adopt(owner, limit)
+        if self.silent:
+            self.silent = False
+            raise Unavailable("no answer")
+        return rows
+
+
+async def test_rows_that_were_taken_over_without_an_answer_are_spread(wired):
+    """MongoDB ended between the change of owner and its answer: the relay lives, and nobody else looks."""
+    await wired.send(draft(await wired.direct()))
+    await wired.engines.outbox.end_lease(wired.path.barrier.owner)
+    wired.engines.outbox = SilentOutbox(wired.engines.database)
+    relay, _ = await make_relay(wired.engines)
+    assert [await relay.step() for _ in range(3)] == [0, 1, 0]
+    assert {delivery.seq for delivery in await deliveries(wired, 1)} == {1}
+
+
+async def test_rows_that_another_relay_took_over_without_an_answer_are_spread(wired):
+    """The turn is another's by then, and stays with it."""
+    await wired.send(draft(await wired.direct()))
+    await wired.engines.outbox.end_lease(wired.path.barrier.owner)
+    silent, real = SilentOutbox(wired.engines.database), wired.engines.outbox
+    wired.engines.outbox = silent
+    one, barrier = await make_relay(wired.engines)
+    wired.engines.outbox = real
+    other, _ = await make_relay(wired.engines)
+    assert await one.step() == 0
+    await barrier.end_turn()
+    assert await other.step() == 1
+    assert await one.step() == 0
+    assert {delivery.seq for delivery in await deliveries(wired, 1)} == {1}
+
+
+async def test_relay_does_not_touch_rows_of_the_living(wired):
+    await wired.send(draft(await wired.direct()))
+    relay, _ = await make_relay(wired.engines)
+    assert await relay.step() == 0
+    assert await end_of(wired, DELIVERIES) == 0
+
+
+async def test_row_without_its_message_is_kept_until_it_appears(wired, monkeypatch):
+    """Its process may be paused between row and message."""
+    monkeypatch.setattr("producers.relay.LOOK_AGAIN_S", 0)
+    conversation = await wired.direct()
+    await wired.engines.outbox.add("dead", Row("r1", now_ms(), [(conversation, 1), (conversation, 2)]))
+    relay, barrier = await make_relay(wired.engines)
+    await wired.engines.messages.insert([stored(conversation, 2)])
+    assert await relay.step() == 1
+    await relay.step()
+    await barrier.step()
+    assert await wired.engines.outbox.count() == 1
+    await wired.engines.messages.insert([stored(conversation, 1)])
+    await relay.step()
+    found = await deliveries(wired, 2)
+    assert {delivery.seq for delivery in found} == {1, 2}
+
+
+async def test_row_that_waits_for_its_message_goes_to_the_relay_whose_turn_it_is(wired, monkeypatch):
+    """The turn of the one that took it over may not come again."""
+    monkeypatch.setattr("producers.relay.LOOK_AGAIN_S", 0)
+    conversation = await wired.direct()
+    await wired.engines.outbox.add("dead", Row("r1", now_ms(), [(conversation, 1)]))
+    one, barrier = await make_relay(wired.engines)
+    other, _ = await make_relay(wired.engines)
+    assert await one.step() == 1
+    await barrier.end_turn()
+    assert await other.step() == 0
+    await wired.engines.messages.insert([stored(conversation, 1)])
+    assert await one.step() == 0
+    await barrier.step()
+    assert await other.step() == 1
+    assert {delivery.seq for delivery in await deliveries(wired, 1)} == {1}
+
+
+async def test_rows_that_wait_for_their_messages_hold_up_no_others(wired):
+    """Commits that were cut off, more of them than the relay takes at once."""
+    conversation = await wired.direct()
+    settings = wired.engines.settings.outbox.model_copy(update={"batch": 3})
+    wired.engines.settings.outbox = settings
+    for number in range(5):
+        await wired.engines.outbox.add("dead", Row(f"1{number}", 1, [(conversation, 100 + number)]))
+    await wired.engines.outbox.add("dead", Row("2", 1, [(conversation, 1)]))
+    await wired.engines.messages.insert([stored(conversation, 1)])
+    relay, _ = await make_relay(wired.engines)
+    assert [await relay.step() for _ in range(3)] == [3, 3, 0]
+    assert {delivery.seq for delivery in await deliveries(wired, 1)} == {1}
+    assert not await wired.engines.outbox.relay_is_behind()
+
+
+async def test_row_whose_message_never_appears_goes_after_the_patience(wired, monkeypatch):
+    monkeypatch.setattr("producers.relay.PATIENCE_S", 0)
+    await wired.engines.outbox.add("dead", Row("r1", 1, [("d:ann:bob", 1)]))
+    relay, barrier = await make_relay(wired.engines)
+    await relay.step()
+    await barrier.step()
+    assert await wired.engines.outbox.count() == 0
+
+
+async def test_relay_spreads_to_the_members_as_of_the_number(wired):
+    """Recipients are the same whenever they are computed."""
+    group = await wired.group(ANN, BOB)
+    await wired.send(draft(group))
+    await wired.path.groups.add(ANN, group, CEM)
+    await wired.path.groups.remove(ANN, group, BOB)
+    await wired.engines.outbox.end_lease(wired.path.barrier.owner)
+    relay, _ = await make_relay(wired.engines)
+    await relay.step()
+    found = await deliveries(wired, await end_of(wired, DELIVERIES))
+    assert {user for delivery in found for user in delivery.to} == {ANN, BOB}
+
+
+async def test_what_is_spread_twice_is_delivered_once(wired):
+    """I6: by its own process and by the relay."""
+    conversation = await wired.direct()
+    async with running(wired.path.spreader, wiring.inbox(wired.engines)):
+        for _ in range(5):
+            await wired.send(draft(conversation))
+        await until(lambda: bob_has(wired, 5))
+        await wired.engines.outbox.end_lease(wired.path.barrier.owner)
+        relay, _ = await make_relay(wired.engines)
+        assert await relay.step() == 5
+        await wired.send(draft(conversation))
+        await until(lambda: bob_has(wired, 6))
+    assert [line.seq for line in await wired.engines.timelines.page(BOB, 0, 100)] == [1, 2, 3, 4, 5, 6]
+
+
+@pytest.mark.parametrize("count", [1, 3])
+async def test_two_relays_share_no_row(wired, count):
+    conversation = await wired.direct()
+    for _ in range(count):
+        await wired.send(draft(conversation))
+    await wired.engines.outbox.end_lease(wired.path.barrier.owner)
+    relays = [(await make_relay(wired.engines))[0] for _ in range(2)]
+    assert sum([await relay.step() for relay in relays]) == count
+
+
+async def test_relay_spreads_a_conversation_by_its_seq(wired):
+    """Rows written on machines whose clocks differ."""
+    conversation = await wired.direct()
+    await wired.engines.messages.insert([stored(conversation, seq) for seq in (1, 2, 3)])
+    for name, seq in (("1", 3), ("2", 1), ("3", 2)):
+        await wired.engines.outbox.add("dead", Row(name, 1, [(conversation, seq)]))
+    relay, _ = await make_relay(wired.engines)
+    assert await relay.step() == 3
+    found = await deliveries(wired, await end_of(wired, DELIVERIES))
+    assert [delivery.seq for delivery in found if ANN in delivery.to] == [1, 2, 3]
+
+
+async def test_relays_take_turns(wired):
+    """Two at once would spread one conversation side by side."""
+    await wired.send(draft(await wired.direct()))
+    await wired.engines.outbox.end_lease(wired.path.barrier.owner)
+    first, second = [(await make_relay(wired.engines))[0] for _ in range(2)]
+    assert await first.step() == 1
+    await wired.send(draft(await wired.direct()))
+    assert await second.step() == 0
+    first.stop()
+    await first.run()
+    assert await second.step() == 1
+
+
+async def test_turn_of_a_dead_relay_lapses(wired):
+    outbox = wired.engines.outbox
+    assert await outbox.take_turn("dead", 0.2)
+    assert not await outbox.take_turn("alive", 60)
+    await until(lambda: outbox.take_turn("alive", 60))
+    assert not await outbox.take_turn("dead", 60)
