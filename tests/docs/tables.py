@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from prometheus_client import Gauge, Histogram
@@ -14,42 +15,89 @@ from infra.telemetry.names import CATALOGUE
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 METRICS = ROOT / "docs" / "metrics.md"
-BEGIN = "<!-- settings: made by `python -m tests.docs.tables`, checked by tests/docs -->\n"
-END = "<!-- /settings -->\n"
+SETTINGS = ROOT / "docs" / "settings.md"
+SAMPLE = ROOT / "docs" / "ringpost.toml"
+SETTINGS_HEAD = """# Settings
+
+Each process reads its settings once, when it starts. A setting is an environment variable, or a line of
+a TOML file. The variable `RINGPOST_CONFIG` names the file. The environment wins over the file.
+
+In the file, `RINGPOST_RING_CAPACITY` is `capacity` in the table `[ring]`. The sample file
+[ringpost.toml](ringpost.toml) has every setting with its default. Copy it and change what you need.
+
+Give the addresses of MongoDB, Kafka and Redis to every process. Only `ringpost up` and `make up` can do
+without: they start an engine of their own for each address that is absent.
+
+This page and the sample file are made from `infra/settings.py` by `python -m tests.docs.tables`.
+"""
+SAMPLE_HEAD = """# Settings of Ringpost, each with its default. RINGPOST_CONFIG names the file:
+#   RINGPOST_CONFIG=ringpost.toml ringpost api
+# Remove the "#" in front of a setting to change it. An environment variable wins over this file.
+# Made from infra/settings.py by `python -m tests.docs.tables`.
+"""
 METRICS_HEAD = """# Metrics
 
-Every process serves these at `/metrics`, in the Prometheus text format: the API at its own address, a
-worker at `RINGPOST_WORKER_HOST`:`RINGPOST_WORKER_PORT`. Each process counts what it does itself, and the
-rest stays at 0: add up over processes. Counters begin at 0 when a process starts. This page is made from
-the catalogue in `infra/telemetry/names.py`.
+Every process serves these at `/metrics`, in the Prometheus text format. The API serves them at its own
+address, a worker at `RINGPOST_WORKER_HOST`:`RINGPOST_WORKER_PORT`. Each process counts only what it does
+itself, and its other metrics stay at 0. Add the numbers of all processes. Counters begin at 0 when a
+process starts. This page is made from the catalogue in `infra/telemetry/names.py`.
 
 | name | kind | labels | meaning |
 |---|---|---|---|
 """
 METRICS_TAIL = """
-Worth an alarm: `ringpost_dead_letters_total` rises; `ringpost_lag` grows and does not come back;
-`ringpost_outbox_rows` stays above what a few seconds of sending leave behind; `ringpost_retries_total`
-rises for minutes (an engine is away); the 99th percentile of `ringpost_send_seconds` leaves its usual
-place.
+Set an alarm for each of these:
+
+* `ringpost_dead_letters_total` rises.
+* `ringpost_lag` grows and does not come back.
+* `ringpost_outbox_rows` stays above what a few seconds of sending leave behind.
+* `ringpost_retries_total` rises for minutes: an engine is away.
+* The 99th percentile of `ringpost_send_seconds` leaves its usual range.
 """
 
 
-def settings_table() -> str:
-    """One row for each variable, in the order of the parts."""
-    rows = ["| variable | default | |", "|---|---|---|"]
-    for part in PARTS.values():
-        prefix = part.model_config.get("env_prefix", "")
-        rows += [
-            f"| `{(prefix + name).upper()}` | {_default(field)} | {_cell(field.description or '')} |"
-            for name, field in part.model_fields.items()
-        ]
+def settings_page() -> str:
+    """The whole of docs/settings.md: a table for each part."""
+    return SETTINGS_HEAD + "".join(_settings_of(name) for name in PARTS)
+
+
+def _settings_of(part_name: str) -> str:
+    part = PARTS[part_name]
+    prefix = part.model_config.get("env_prefix", "")
+    rows = [f"\n## [{part_name}]\n", "| variable | default | what it is |", "|---|---|---|"]
+    rows += [
+        f"| `{(prefix + name).upper()}` | {_default(field)} | {_cell(field.description or '')} |"
+        for name, field in part.model_fields.items()
+    ]
     return "\n".join(rows) + "\n"
 
 
 def _default(field: FieldInfo) -> str:
-    value = field.default
-    text = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
-    return f"`{text}`" if text else ""
+    text = _plain(field.default)
+    return f"`{text}`" if text not in ("", None, []) else ""
+
+
+def _plain(value: object) -> object:
+    """A default as the file may hold it."""
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    if isinstance(value, tuple | list | set | frozenset):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, Path) else value
+
+
+def sample() -> str:
+    """The whole of docs/ringpost.toml: every setting, as a comment."""
+    return SAMPLE_HEAD + "".join(_sample_of(name) for name in PARTS)
+
+
+def _sample_of(part_name: str) -> str:
+    lines = [f"\n[{part_name}]"]
+    for name, field in PARTS[part_name].model_fields.items():
+        value = _plain(field.default)
+        lines.append(f"# {field.description}")
+        lines.append(f"#{name} = {json.dumps(value)}" if value is not None else f"#{name} has no default")
+    return "\n".join(lines) + "\n"
 
 
 def _cell(text: str) -> str:
@@ -69,15 +117,13 @@ def _metric(metric: object) -> str:
     return f"| `{description.name}{suffix}` | {kind} | {labels} | {_cell(description.documentation)} |\n"
 
 
-def with_settings(readme: str) -> str:
-    """README with its table made anew."""
-    before, _, rest = readme.partition(BEGIN)
-    return before + BEGIN + settings_table() + END + rest.partition(END)[2]
+MADE = {SETTINGS: settings_page, SAMPLE: sample, METRICS: metrics_page}
+"""What makes the whole of a file."""
 
 
 def main() -> None:
-    README.write_text(with_settings(README.read_text()))
-    METRICS.write_text(metrics_page())
+    for path, made in MADE.items():
+        path.write_text(made())
 
 
 if __name__ == "__main__":
