@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from api.shared import SharedReads
-from api.views import ConversationList, ConversationRow, HistoryQuery
+from api.views import ConversationList, ConversationRow, HistoryQuery, Person
 from domain.clock import rfc3339
 from domain.conversations import Conversation, Member
 from domain.errors import Unavailable
-from domain.ids import MAX_SEQ, ConversationId, UserId
+from domain.ids import MAX_SEQ, ConversationId, UserId, other_of
+from infra.mongo.accounts import AccountStore
 from infra.mongo.conversations import ConversationStore
 from infra.mongo.messages import MessageStore, Place
 from infra.redis.sequence import Sequence
@@ -62,11 +64,13 @@ class History:
         self,
         messages: MessageStore,
         conversations: ConversationStore,
+        accounts: AccountStore,
         membership: Membership,
         sequence: Sequence,
     ) -> None:
         self._messages = messages
         self._conversations = conversations
+        self._accounts = accounts
         self._membership = membership
         self._sequence = sequence
         self._pages = SharedReads(self._read)
@@ -106,6 +110,14 @@ class History:
                 return _Newest(*found)
         return _Newest(0, None)
 
+    async def others(
+        self, user: UserId, conversations: Iterable[ConversationId]
+    ) -> dict[ConversationId, Person]:
+        """The other person of each direct conversation, oneself for notes. One query for all names."""
+        pairs = {c: other for c in conversations if (other := other_of(user, c)) is not None}
+        names = await self._accounts.names(pairs.values())
+        return {c: Person(other, names.get(other)) for c, other in pairs.items()}
+
     async def conversations(self, user: UserId, cursor: str | UnsetType, limit: int) -> ConversationList:
         """The user's conversations, newest activity first."""
         after = None if cursor is UNSET else _read_cursor(str(cursor))
@@ -114,7 +126,10 @@ class History:
         if after is not None:
             active = [one for one in active if (one.at, one.conversation.conversation_id) < after]
         page = active[:limit]
+        others = await self.others(user, [one.conversation.conversation_id for one in page])
         rows = await asyncio.gather(*(self._row(user, one) for one in page))
+        for row in rows:
+            row.with_ = others.get(ConversationId(row.conversation_id), UNSET)
         following = _write_cursor(page[-1]) if len(active) > limit else None
         return ConversationList(list(rows), following, following is not None)
 

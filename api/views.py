@@ -67,8 +67,16 @@ class OpenGroup(Struct, forbid_unknown_fields=True, tag_field="kind", tag="group
     title: Title | None = None
 
 
+class Person(Struct):
+    user_id: str
+    name: str | None
+
+
 class ConversationView(Struct):
-    """`members` and `owner_id` are there for those who are members now; `owner_id` in groups."""
+    """`members` and `owner_id` are there for those who are members now; `owner_id` in groups.
+
+    `with` is the other person of a direct conversation, oneself for notes.
+    """
 
     conversation_id: str
     kind: ConversationKind
@@ -77,6 +85,7 @@ class ConversationView(Struct):
     created_at: Time
     members: list[str] | UnsetType = UNSET
     owner_id: str | UnsetType = UNSET
+    with_: Person | UnsetType = msgspec.field(default=UNSET, name="with")
 
 
 class Rename(Struct, forbid_unknown_fields=True):
@@ -89,6 +98,8 @@ class ListQuery(Struct, forbid_unknown_fields=True):
 
 
 class ConversationRow(Struct):
+    """`with` is the other person of a direct conversation, oneself for notes."""
+
     conversation_id: str
     kind: ConversationKind
     title: str | None
@@ -96,6 +107,7 @@ class ConversationRow(Struct):
     read_seq: int
     unread: int
     last_message: Raw | None
+    with_: Person | UnsetType = msgspec.field(default=UNSET, name="with")
 
 
 class ConversationList(Struct):

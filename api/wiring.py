@@ -41,7 +41,9 @@ async def api_services(settings: Settings, bound: socket.socket) -> AsyncIterato
         sync = Sync(Ring(engines.redis, engines.keys, settings.ring), engines.timelines, engines.messages)
         presence = Presence(engines.redis, engines.keys, settings.gateway.presence_ttl_s)
         hub = Hub(presence, Signals(engines.redis, engines.keys), sync, settings.gateway)
-        history = History(engines.messages, engines.conversations, path.membership, engines.sequence)
+        history = History(
+            engines.messages, engines.conversations, engines.accounts, path.membership, engines.sequence
+        )
         routes = [
             *Accounts(engines.accounts, callers, settings.auth.token_ttl_s).routes(),
             *Conversations(path.groups, history).routes(),

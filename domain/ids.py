@@ -38,6 +38,14 @@ def direct_pair(conversation: ConversationId) -> tuple[UserId, UserId] | None:
     return UserId(low), UserId(high)
 
 
+def other_of(user: UserId, conversation: ConversationId) -> UserId | None:
+    """The other person of the user's direct conversation; the user for notes to oneself; None for a group."""
+    pair = direct_pair(conversation)
+    if pair is None:
+        return None
+    return pair[1] if pair[0] == user else pair[0]
+
+
 def new_group_id() -> ConversationId:
     """A fresh random group id: 80 random bits in base32."""
     return ConversationId("g:" + base64.b32encode(secrets.token_bytes(10)).decode().lower())

@@ -111,6 +111,8 @@ class Conversations:
         view = ConversationView(
             conversation, found.kind, found.title, newest.seq, rfc3339(found.created_at_ms)
         )
+        others = await self._history.others(device.user_id, [conversation])
+        view.with_ = others.get(conversation, UNSET)
         if members.has(device.user_id):
             present = [member for member in members.by_user.values() if member.present]
             view.members = sorted(member.user_id for member in present)

@@ -33,6 +33,14 @@ class AccountStore:
         found = await self._users.find_any_order({"_id": {"$in": list(asked)}}, ["_id"])
         return asked - {row["_id"] for row in found}
 
+    async def names(self, users: Iterable[UserId]) -> dict[UserId, str | None]:
+        """The name of each user that exists, in one query; None for a user without a name."""
+        asked = set(users)
+        if not asked:
+            return {}
+        found = await self._users.find_any_order({"_id": {"$in": list(asked)}}, ["name"])
+        return {row["_id"]: row["name"] for row in found}
+
     async def put_device(self, device: Device, now_ms: int) -> None:
         """Create a device or change its class."""
         change = {"$set": {"class": device.device_class}, "$setOnInsert": {"at": now_ms, "cursor": 0}}

@@ -29,8 +29,10 @@ class Server(NamedTuple):
     def admin(self, method: str, path: str, **kwargs: Any) -> httpx.Response:
         return self.http.request(method, path, headers=bearer(self.admin_key), **kwargs)
 
-    def person(self, user_id: str, device_id: str = "phone", **fields: Any) -> Person:
-        assert self.admin("PUT", f"/v1/users/{user_id}", json={}).status_code == 200
+    def person(
+        self, user_id: str, device_id: str = "phone", name: str | None = None, **fields: Any
+    ) -> Person:
+        assert self.admin("PUT", f"/v1/users/{user_id}", json={"name": name}).status_code == 200
         minted = self.admin("POST", "/v1/tokens", json={"user_id": user_id, "device_id": device_id, **fields})
         assert minted.status_code == 200
         return Person(self, user_id, device_id, minted.json()["token"])

@@ -38,8 +38,11 @@ def test_both_sides_get_the_same_direct_conversation(ann, bob):
     assert first.status_code == 201
     again = bob.ask("POST", "/v1/conversations", json={"kind": "direct", "with": ann.user_id})
     assert again.status_code == 200
-    assert first.json() == again.json()
-    assert first.json()["members"] == sorted([ann.user_id, bob.user_id])
+    opened, found = first.json(), again.json()
+    assert opened.pop("with") == {"user_id": bob.user_id, "name": None}
+    assert found.pop("with") == {"user_id": ann.user_id, "name": None}
+    assert opened == found
+    assert opened["members"] == sorted([ann.user_id, bob.user_id])
 
 
 def test_notes_to_oneself_give_one_entry_for_each_send(ann):
@@ -127,3 +130,23 @@ def test_a_group_is_renamed_joined_and_left(ann, bob, cem):
     assert added["members"] == sorted([ann.user_id, bob.user_id, cem.user_id])
     assert bob.ask("DELETE", f"{path}/members/{bob.user_id}").status_code == 200
     refused(bob.ask("POST", "/v1/messages", json=message(group)), 403, "forbidden")
+
+
+def test_a_direct_conversation_names_the_other_person(person):
+    ann, bob = person(name="Ann"), person(name="Bob")
+    conversation = ann.direct(bob)
+    assert ann.get(f"/v1/conversations/{conversation}")["with"] == {"user_id": bob.user_id, "name": "Bob"}
+    assert bob.get(f"/v1/conversations/{conversation}")["with"] == {"user_id": ann.user_id, "name": "Ann"}
+
+
+def test_the_list_names_the_other_person_of_each_direct_conversation(person):
+    ann, bob, cem = person(name="Ann"), person(name="Bob"), person()
+    with_bob, with_cem, notes, group = ann.direct(bob), ann.direct(cem), ann.direct(ann), ann.group(bob)
+    rows = ann.get("/v1/conversations")["conversations"]
+    assert {row["conversation_id"]: row.get("with") for row in rows} == {
+        with_bob: {"user_id": bob.user_id, "name": "Bob"},
+        with_cem: {"user_id": cem.user_id, "name": None},
+        notes: {"user_id": ann.user_id, "name": "Ann"},
+        group: None,
+    }
+    assert "with" not in ann.get(f"/v1/conversations/{group}")

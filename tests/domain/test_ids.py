@@ -15,6 +15,7 @@ from domain.ids import (
     is_conversation_id,
     message_id,
     new_group_id,
+    other_of,
 )
 
 user_ids = st.from_regex(r"[A-Za-z0-9_.@-]{1,64}", fullmatch=True)
@@ -39,6 +40,17 @@ def test_notes_are_the_conversation_with_oneself():
 
 def test_group_has_no_pair():
     assert direct_pair(new_group_id()) is None
+
+
+@given(user_ids, user_ids)
+def test_each_of_two_people_has_the_other(one, other):
+    assert other_of(one, direct_id(one, other)) == other
+    assert other_of(other, direct_id(one, other)) == one
+
+
+def test_notes_are_with_oneself_and_a_group_is_with_nobody_in_particular():
+    assert other_of("ann", "d:ann:ann") == "ann"
+    assert other_of("ann", new_group_id()) is None
 
 
 def test_group_ids_are_fresh_and_well_formed():

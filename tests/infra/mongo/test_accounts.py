@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 
+import pymongo
 import pytest
 
 from domain.devices import Device, User
@@ -32,6 +33,25 @@ async def test_unknown_users_are_named(store):
     await store.put_user("ann", None, 1)
     assert await store.unknown(["ann", "bob", "cem", "bob"]) == {"bob", "cem"}
     assert await store.unknown([]) == set()
+
+
+async def test_names_of_users_that_exist_are_given(store):
+    await store.put_user("ann", "Ann", 1)
+    await store.put_user("bob", None, 1)
+    assert await store.names(["ann", "bob", "cem", "ann"]) == {"ann": "Ann", "bob": None}
+    assert await store.names([]) == {}
+
+
+async def test_names_of_many_users_cost_one_query_that_looks_at_no_other(store, engines, unique):
+    for number in range(50):
+        await store.put_user(f"u{number}", f"User {number}", 1)
+    with pymongo.MongoClient(engines.mongo_url) as client:
+        database = client[unique]
+        database.command("profile", 2)
+        assert len(await store.names([f"u{number}" for number in range(20)])) == 20
+        database.command("profile", 0)
+        (query,) = database["system.profile"].find({"op": "query", "ns": f"{unique}.users"})
+    assert query["docsExamined"] == 20
 
 
 async def test_cursor_of_a_device_moves_only_forward(store):
