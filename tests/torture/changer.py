@@ -23,7 +23,7 @@ class Changer:
         self._plan = plan
 
     async def run(self) -> None:
-        """Returns when every change was answered."""
+        """Every change at its time until the traffic is over; returns when each was answered."""
         by_group: dict[int, list[Change]] = defaultdict(list)
         for change in self._plan.changes:
             by_group[change.conversation].append(change)
@@ -33,7 +33,8 @@ class Changer:
 
     async def _work_off(self, changes: list[Change]) -> None:
         for number, change in enumerate(changes):
-            await asyncio.sleep(max(0.0, change.at_s - self._ledger.now))
+            if not await self._ledger.comes(change.at_s):
+                break
             begun = self._ledger.now
             try:
                 await self._change(change, random.Random(number))

@@ -35,12 +35,13 @@ class Injector:
         self._ledger = ledger
         self.done: list[Broken] = []
 
-    async def run(self, faults: tuple[Fault, ...], end_s: float) -> None:
+    async def run(self, faults: tuple[Fault, ...], end_s: float, least: int) -> None:
         """Returns when all are mended.
 
-        Mending takes longer on a slow machine; then the next ones come later, and none after `end_s`.
+        Mending takes longer on a slow machine. Then the next ones come later. None that would last
+        beyond `end_s` is begun once there were `least` of them.
         """
-        late_s = 0.0
+        late_s, begun = 0.0, 0
         under_way: dict[asyncio.Task[None], Fault] = {}
         async with asyncio.TaskGroup() as group:
             for fault in faults:
@@ -48,10 +49,11 @@ class Injector:
                     await asyncio.wait(under_way)
                     under_way.clear()
                     late_s = max(late_s, self._ledger.now + HEAL_S[0] - fault.at_s)
-                if fault.at_s + late_s + fault.lasts_s > end_s:
+                if begun >= least and fault.at_s + late_s + fault.lasts_s > end_s:
                     self._ledger.note(f"no time left for {fault}")
-                    continue
+                    break
                 under_way[group.create_task(self._do(fault, fault.at_s + late_s))] = fault
+                begun += 1
 
     async def _do(self, fault: Fault, at_s: float) -> None:
         await asyncio.sleep(max(0.0, at_s - self._ledger.now))

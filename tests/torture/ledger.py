@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import math
 import time
 from collections import Counter
+from contextlib import suppress
 from typing import NamedTuple
 
 from tests.torture.facts import Changing, Connection, Facts, Sending
@@ -20,6 +23,8 @@ class Ledger:
 
     def __init__(self) -> None:
         self._began = time.monotonic()
+        self._over = asyncio.Event()
+        self._ended_at = math.inf
         self.sendings: dict[str, Sending] = {}
         self.changings: list[Changing] = []
         self.connections: list[Connection] = []
@@ -38,6 +43,18 @@ class Ledger:
     @property
     def now(self) -> float:
         return time.monotonic() - self._began
+
+    def end(self) -> None:
+        """The traffic is over: what is planned for later is left out."""
+        self._ended_at = self.now
+        self._over.set()
+
+    async def comes(self, at_s: float) -> bool:
+        """Wait for this moment of the traffic; False once the traffic has ended before it."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(max(0.0, at_s - self.now)):
+                await self._over.wait()
+        return at_s <= self._ended_at
 
     def begin(self, name: str, conversation_id: str, sender: str, text: str) -> Sending:
         self.sendings[name] = Sending(name, conversation_id, sender, text, self.now)

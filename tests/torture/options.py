@@ -20,6 +20,7 @@ MODES = {
 ROLES = ("api", "inbox", "push", "relay")
 PARTS = tuple(f"{role}-{number}" for role in ROLES for number in (1, 2))
 ENGINES = ("mongo", "kafka", "redis")
+LONGER = 10
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,8 @@ class Options:
     """`modes` empty: nothing breaks, the baseline.
 
     `every_s`: one fault each so many seconds, instead of at random; `lasts_s`: each for so long.
+    `faults`: the traffic goes on until so many are mended, for `longest_s` at most: on a slow machine
+    fewer of them fit into `seconds`.
     """
 
     modes: tuple[str, ...] = ()
@@ -36,9 +39,15 @@ class Options:
     users: int = 30
     every_s: float | None = None
     lasts_s: float | None = None
+    faults: int = 0
     replay: bool = True
     report: Path | None = None
     as_json: bool = False
+
+    @property
+    def longest_s(self) -> float:
+        """Seconds for which there is a plan of sends, changes and faults."""
+        return LONGER * self.seconds if self.faults else self.seconds
 
 
 def modes_of(text: str) -> tuple[str, ...]:

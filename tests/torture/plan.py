@@ -152,7 +152,7 @@ def _sends(
     groups = [number for number, it in enumerate(conversations) if it.kind == "group"]
     sends = []
     at = rng.expovariate(options.rate)
-    while at < options.seconds:
+    while at < options.longest_s:
         number = rng.choice(groups) if rng.random() < 0.4 else rng.randrange(len(conversations))
         sends.append(_send(rng, at, number, conversations[number]))
         at += rng.expovariate(options.rate)
@@ -194,7 +194,7 @@ def _changes(
         for user in it.strangers:
             inside = user in it.members
             at = rng.uniform(0.5, 8.0)
-            while at < options.seconds:
+            while at < options.longest_s:
                 inside = not inside
                 changes.append(Change(at, number, user, inside, rng.randrange(2)))
                 at += rng.uniform(0.3, 12.0)
@@ -202,7 +202,7 @@ def _changes(
 
 
 def _faults(options: Options, rng: random.Random) -> tuple[Fault, ...]:
-    begin_s, end_s = QUIET_S, options.seconds - QUIET_S
+    begin_s, end_s = QUIET_S, options.longest_s - QUIET_S
     if options.every_s is None:
         faults = plan_faults(rng, options.modes, begin_s, end_s)
     else:

@@ -28,8 +28,8 @@ from tests.torture.stage import Stage, opened_stage
 from tests.torture.town import Town
 
 READY_S = 120.0
-ANSWERED_S = 60.0
-"""So long after traffic and faults everything that is repeated is to be answered."""
+ANSWERED_S = 180.0
+"""Seconds after traffic and faults in which everything that is repeated is to be answered."""
 
 
 @dataclass
@@ -93,14 +93,16 @@ async def _people(town: Town, plan: Plan) -> AsyncIterator[dict[str, list[Device
 
 
 async def _traffic(done: Run, stage: Stage, town: Town, devices: dict[str, list[Device]]) -> None:
-    """Until all is sent, mended, and answered; what is not answered a good while after that is given up."""
-    injector = Injector(stage, done.ledger)
+    """Until all is mended, sent and answered. What is not answered a good while after that is given up."""
+    options, ledger = done.options, done.ledger
+    injector = Injector(stage, ledger)
     done.faults = injector.done
     sending = asyncio.create_task(Sender(town, done.plan, devices).run())
     changing = asyncio.create_task(Changer(town, done.plan).run())
     try:
-        await injector.run(done.plan.faults, done.options.seconds)
-        await asyncio.sleep(max(0.0, done.options.seconds - done.ledger.now))
+        await injector.run(done.plan.faults, options.seconds, options.faults)
+        await asyncio.sleep(max(0.0, options.seconds - ledger.now))
+        ledger.end()
         _, waiting = await asyncio.wait({sending, changing}, timeout=ANSWERED_S)
         if changing in waiting:
             done.facts.unsettled.append("a change of members was never answered")

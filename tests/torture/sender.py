@@ -29,10 +29,14 @@ class Sender:
         self._slots = asyncio.Semaphore(AT_ONCE)
 
     async def run(self) -> None:
-        """Every send at its time (later if too many wait); returns when each is answered or given up."""
+        """Every send at its time, later if too many wait, until the traffic is over.
+
+        Returns when each is answered or given up.
+        """
         async with asyncio.TaskGroup() as group:
             for number, send in enumerate(self._sends):
-                await asyncio.sleep(max(0.0, send.at_s - self._ledger.now))
+                if not await self._ledger.comes(send.at_s):
+                    break
                 await self._slots.acquire()
                 task = group.create_task(self._send(number, send))
                 task.add_done_callback(lambda _: self._slots.release())
