@@ -33,6 +33,7 @@ from infra.redis.client import Client, open_redis
 from infra.redis.keys import Keys
 from infra.settings import Settings
 from producers.wiring import Clients, Engines, SendPath, open_engines, send_path
+from tests.patience import PATIENCE_S
 
 PARTITIONS = 4
 ANN, BOB, CEM, DEA = (UserId(name) for name in ("ann", "bob", "cem", "dea"))
@@ -198,11 +199,11 @@ async def running(*services: Any) -> AsyncIterator[None]:
     finally:
         for service, task in zip(services, tasks, strict=True):
             service.stop()
-            await asyncio.wait_for(task, 10)
+            await asyncio.wait_for(task, PATIENCE_S)
 
 
 async def until(
-    holds: Callable[[], Any | Awaitable[Any]], deadline_s: float = 15.0, every_s: float = 0.02
+    holds: Callable[[], Any | Awaitable[Any]], deadline_s: float = PATIENCE_S, every_s: float = 0.02
 ) -> Any:
     """Ask again and again until the answer is true, and return it; fails after the deadline."""
     end = time.monotonic() + deadline_s

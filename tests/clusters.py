@@ -190,7 +190,7 @@ class RedisSet:
         async def another() -> bool:
             return await self.primary() is not old
 
-        await until(another, 20)
+        await until(another)
 
     async def whole(self) -> None:
         """Wait until the Sentinels know each other and the replica, and it has what the primary has."""
@@ -203,8 +203,8 @@ class RedisSet:
             async with redis_of(await self.primary()) as client:
                 return bool(await client.wait(1, 100))
 
-        await until(known, 20)
-        await until(linked, 20)
+        await until(known)
+        await until(linked)
 
 
 @asynccontextmanager
@@ -269,7 +269,7 @@ class MongoSet:
                     return member
             return None
 
-        member: Member = await until(found, 30)
+        member: Member = await until(found)
         return member
 
     async def whole(self) -> None:
@@ -279,7 +279,7 @@ class MongoSet:
             said = [await hello(member.port) for member in self.servers]
             return all(it.get("isWritablePrimary") or it.get("secondary") for it in said)
 
-        await until(joined, 30)
+        await until(joined)
 
 
 @asynccontextmanager
@@ -338,7 +338,7 @@ class KafkaCluster:
         async def another() -> bool:
             return await self.leader(topic) not in (old, None)
 
-        await until(another, 30, 0.1)
+        await until(another, every_s=0.1)
 
     async def whole(self, topic: str) -> None:
         """Wait until every broker has all that was written to the first partition."""
@@ -346,7 +346,7 @@ class KafkaCluster:
         async def in_sync() -> bool:
             return len((await self._first_partition(topic)).get("isr", ())) == len(self.brokers)
 
-        await until(in_sync, 30, 0.1)
+        await until(in_sync, every_s=0.1)
 
     async def _first_partition(self, topic: str) -> dict[str, Any]:
         """As one of the brokers knows it; nothing if the one that was asked does not answer."""

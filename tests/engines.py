@@ -25,11 +25,11 @@ from pymongo.errors import PyMongoError
 from infra.local.kafka import SETTINGS as KAFKA_SETTINGS
 from infra.local.ports import free_port
 from infra.local.stack import LocalEngines
+from tests.patience import PATIENCE_S
 
 if TYPE_CHECKING:
     from testcontainers.core.container import DockerContainer
 
-READY_S = 90.0
 QUICK_JAVA = "-XX:TieredStopAtLevel=1"
 
 
@@ -151,10 +151,10 @@ def _redis(port: int) -> DockerContainer:
 
 
 def _until(engine: str, ready: Callable[[], bool]) -> None:
-    give_up = time.monotonic() + READY_S
+    give_up = time.monotonic() + PATIENCE_S
     while not ready():
         if time.monotonic() > give_up:
-            raise TimeoutError(f"the container of {engine} was not ready after {READY_S:.0f} s")
+            raise TimeoutError(f"the container of {engine} was not ready after {PATIENCE_S:.0f} s")
         time.sleep(0.05)
 
 

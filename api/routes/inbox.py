@@ -12,12 +12,12 @@ from domain.devices import Device
 from domain.errors import CursorAhead, Unavailable
 from infra.mongo.accounts import AccountStore
 
-LOOK_AGAIN_S = 10.0
-"""A push may be lost: a waiting poll looks by itself now and then."""
-
 
 class Inbox:
+    """A push may be lost, so a waiting poll looks by itself twice in a heartbeat."""
+
     def __init__(self, sync: Sync, hub: Hub, accounts: AccountStore) -> None:
+        self._look_again_s = hub.settings.heartbeat_s / 2
         self._sync = sync
         self._hub = hub
         self._accounts = accounts
@@ -62,8 +62,9 @@ class Inbox:
                     page = await self._sync.pull(device.user_id, query.cursor, query.limit)
                     if page.entries or loop.time() >= deadline or self._hub.stopping:
                         return page
+                    wait_s = min(self._look_again_s, deadline - loop.time())
                     try:
-                        await asyncio.wait_for(arrived.wait(), min(LOOK_AGAIN_S, deadline - loop.time()))
+                        await asyncio.wait_for(arrived.wait(), wait_s)
                     except TimeoutError:
                         continue
         except Unavailable:  # nobody can tell us: answer what there is

@@ -13,7 +13,8 @@ import httpx
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
-ARRIVES_S = 15.0
+from tests.patience import PATIENCE_S
+
 _numbers = itertools.count(1)
 
 
@@ -67,7 +68,7 @@ class Person(NamedTuple):
     def arrived(self, head: int) -> list[Any]:
         """All entries of the inbox, as soon as it reaches to this head."""
         entries: list[Any] = []
-        end = time.monotonic() + ARRIVES_S
+        end = time.monotonic() + PATIENCE_S
         while len(entries) < head:
             assert time.monotonic() < end, f"only {len(entries)} entries of {head} arrived"
             page = self.get("/v1/sync", cursor=len(entries), limit=200, wait_s=5)
@@ -94,7 +95,7 @@ class Socket:
     def next(self, type_: str) -> Any:
         """The next frame of this type; only heartbeats may stand before it."""
         while True:
-            frame = json.loads(self.connection.recv(timeout=ARRIVES_S))
+            frame = json.loads(self.connection.recv(timeout=PATIENCE_S))
             if frame["type"] == type_:
                 return frame
             assert frame["type"] == "heartbeat", frame
@@ -108,12 +109,12 @@ class Socket:
 
     def closed(self) -> int:
         """The code with which the server ends the connection, whatever comes before it."""
-        end = time.monotonic() + ARRIVES_S
+        end = time.monotonic() + PATIENCE_S
         with suppress(ConnectionClosed):
             while time.monotonic() < end:
-                self.connection.recv(timeout=ARRIVES_S)
+                self.connection.recv(timeout=PATIENCE_S)
         code = self.connection.close_code
-        assert code is not None, f"the connection is still there after {ARRIVES_S} s"
+        assert code is not None, f"the connection is still there after {PATIENCE_S} s"
         return code
 
 

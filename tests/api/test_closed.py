@@ -14,9 +14,10 @@ from websockets.client import ClientProtocol
 from websockets.protocol import State
 from websockets.uri import parse_uri
 
-from tests.api.people import ARRIVES_S, Server, bearer, opened
+from tests.api.people import Server, bearer, opened
 from tests.builders import until
 from tests.docs.running import running
+from tests.patience import PATIENCE_S
 
 _closed = re.compile(r'^ringpost_sockets_closed_total\{code="(\d+)"\} (\S+)$', re.MULTILINE)
 
@@ -24,12 +25,12 @@ _closed = re.compile(r'^ringpost_sockets_closed_total\{code="(\d+)"\} (\S+)$', r
 @pytest.fixture(scope="module")
 def server(engines, tmp_path_factory) -> Iterator[Server]:
     """One that is quick to give up a device."""
-    waits = {"HELLO_TIMEOUT_S": "0.5", "HEARTBEAT_S": "0.5", "PONG_TIMEOUT_S": "2"}
+    waits = {"HELLO_TIMEOUT_S": "3", "HEARTBEAT_S": "0.5", "PONG_TIMEOUT_S": "5"}
     settings = {f"RINGPOST_GATEWAY_{name}": value for name, value in waits.items()}
     folder = tmp_path_factory.mktemp("closed")
     with (
         running(engines, f"t{secrets.token_hex(5)}", folder, **settings) as ringpost,
-        httpx.Client(base_url=ringpost.url, timeout=70) as http,
+        httpx.Client(base_url=ringpost.url, timeout=PATIENCE_S) as http,
     ):
         yield Server(ringpost.url, ringpost.admin_key, http)
 
@@ -49,7 +50,7 @@ def code_without_pongs(server: Server, token: str) -> int | None:
     url = server.url.replace("http", "ws", 1) + "/v1/connect"
     client = ClientProtocol(parse_uri(url))
     address = urlsplit(server.url)
-    with socket.create_connection((address.hostname, address.port), timeout=ARRIVES_S) as connection:
+    with socket.create_connection((address.hostname, address.port), timeout=PATIENCE_S) as connection:
         request = client.connect()
         request.headers.update(bearer(token))
         client.send_request(request)

@@ -24,6 +24,7 @@ from infra.redis.presence import Presence
 from infra.redis.ring import Ring
 from infra.redis.signals import Signals
 from tests.builders import keys_of, settings_for
+from tests.patience import PATIENCE_S
 
 CALLERS = Callers(Keys("an admin key", "a token key that is long enough for its algorithm"), "HS256")
 WAIT_S = 0.5
@@ -76,7 +77,7 @@ async def hub_and_gateway(engines, unique):
 
 async def test_device_that_cannot_be_welcomed_is_told_so_and_to_come_back(hub_and_gateway):
     socket = Socket()
-    await asyncio.wait_for(hub_and_gateway[1].connect(socket), 10)
+    await asyncio.wait_for(hub_and_gateway[1].connect(socket), PATIENCE_S)
     assert [frame["error"]["code"] for frame in socket.frames] == ["unavailable"]
     assert socket.codes == [Close.GOING_AWAY]
 
@@ -85,7 +86,7 @@ async def test_device_that_was_closed_before_it_could_be_welcomed_is_sent_nothin
     hub, gateway = hub_and_gateway
     socket = Socket()
     connecting = asyncio.create_task(gateway.connect(socket))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         while not socket.codes:
             await asyncio.sleep(0.01)
             hub.close_all()

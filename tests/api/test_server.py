@@ -18,7 +18,7 @@ from api.server import HttpService, bound_socket
 from infra.settings import GatewaySettings
 
 HEARTBEAT_S = 0.05
-PONG_TIMEOUT_S = 0.5
+PONG_TIMEOUT_S = 2.0
 
 
 @asynccontextmanager

@@ -8,6 +8,7 @@ import pytest
 
 from api.shared import SharedReads
 from domain.errors import Unavailable
+from tests.patience import PATIENCE_S
 
 
 class Shelf:
@@ -34,7 +35,7 @@ def shelf() -> Shelf:
 
 
 async def begun(shelf: Shelf, reads: int) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         while shelf.reads < reads:
             await asyncio.sleep(0)
 

@@ -8,9 +8,10 @@ import json
 import httpx
 from websockets.asyncio.client import connect
 
-from tests.api.people import ARRIVES_S, Person, Server, bearer
+from tests.api.people import Person, Server, bearer
 from tests.builders import mongo_reads
 from tests.docs.running import running
+from tests.patience import PATIENCE_S
 
 PEOPLE = 20
 DEVICES_EACH = 3
@@ -25,7 +26,7 @@ async def missed(device: Person) -> list[int]:
     url = device.server.url.replace("http", "ws", 1) + "/v1/connect"
     got: list[int] = []
     async with (
-        asyncio.timeout(2 * ARRIVES_S),
+        asyncio.timeout(PATIENCE_S),
         connect(url, additional_headers=bearer(device.token), proxy=None) as socket,
     ):
         await socket.send(json.dumps({"type": "hello", "cursor": CURSOR}))
@@ -36,7 +37,10 @@ async def missed(device: Person) -> list[int]:
 
 async def test_devices_that_all_come_back_at_once_are_served_from_rings(engines, unique, tmp_path):
     """I8: not one read of MongoDB for all of them together."""
-    with running(engines, unique, tmp_path) as ringpost, httpx.Client(base_url=ringpost.url) as http:
+    with (
+        running(engines, unique, tmp_path) as ringpost,
+        httpx.Client(base_url=ringpost.url, timeout=PATIENCE_S) as http,
+    ):
         server = Server(ringpost.url, ringpost.admin_key, http)
         devices = [server.person(f"u{user}", f"d{n}") for n in range(DEVICES_EACH) for user in range(PEOPLE)]
         people = devices[:PEOPLE]

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from api.gateway.hub import Hub
-from api.routes.inbox import LOOK_AGAIN_S, Inbox
+from api.routes.inbox import Inbox
 from api.sync import Sync
 from api.views import SyncQuery
 from domain.devices import Device
@@ -19,9 +19,9 @@ from infra.redis.presence import Presence
 from infra.redis.ring import Ring
 from infra.redis.signals import Pushed, Signals
 from tests.builders import opened_stores, settings_for, stored, until
+from tests.patience import FAR_OFF_S, PATIENCE_S
 
 ANN = Device("ann", "phone")
-SOON_S = LOOK_AGAIN_S / 2
 
 
 class Looked(Ring):
@@ -65,12 +65,13 @@ class Gateway:
 
 @pytest.fixture
 async def gateway(engines, unique):
-    async with opened_stores(settings_for(engines, unique)) as stores:
+    """It looks by itself too seldom to help."""
+    async with opened_stores(settings_for(engines, unique, gateway={"heartbeat_s": FAR_OFF_S})) as stores:
         yield Gateway(stores)
 
 
 async def test_waiting_pull_wakes_when_something_arrives(gateway):
-    async with asyncio.timeout(SOON_S):
+    async with asyncio.timeout(PATIENCE_S):
         waiting = asyncio.create_task(gateway.pull())
         await until(lambda: gateway.ring.looks == 3)
         await gateway.arrive()
@@ -80,5 +81,5 @@ async def test_waiting_pull_wakes_when_something_arrives(gateway):
 async def test_waiting_pull_does_not_miss_what_arrives_while_it_looks(gateway):
     """After the ring was read, and before the wait for news begins."""
     gateway.ring.then = gateway.arrive
-    async with asyncio.timeout(SOON_S):
+    async with asyncio.timeout(PATIENCE_S):
         assert await gateway.pull() == [1]

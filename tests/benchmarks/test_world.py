@@ -10,6 +10,7 @@ import pytest
 
 from benchmarks.book import Book
 from benchmarks.world import Device, Server, Traffic, World
+from tests.patience import PATIENCE_S
 
 
 @pytest.fixture
@@ -21,7 +22,7 @@ async def world(ringpost):
 
 
 async def until(true):
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         while not true():
             await asyncio.sleep(0.01)
 
@@ -57,7 +58,7 @@ async def test_deaf_device_is_closed_as_slow_and_its_user_misses_nothing(world):
     before = await world.closed_slow()
     await world.add_deaf(1, book)
     traffic = Traffic(world, book, "http", text_bytes=60_000)
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE_S):
         while await world.closed_slow() == before:
             await asyncio.gather(*(traffic.send(time.perf_counter()) for _ in range(4)))
             await until(book.settled)  # or the devices that read would be slow as well

@@ -15,8 +15,9 @@ from infra.kafka.topics import DELIVERIES
 from infra.lifecycle import run_services
 from infra.telemetry.status import Health
 from tests.builders import running, until
+from tests.patience import PATIENCE_S
 
-STALL_S = 1.0
+STALL_S = 3.0
 
 
 class Handler:
@@ -59,7 +60,7 @@ async def test_handler_that_never_returns_ends_the_process(town, loop, handler, 
     watchdog = Watchdog(loop, STALL_S)
     await publish(town)
     with pytest.raises(Stalled):
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_S):
             await run_services([watchdog, loop])
     assert handler.begun == 1
     assert "inbox" in Health({}, {"inbox": watchdog.alive}).alive()["inbox"]
@@ -80,7 +81,7 @@ async def test_consumer_that_takes_nothing_of_what_is_there_is_stalled(town, loo
 
 
 async def _look_until_stalled(watchdog: Watchdog) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_S):
         while True:
             await watchdog.step()
             await asyncio.sleep(0.05)

@@ -19,10 +19,9 @@ import redis
 from infra.local.ports import free_port
 from infra.redis.sentinel import SCHEME
 from tests.engines import Engines
+from tests.patience import PATIENCE_S
 
 ROOT = Path(__file__).parents[2]
-READY_S = 60.0
-STOP_S = 20.0
 ADMIN_KEY = "an-admin-key-of-the-tests"
 TOKEN_KEY = "a-token-key-of-the-tests-that-is-long-enough-for-its-algorithm"
 
@@ -88,7 +87,7 @@ def forget(engines: Engines, unique: str) -> None:
 
 
 def _until_ready(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    give_up = time.monotonic() + READY_S
+    give_up = time.monotonic() + PATIENCE_S
     while time.monotonic() < give_up and process.poll() is None:
         with (
             suppress(URLError, OSError),
@@ -102,7 +101,7 @@ def _until_ready(process: subprocess.Popen[bytes], port: int, log: Path) -> None
 
 def _ended(process: subprocess.Popen[bytes]) -> None:
     try:
-        process.wait(STOP_S)
+        process.wait(PATIENCE_S)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()

@@ -12,8 +12,7 @@ import pytest
 
 from tests.docs.running import running
 from tests.docs.tables import README, ROOT
-
-PATIENCE_S = 120
+from tests.patience import PATIENCE_S
 
 
 def blocks():

@@ -11,6 +11,7 @@ import pytest
 from infra import lifecycle, tasks
 from infra.lifecycle import run_services
 from infra.retry import backoff_s
+from tests.patience import PATIENCE_S
 
 
 class Worker:
@@ -87,7 +88,7 @@ async def test_service_that_forgets_its_cancellation_is_cancelled_again(monkeypa
     monkeypatch.setattr(tasks, "AGAIN_S", 0.05)
     log, stopping = [], asyncio.Event()
     stopping.set()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         await run_services([Forgetful(), Worker("b", log)], stopping)
     assert log == ["b"]
 

@@ -7,6 +7,7 @@ from infra.redis.client import open_redis
 from infra.redis.signals import Signals
 from infra.tasks import ended
 from tests.builders import keys_of, settings_for
+from tests.patience import PATIENCE_S
 
 TICKS = 40
 """More turns of the event loop than it takes to connect and subscribe."""
@@ -26,7 +27,7 @@ async def test_listener_ends_in_whichever_moment_it_is_cancelled(engines, unique
             listening = asyncio.create_task(signals.listen("g1", print, on_subscribed))
             for _ in range(ticks):
                 await asyncio.sleep(0)
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(PATIENCE_S):
                 await ended([listening])
             assert listening.done()
 

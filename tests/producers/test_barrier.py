@@ -141,7 +141,7 @@ async def test_records_that_kafka_lost_are_spread_again(wired):
             await relay.step()
             return await bob_has(wired, 2)
 
-        await until(emptied, 30)
+        await until(emptied)
 
 
 async def test_record_below_what_is_committed_already_is_not_taken_for_done(wired):

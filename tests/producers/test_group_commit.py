@@ -7,6 +7,7 @@ import pytest
 
 from domain.errors import Overloaded, Unavailable
 from producers.group_commit import GroupCommit
+from tests.patience import PATIENCE_S
 
 
 class Store:
@@ -44,7 +45,7 @@ async def test_those_who_come_during_a_flush_share_the_next_one(store):
 
 
 async def _begun(store: Store, count: int) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         while len(store.batches) < count:
             await asyncio.sleep(0)
 
@@ -100,7 +101,7 @@ async def test_too_many_waiting_is_overloaded(store):
     adding += [asyncio.create_task(commits.add(n)) for n in (2, 3)]
     await asyncio.sleep(0)
     with pytest.raises(Overloaded):
-        await asyncio.wait_for(commits.add(4), 5)
+        await asyncio.wait_for(commits.add(4), PATIENCE_S)
     store.open.set()
     assert await asyncio.gather(*adding) == [10, 20, 30]
 

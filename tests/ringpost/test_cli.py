@@ -16,6 +16,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from tests.docs.running import ADMIN_KEY, ROOT, Running, running
+from tests.patience import PATIENCE_S
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -57,7 +58,7 @@ def run(environment) -> Run:
             env=environment | settings,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE_S,
             check=False,
         )
         assert done.returncode == code, done.stdout + done.stderr
@@ -127,7 +128,7 @@ def test_a_record_that_is_poison_is_seen_and_put_back(run, tokens, name, engines
 
 
 def dead_letters(run: Run, count: int) -> Any:
-    give_up = time.monotonic() + 30
+    give_up = time.monotonic() + PATIENCE_S
     while len(found := as_json(run("topics", "dlq", "list", "--json"))) != count:
         assert time.monotonic() < give_up, found
     return found

@@ -25,6 +25,7 @@ from tests.api.people import Person, Server
 from tests.builders import running as running_services
 from tests.builders import until
 from tests.docs.running import running
+from tests.patience import PATIENCE_S
 
 Spoil = Callable[[str], list[str]]
 """What becomes of one `entries` frame on its way: nothing, itself, or more."""
@@ -38,7 +39,7 @@ def server(engines, tmp_path_factory) -> Iterator[Server]:
         name = f"t{secrets.token_hex(5)}"
         with (
             running(engines, name, tmp_path_factory.mktemp("listen")) as ringpost,
-            httpx.Client(base_url=ringpost.url, timeout=70) as http,
+            httpx.Client(base_url=ringpost.url, timeout=PATIENCE_S) as http,
         ):
             yield Server(ringpost.url, ringpost.admin_key, http)
 

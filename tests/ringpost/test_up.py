@@ -18,9 +18,9 @@ from typing import Any
 import pytest
 
 from tests.docs.running import ROOT
+from tests.patience import PATIENCE_S
 
 pytestmark = pytest.mark.own_engines
-PATIENCE_S = 60.0
 
 
 class Up:
@@ -117,7 +117,6 @@ def started(folder: Path, **more: str) -> Iterator[Up]:
 
 
 @pytest.mark.faults
-@pytest.mark.timeout(300)
 def test_however_it_ends_nothing_is_left_running_and_every_message_is_there(tmp_path: Path) -> None:
     with started(tmp_path) as up:
         for engine in ("MongoDB", "Kafka", "Redis"):
@@ -142,7 +141,6 @@ def test_however_it_ends_nothing_is_left_running_and_every_message_is_there(tmp_
 
 
 @pytest.mark.faults
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize(
     "sign", ["ringpost worker inbox", "ringpost api", "redis-server", "mongod", "kafka.Kafka"]
 )

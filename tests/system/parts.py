@@ -15,8 +15,9 @@ from pathlib import Path
 import httpx
 
 from infra.local.process import tied
-from tests.docs.running import ADMIN_KEY, READY_S, ROOT, STOP_S, TOKEN_KEY, forget
+from tests.docs.running import ADMIN_KEY, ROOT, TOKEN_KEY, forget
 from tests.engines import Engines
+from tests.patience import PATIENCE_S
 
 
 class Part:
@@ -29,7 +30,7 @@ class Part:
 
     async def ready(self) -> None:
         """Wait until the process has said where it listens and finds itself ready."""
-        give_up = time.monotonic() + READY_S
+        give_up = time.monotonic() + PATIENCE_S
         async with httpx.AsyncClient(timeout=5, trust_env=False) as client:
             while time.monotonic() < give_up and self._process.poll() is None:
                 self.url = self.url or self._address()
@@ -42,7 +43,7 @@ class Part:
         """SIGTERM, and a clean end."""
         self._process.terminate()
         try:
-            code = await asyncio.to_thread(self._process.wait, STOP_S)
+            code = await asyncio.to_thread(self._process.wait, PATIENCE_S)
         except subprocess.TimeoutExpired:
             await self.kill()
             raise AssertionError(f"{self._log.name} did not stop:\n{self.tail()}") from None

@@ -17,10 +17,10 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from tests.builders import until
 from tests.docs.running import ADMIN_KEY
+from tests.patience import PATIENCE_S
 
 SENDERS = 16
 DEVICES = ("phone", "desk")
-PATIENCE_S = 90.0
 
 
 class Conversation(NamedTuple):
@@ -306,7 +306,7 @@ class World:
 
 @asynccontextmanager
 async def opened_world(urls: list[str], seed: int, users: int) -> AsyncIterator[World]:
-    async with httpx.AsyncClient(timeout=20, trust_env=False) as client:
+    async with httpx.AsyncClient(timeout=PATIENCE_S, trust_env=False) as client:
         world = World(client, urls, seed)
         await world.add_users(users)
         yield world

@@ -12,6 +12,7 @@ import pytest
 from infra.crash import POINTS
 from tests.builders import until
 from tests.engines import Engines
+from tests.patience import PATIENCE_S
 from tests.system.parts import Part, Parts, opened_parts
 from tests.system.people import World, opened_world
 
@@ -64,7 +65,7 @@ async def die(parts: Parts, world: World, api: Part, deaths: dict[str, str]) -> 
     dying = [parts.spawn(name, RINGPOST_DEBUG_CRASH_AT=at) for name, at in deaths.items()]
     await dying[0].ready()
     world.urls[:] = [api.url, dying[0].url]
-    async with asyncio.timeout(90):
+    async with asyncio.timeout(PATIENCE_S):
         while any(part.alive for part in dying):
             await world.send_all(random.Random(0).choices(world.conversations, k=8))
             await asyncio.sleep(0)

@@ -13,15 +13,14 @@ from domain.errors import Unavailable
 from infra.kafka.clients import Log
 from infra.kafka.topics import ARRIVALS, DELIVERIES
 from infra.settings import Settings
+from tests.patience import PATIENCE_S
 from tests.torture.collect import lags, read_rings, read_store
 from tests.torture.facts import Facts, Violation
 from tests.torture.ledger import Ledger
 from tests.torture.stage import Stage
 
 GROUPS = {"inbox": DELIVERIES, "push": ARRIVALS}
-RESET_S = 30.0
-WORK_OFF_S = 120.0
-READY_S = 60.0
+WORK_OFF_S = 300.0
 
 
 async def replayed(stage: Stage, before: Facts, ledger: Ledger) -> list[Violation]:
@@ -33,7 +32,7 @@ async def replayed(stage: Stage, before: Facts, ledger: Ledger) -> list[Violatio
         await _send_back(stage.settings, group, topic)
     for place in places:
         stage.supervisor.start(place)
-    late = await stage.supervisor.ready(READY_S)
+    late = await stage.supervisor.ready(PATIENCE_S)
     found = [Violation("replay", f"{name} was not ready") for name in late]
     found += await _worked_off(stage.settings)
     after = Facts(devices=before.devices)
@@ -77,7 +76,7 @@ async def _send_back(settings: Settings, group: str, topic: str) -> None:
     await consumer.start()
     try:
         consumer.assign(places)
-        give_up = time.monotonic() + RESET_S
+        give_up = time.monotonic() + PATIENCE_S
         while True:
             try:
                 await consumer.commit(dict.fromkeys(places, 0))

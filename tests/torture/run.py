@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from infra.tasks import ended
+from tests.patience import PATIENCE_S
 from tests.torture.changer import Changer
 from tests.torture.collect import read_log, read_pulls, read_rings, read_store
 from tests.torture.device import Device
@@ -27,7 +28,6 @@ from tests.torture.settle import settled
 from tests.torture.stage import Stage, opened_stage
 from tests.torture.town import Town
 
-READY_S = 120.0
 ANSWERED_S = 180.0
 """Seconds after traffic and faults in which everything that is repeated is to be answered."""
 
@@ -51,7 +51,7 @@ async def run(options: Options, folder: Path) -> Run:
     """Logs and data of everything are in `folder` afterwards."""
     done = Run(options, make_plan(options), Ledger())
     async with opened_stage(options, folder, done.ledger) as stage, _supervised(stage):
-        if late := await stage.supervisor.ready(READY_S):
+        if late := await stage.supervisor.ready(PATIENCE_S):
             raise RuntimeError(f"not ready before anything was broken: {', '.join(late)}")
         async with Town(stage.supervisor.apis, done.ledger) as town:
             done.facts.first_members = await town.settle_in(done.plan)
@@ -117,7 +117,7 @@ async def _traffic(done: Run, stage: Stage, town: Town, devices: dict[str, list[
 async def _examine(done: Run, stage: Stage, town: Town) -> None:
     facts, ledger = done.facts, done.ledger
     began = time.monotonic()
-    facts.unsettled += [f"{name} was not ready" for name in await stage.supervisor.ready(READY_S)]
+    facts.unsettled += [f"{name} was not ready" for name in await stage.supervisor.ready(PATIENCE_S)]
     facts.unsettled += await settled(stage, ledger)
     done.settled_after_s = time.monotonic() - began
     ledger.fill(facts)

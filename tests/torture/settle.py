@@ -11,7 +11,7 @@ from tests.torture.facts import Facts, Row
 from tests.torture.ledger import Ledger
 from tests.torture.stage import Stage
 
-SETTLE_S = 90.0
+SETTLE_S = 240.0
 LOOK_S = 1.0
 """Longer than relay and barrier take between two looks: what is at rest in two of ours is at rest."""
 

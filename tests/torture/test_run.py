@@ -28,7 +28,7 @@ def possible_here() -> tuple[str, ...]:
     return tuple(mode for mode in MODES if mode not in left_out)
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1500)
 async def test_nothing_is_lost_and_nothing_comes_twice_whatever_breaks(tmp_path: Path) -> None:
     seed = int(os.environ.get("RINGPOST_TEST_SEED") or SEED)
     options = Options(possible_here(), seed=seed, seconds=24, rate=20, users=8, faults=FAULTS)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import httpx
 
 from benchmarks.wire import Http
+from tests.patience import PATIENCE_S
 from tests.system.people import register
 from tests.torture.ledger import Ledger
 from tests.torture.plan import Person, Plan
@@ -17,8 +18,6 @@ AT_ONCE = 8
 ANSWER_S = 4.0
 """Who has no answer by then asks elsewhere."""
 CONNECTIONS = 300
-READY_S = 20.0
-"""For what is done before anything breaks."""
 
 
 class NoAnswer(Exception):
@@ -68,7 +67,7 @@ class Town:
         async def move_in(person: Person) -> None:
             async with slots:
                 names = [device.name for device in person.devices]
-                async with httpx.AsyncClient(timeout=READY_S, trust_env=False) as client:
+                async with httpx.AsyncClient(timeout=PATIENCE_S, trust_env=False) as client:
                     tokens = await register(client, self.apis[0], person.user, names)
                 self.tokens |= {(person.user, n): t for n, t in zip(names, tokens, strict=True)}
 
@@ -79,7 +78,7 @@ class Town:
             if it.kind == "direct":
                 asked = {"kind": "direct", "with": others[0]}
             async with slots:
-                answer = await self.call("POST", 0, "/v1/conversations", self.token(owner), asked, READY_S)
+                answer = await self.call("POST", 0, "/v1/conversations", self.token(owner), asked, PATIENCE_S)
             if not answer.good:
                 raise RuntimeError(f"a conversation was not opened: {answer}")
             return str(answer.body["conversation_id"])

@@ -12,11 +12,12 @@ import pytest
 from domain.errors import Unavailable
 from infra.kafka.clients import Log
 from infra.kafka.publisher import Publisher, Record, open_publisher
-from infra.kafka.reader import COMMIT_S, Reader
+from infra.kafka.reader import Reader
 from infra.kafka.topics import DELIVERIES, TopicTool
 from infra.local.stack import LocalEngines
 from infra.settings import KafkaSettings
 from tests.builders import until
+from tests.patience import PATIENCE_S
 
 pytestmark = [pytest.mark.own_engines, pytest.mark.faults]
 
@@ -40,15 +41,15 @@ async def test_publisher_and_reader_give_up_in_time_and_go_on(tmp_path: Path) ->
         reader = Reader(log, "inbox", DELIVERIES, 10)
         async with open_publisher(log) as publisher:
             await reader.open(nothing)
-            await until(lambda: is_taken(publisher), 30)
-            await until(lambda: reader.take(1, 200), 30)
+            await until(lambda: is_taken(publisher))
+            await until(lambda: reader.take(1, 200))
             os.kill(engines.pid("kafka"), signal.SIGKILL)
-            async with asyncio.timeout(3 * COMMIT_S):
+            async with asyncio.timeout(PATIENCE_S):
                 with pytest.raises(Unavailable):
                     await reader.commit({0: 1})
                 receipt = asyncio.create_task(is_taken(publisher))
                 assert not await receipt
             await engines.restart("kafka")
-            await until(lambda: is_taken(publisher), 60)
-            await until(lambda: reader.take(1, 200), 60)
+            await until(lambda: is_taken(publisher))
+            await until(lambda: reader.take(1, 200))
         await reader.close()

@@ -16,6 +16,7 @@ from infra.local.kafka import KafkaServer
 from infra.local.process import LocalEngineError
 from infra.local.stack import LocalEngines
 from tests.infra.local.orphans import STACK, all_gone, is_alive, running
+from tests.patience import PATIENCE_S
 
 pytestmark = pytest.mark.own_engines
 NAMES = ("mongo", "kafka", "redis")
@@ -47,7 +48,7 @@ async def found(engines: LocalEngines) -> bool:
     consumer = AIOKafkaConsumer(
         "things", bootstrap_servers=engines.kafka_bootstrap, auto_offset_reset="earliest"
     )
-    async with consumer, asyncio.timeout(30):
+    async with consumer, asyncio.timeout(PATIENCE_S):
         record = await consumer.getone()
     return document is not None and record.value == b"1"
 
@@ -100,7 +101,7 @@ async def test_crashed_engine_is_named_and_restarted_on_its_data_and_address(tmp
         first = addresses(engines)
         for name in NAMES:
             os.kill(engines.pid(name), signal.SIGKILL)
-            assert await asyncio.wait_for(engines.wait_crash(), 10) == name
+            assert await asyncio.wait_for(engines.wait_crash(), PATIENCE_S) == name
             await engines.restart(name)
         assert addresses(engines) == first
         assert await found(engines)
@@ -128,7 +129,7 @@ async def test_engine_that_cannot_start_shows_its_log_and_takes_the_others_down(
 async def test_cancelled_start_leaves_nothing_running(tmp_path: Path) -> None:
     engines = LocalEngines(tmp_path)
     start = asyncio.create_task(engines.__aenter__())
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_S):
         while not (pids := [pid for name in NAMES if (pid := engines.pid(name))]):
             await asyncio.sleep(0.01)
     start.cancel()

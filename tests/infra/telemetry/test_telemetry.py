@@ -12,6 +12,7 @@ from domain.errors import Unavailable
 from infra.telemetry.logs import hide_secrets
 from infra.telemetry.names import APPENDED, CATALOGUE
 from infra.telemetry.status import Health, status_routes
+from tests.patience import PATIENCE_S
 
 
 async def ok() -> None:
@@ -105,7 +106,7 @@ asyncio.run(never_asked(KafkaConnectionError("given up"), ValueError("of ours"))
 def test_lines_of_libraries_have_the_form_of_ours():
     """And what becomes of a producer that was left is not among them."""
     done = subprocess.run(
-        [sys.executable, "-c", LIBRARIES], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", LIBRARIES], capture_output=True, text=True, check=True, timeout=PATIENCE_S
     )
     lines = [json.loads(line) for line in done.stderr.splitlines()]
     assert [line["event"] for line in lines] == [
