@@ -9,84 +9,17 @@ from __future__ import annotations
 import os
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import AfterValidator, Field, SecretStr
+from pydantic_settings import SettingsConfigDict
 
+from infra.addresses import listen_host
+from infra.engine_settings import KafkaSettings, MongoSettings, RedisSettings
+from infra.environment import SettingsError, nearest, refuse_unknown
+from infra.part import Part
 
-class SettingsError(Exception):
-    """A setting is missing or wrong; the message says which and what to do."""
-
-
-class Part(BaseSettings):
-    """One frozen group of settings. The environment wins over the file."""
-
-    model_config = SettingsConfigDict(frozen=True, extra="forbid")
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return env_settings, init_settings
-
-
-class MongoSettings(Part):
-    model_config = SettingsConfigDict(env_prefix="RINGPOST_MONGO_")
-    url: str = Field(
-        "", description="The address of MongoDB, a replica set or a sharded cluster: `mongodb://…`."
-    )
-    database: str = Field("ringpost", description="The name of the database.")
-    driver: Literal["motor", "pymongo"] = Field(
-        "motor", description="The driver: `motor`, or `pymongo` for the asyncio client of PyMongo."
-    )
-    timeout_s: float = Field(5.0, gt=0, description="Seconds that one operation may take, with its retries.")
-
-
-class KafkaSettings(Part):
-    model_config = SettingsConfigDict(env_prefix="RINGPOST_KAFKA_")
-    bootstrap: str = Field("", description="The addresses of the Kafka brokers: `host:port,host:port`.")
-    topic_prefix: str = Field(
-        "",
-        pattern=r"^[A-Za-z0-9._-]*$",
-        description="The text that begins the names of topics and consumer groups.",
-    )
-    partitions: int = Field(
-        32,
-        ge=1,
-        le=1024,
-        description="Partitions of each topic. The number is fixed when the topic is created.",
-    )
-    replication: int = Field(
-        1, ge=1, description="Copies of each partition when a topic is created. Use 3 in production."
-    )
-    retention_h: int = Field(
-        168,
-        ge=1,
-        description="Hours that a topic keeps its records. The number is set when the topic is created.",
-    )
-    confirm_s: float = Field(
-        5.0,
-        gt=0,
-        description="Seconds that Kafka may take to confirm a record. Then the relay publishes it again.",
-    )
-
-
-class RedisSettings(Part):
-    model_config = SettingsConfigDict(env_prefix="RINGPOST_REDIS_")
-    url: str = Field(
-        "",
-        description="The address of Redis: `redis://…`, or `redis+sentinel://[:password@]host:26379,host:26379/name[/db]`.",
-    )
-    key_prefix: str = Field(
-        "rp:", pattern=r"^[^{}]*$", description="The text that begins the names of keys and channels."
-    )
-    timeout_s: float = Field(2.0, gt=0, description="Seconds that one command may take.")
+__all__ = ["KafkaSettings", "MongoSettings", "RedisSettings", "SettingsError"]  # and what is defined here
 
 
 class RingSettings(Part):
@@ -99,7 +32,9 @@ class RingSettings(Part):
 
 class HttpSettings(Part):
     model_config = SettingsConfigDict(env_prefix="RINGPOST_HTTP_")
-    host: str = Field("127.0.0.1", description="The address on which the API listens.")
+    host: Annotated[str, AfterValidator(listen_host)] = Field(
+        "127.0.0.1", description="The address on which the API listens."
+    )
     port: int = Field(
         8080, ge=0, le=65535, description="The port on which the API listens. 0 takes a free one."
     )
@@ -182,7 +117,7 @@ class WorkerSettings(Part):
         gt=0,
         description="Seconds that a worker with work to do may make no progress. Then it ends itself.",
     )
-    host: str = Field(
+    host: Annotated[str, AfterValidator(listen_host)] = Field(
         "127.0.0.1", description="The address on which a worker serves `/metrics` and `/health`."
     )
     port: int = Field(
@@ -264,16 +199,14 @@ class Settings:
     debug: DebugSettings
 
     def __init__(self, tables: dict[str, dict[str, Any]]) -> None:
-        unknown = set(tables) - set(PARTS)
-        if unknown:
-            raise SettingsError(f"Unknown table [{unknown.pop()}] in the settings file.")
-        for name, part in PARTS.items():
-            if not isinstance(tables.get(name, {}), dict):
+        for name, table in tables.items():
+            if name not in PARTS:
+                question = nearest(name, list(PARTS))
+                raise SettingsError(f"There is no table [{name}] in the settings file.{question}")
+            if not isinstance(table, dict):
                 raise SettingsError(f"[{name}] in the settings file must be a table.")
-            try:
-                setattr(self, name, part(**tables.get(name, {})))
-            except ValidationError as error:
-                raise SettingsError(_sentence(part, error)) from None
+        for name, part in PARTS.items():
+            setattr(self, name, part(**tables.get(name, {})))
 
     def need_engines(self) -> None:
         """SettingsError that names the variables of those engines that have no URL."""
@@ -290,16 +223,16 @@ class Settings:
 
 def load_settings() -> Settings:
     """Read the environment and the file that `RINGPOST_CONFIG` names; SettingsError says what is wrong."""
+    refuse_unknown([variable for part in PARTS.values() for variable in part.variables()])
     path = os.environ.get("RINGPOST_CONFIG")
     if not path:
         return Settings({})
     try:
-        return Settings(tomllib.loads(Path(path).read_text()))
-    except (OSError, tomllib.TOMLDecodeError) as error:
-        raise SettingsError(f"The settings file {path} cannot be read: {error}.") from None
-
-
-def _sentence(part: type[Part], error: ValidationError) -> str:
-    first = error.errors(include_input=False)[0]
-    name = part.model_config.get("env_prefix", "") + "_".join(str(place) for place in first["loc"]).upper()
-    return f"{name}: {first['msg']}."
+        tables = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(
+            f"RINGPOST_CONFIG names {path}, which cannot be read: {error.strerror}."
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"The settings file {path} is no TOML: {error}.") from None
+    return Settings(tables)

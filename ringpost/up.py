@@ -87,15 +87,13 @@ class _Up:
         return {name for name, url in given.items() if not url}
 
     def _addresses(self, engines: LocalEngines) -> dict[str, str]:
-        """As settings: where the engines are, those of ours and those that were given."""
-        settings, which = self._settings, self._which()
-        return {
-            "RINGPOST_MONGO_URL": engines.mongo_url if "mongo" in which else settings.mongo.url,
-            "RINGPOST_KAFKA_BOOTSTRAP": engines.kafka_bootstrap
-            if "kafka" in which
-            else settings.kafka.bootstrap,
-            "RINGPOST_REDIS_URL": engines.redis_url if "redis" in which else settings.redis.url,
+        """As settings: where our engines are. The parts read the others where we read them; none is shown."""
+        variables = {
+            "mongo": "RINGPOST_MONGO_URL",
+            "kafka": "RINGPOST_KAFKA_BOOTSTRAP",
+            "redis": "RINGPOST_REDIS_URL",
         }
+        return {variables[name]: engines.url(name) for name in variables if name in self._which()}
 
     def _part(self, words: Sequence[str], environment: dict[str, str]) -> ChildProcess:
         command = [sys.executable, "-m", "ringpost", *words]
@@ -147,8 +145,9 @@ class _Up:
         self._say(f"  try it     {self._url}/docs")
         self._say(f"  admin key  {keys.admin}")
         self._say(f"  logs       {self._folder / 'logs'}")
-        exports = " ".join(f"{name}='{address}'" for name, address in addresses.items())
-        self._say(f"For `ringpost doctor` and `ringpost topics` in another terminal:\n  export {exports}")
+        if addresses:
+            exports = " ".join(f"{name}='{address}'" for name, address in addresses.items())
+            self._say(f"For `ringpost doctor` and `ringpost topics` in another terminal:\n  export {exports}")
         self._say("Ctrl-C stops everything.")
 
     async def _stop(self, parts: Sequence[ChildProcess]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
@@ -14,6 +14,7 @@ from aiokafka.errors import KafkaError
 from domain.errors import Unavailable
 from infra.kafka.metadata import Fingerprint, TopicMetadata, fingerprint_of
 from infra.settings import KafkaSettings
+from infra.tls import tls_context
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -98,6 +99,18 @@ class Log:
 
     def __init__(self, settings: KafkaSettings) -> None:
         self.settings = settings
+        self._connection: dict[str, Any] = {
+            "bootstrap_servers": settings.bootstrap,
+            "security_protocol": settings.security.upper(),
+        }
+        if settings.tls is not None:
+            self._connection["ssl_context"] = tls_context(settings.tls)
+        if settings.sasl_mechanism:
+            self._connection |= {
+                "sasl_mechanism": settings.sasl_mechanism,
+                "sasl_plain_username": settings.username,
+                "sasl_plain_password": settings.password.get_secret_value(),
+            }
 
     def topic(self, name: str) -> str:
         return self.settings.topic_prefix + name
@@ -111,7 +124,7 @@ class Log:
         To be ended with `stopped`. Raises Unavailable when no broker answers.
         """
         producer = AIOKafkaProducer(
-            bootstrap_servers=self.settings.bootstrap,
+            **self._connection,
             client_id="ringpost",
             acks="all",
             enable_idempotence=True,
@@ -132,7 +145,7 @@ class Log:
     def consumer(self, group: str, session_s: float) -> AIOKafkaConsumer:
         """A member of a group that commits by hand and begins at the oldest record; not started."""
         return AIOKafkaConsumer(
-            bootstrap_servers=self.settings.bootstrap,
+            **self._connection,
             client_id=f"ringpost-{group}",
             group_id=self.group(group),
             enable_auto_commit=False,
@@ -148,7 +161,7 @@ class Log:
     @asynccontextmanager
     async def admin(self) -> AsyncIterator[AIOKafkaAdminClient]:
         admin = AIOKafkaAdminClient(
-            bootstrap_servers=self.settings.bootstrap,
+            **self._connection,
             client_id="ringpost-admin",
             request_timeout_ms=REQUEST_TIMEOUT_MS,
         )
@@ -161,7 +174,7 @@ class Log:
 
     @asynccontextmanager
     async def observer(self) -> AsyncIterator[Observer]:
-        consumer = AIOKafkaConsumer(bootstrap_servers=self.settings.bootstrap, client_id="ringpost-observer")
+        consumer = AIOKafkaConsumer(**self._connection, client_id="ringpost-observer")
         try:
             with translated():
                 await consumer.start()

@@ -78,6 +78,10 @@ class LocalEngines:
     def redis_url(self) -> str:
         return self._server("redis").url
 
+    def url(self, name: str) -> str:
+        """Where clients find `mongo`, `kafka` or `redis`."""
+        return self._server(name).url
+
     @property
     def running(self) -> list[EngineInfo]:
         """What was started: name, version, address, and where the program comes from."""

@@ -6,6 +6,7 @@ exception of theirs leaves this file.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from inspect import isawaitable
@@ -266,9 +267,11 @@ async def open_database(settings: MongoSettings) -> AsyncIterator[Database]:
         "retryWrites": True,
     }
     try:
-        client = _client(settings, options)
-    except (ConfigurationError, InvalidURI, ValueError) as error:
-        raise SettingsError(f"RINGPOST_MONGO_URL is not usable: {error}") from None
+        with warnings.catch_warnings():  # the driver only warns of an option that it then leaves out
+            warnings.simplefilter("error", UserWarning)
+            client = _client(settings, options)
+    except (ConfigurationError, InvalidURI, ValueError, OSError, UserWarning) as error:
+        raise SettingsError(f"RINGPOST_MONGO_URL cannot be used: {str(error).rstrip('.')}.") from None
     try:
         yield Database(client, settings.database)
     finally:

@@ -15,7 +15,7 @@ from redis.commands.core import Script
 from redis.exceptions import NoScriptError, ReadOnlyError, RedisError, ResponseError
 
 from domain.errors import Internal, Unavailable
-from infra.redis.sentinel import SCHEME, open_primary
+from infra.redis.sentinel import SCHEMES, open_primary
 from infra.settings import RedisSettings, SettingsError
 
 if TYPE_CHECKING:
@@ -50,19 +50,30 @@ async def open_redis(settings: RedisSettings) -> AsyncIterator[Redis]:
         "socket_connect_timeout": settings.timeout_s,
         "health_check_interval": 0,
         "retry": Retry(NoBackoff(), 1),
+        **_tls_options(settings),
     }
     async with AsyncExitStack() as opened:
         try:
-            if settings.url.startswith(f"{SCHEME}:"):
-                client = await opened.enter_async_context(
-                    open_primary(settings.url, settings.timeout_s, **options)
-                )
+            if settings.url.partition(":")[0] in SCHEMES:
+                client = await opened.enter_async_context(open_primary(settings, **options))
             else:
                 client = Redis.from_pool(BlockingConnectionPool.from_url(settings.url, **options))
                 opened.push_async_callback(client.aclose)
         except ValueError as error:
             raise SettingsError(f"RINGPOST_REDIS_URL is not usable: {error}") from None
         yield client
+
+
+def _tls_options(settings: RedisSettings) -> dict[str, Any]:
+    """Of a connection with TLS; an option in the URL wins over it."""
+    if settings.tls is None:
+        return {}
+    named = {
+        "ssl_ca_certs": settings.ca_file,
+        "ssl_certfile": settings.cert_file,
+        "ssl_keyfile": settings.key_file,
+    }
+    return {name: path for name, path in named.items() if path}
 
 
 @cache

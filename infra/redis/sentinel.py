@@ -1,7 +1,8 @@
 """Redis behind Sentinel: connections to whichever server is the primary now.
 
 `redis+sentinel://[[user]:password@]host[:port],host[:port]…/name[/db]`: the Sentinels, and the name under
-which they watch the primary. User and password are those of the Redis servers.
+which they watch the primary. User and password are those of the Redis servers; other settings name those of
+the Sentinels. With `rediss+sentinel://` the connections to both use TLS.
 """
 
 from __future__ import annotations
@@ -19,9 +20,10 @@ from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
+from infra.settings import RedisSettings
 from infra.tasks import ended
 
-SCHEME = "redis+sentinel"
+SCHEMES = ("redis+sentinel", "rediss+sentinel")
 PORT = 26379
 LOOK_S = 1.0
 ASK_S = 0.5
@@ -41,8 +43,8 @@ def parse_url(url: str) -> SentinelUrl:
     login, _, hosts = parts.netloc.rpartition("@")
     username, _, password = (unquote(part) for part in login.partition(":"))
     name, _, db = parts.path.strip("/").partition("/")
-    if parts.scheme != SCHEME or not name or not hosts or not (db.isdigit() or not db):
-        raise ValueError(f"it should be {SCHEME}://[:password@]host:{PORT},host:{PORT}/name[/db]")
+    if parts.scheme not in SCHEMES or not name or not hosts or not (db.isdigit() or not db):
+        raise ValueError(f"it should be {SCHEMES[0]}://[:password@]host:{PORT},host:{PORT}/name[/db]")
     return SentinelUrl(
         [_address(host) for host in hosts.split(",")], name, int(db or 0), username or None, password or None
     )
@@ -88,15 +90,21 @@ class PrimaryPool(SentinelConnectionPool, BlockingConnectionPool):
 
 
 @asynccontextmanager
-async def open_primary(url: str, timeout_s: float, **options: Any) -> AsyncIterator[Redis]:
+async def open_primary(settings: RedisSettings, **options: Any) -> AsyncIterator[Redis]:
     """A client of the primary; `options` are those of the pool. ValueError for a bad URL."""
-    given = parse_url(url)
+    given = parse_url(settings.url)
+    if settings.tls is not None:
+        options["ssl"] = True
+    ask_s = min(ASK_S, settings.timeout_s)
     sentinel = Sentinel(  # type: ignore[no-untyped-call]
         given.sentinels,
         sentinel_kwargs={
-            "socket_timeout": min(ASK_S, timeout_s),
-            "socket_connect_timeout": min(ASK_S, timeout_s),
+            "socket_timeout": ask_s,
+            "socket_connect_timeout": ask_s,
             "retry": Retry(NoBackoff(), 0),
+            "username": settings.sentinel_username or None,
+            "password": settings.sentinel_password.get_secret_value() or None,
+            **{name: value for name, value in options.items() if name.startswith("ssl")},
         },
     )
     client: Redis = sentinel.master_for(

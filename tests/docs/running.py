@@ -17,7 +17,7 @@ import pymongo
 import redis
 
 from infra.local.ports import free_port
-from infra.redis.sentinel import SCHEME
+from infra.redis.sentinel import SCHEMES
 from tests.engines import Engines
 from tests.patience import PATIENCE_S
 
@@ -79,7 +79,7 @@ def forget(engines: Engines, unique: str) -> None:
     """Removes what a Ringpost stored; not from a Redis behind Sentinel, which was a test's own."""
     with pymongo.MongoClient[dict[str, object]](engines.mongo_url) as mongo:
         mongo.drop_database(unique)
-    if engines.redis_url.startswith(SCHEME):
+    if engines.redis_url.startswith(SCHEMES):
         return
     with redis.Redis.from_url(engines.redis_url) as client:
         if keys := list(client.scan_iter(f"{unique}:*", count=1000)):

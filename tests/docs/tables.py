@@ -11,6 +11,7 @@ from pydantic.fields import FieldInfo
 
 from infra.settings import PARTS
 from infra.telemetry.names import CATALOGUE
+from infra.wording import is_secret
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
@@ -24,6 +25,13 @@ a TOML file. The variable `RINGPOST_CONFIG` names the file. The environment wins
 
 In the file, `RINGPOST_RING_CAPACITY` is `capacity` in the table `[ring]`. The sample file
 [ringpost.toml](ringpost.toml) has every setting with its default. Copy it and change what you need.
+
+A secret may come from a file of its own. `RINGPOST_ADMIN_KEY_FILE=/run/secrets/admin_key` stands for
+`RINGPOST_ADMIN_KEY`, and `admin_key_file` in `[auth]` does the same in the settings file. The end of the
+line is left out. The tables name such settings with "or `…_FILE`".
+
+A variable `RINGPOST_…` or a line that names no setting is an error at start, with the nearest name. So is a
+value that a setting cannot take.
 
 Give the addresses of MongoDB, Kafka and Redis to every process. Only `ringpost up` and `make up` can do
 without: they start an engine of their own for each address that is absent.
@@ -66,7 +74,8 @@ def _settings_of(part_name: str) -> str:
     prefix = part.model_config.get("env_prefix", "")
     rows = [f"\n## [{part_name}]\n", "| variable | default | what it is |", "|---|---|---|"]
     rows += [
-        f"| `{(prefix + name).upper()}` | {_default(field)} | {_cell(field.description or '')} |"
+        f"| `{(prefix + name).upper()}`{' or `…_FILE`' if is_secret(field) else ''} | {_default(field)} "
+        f"| {_cell(field.description or '')} |"
         for name, field in part.model_fields.items()
     ]
     return "\n".join(rows) + "\n"

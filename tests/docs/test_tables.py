@@ -66,11 +66,7 @@ READ_ELSEWHERE = ("infra/settings.py", "benchmarks/load.py", "tests/engines.py",
 @pytest.mark.parametrize("path", [README, *sorted((ROOT / "docs").glob("*.md"))], ids=lambda path: path.name)
 def test_variables_that_pages_name_exist(path):
     """A page may also name several at once by what they begin with."""
-    known = {
-        f"{part.model_config['env_prefix']}{name}".upper()
-        for part in PARTS.values()
-        for name in part.model_fields
-    }
+    known = {variable for part in PARTS.values() for variable in part.variables()}
     for name in READ_ELSEWHERE:
         if (ROOT / name).exists():
             known.update(VARIABLE.findall((ROOT / name).read_text()))

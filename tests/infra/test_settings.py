@@ -5,7 +5,10 @@ import os
 import pytest
 from pydantic import ValidationError
 
+from infra.environment import OTHERS
 from infra.settings import PARTS, SettingsError, load_settings
+
+HUSH = "hush-hush"
 
 
 @pytest.fixture(autouse=True)
@@ -58,11 +61,170 @@ def test_bad_value_is_named_by_its_variable(monkeypatch, variable, value):
         load_settings()
 
 
-@pytest.mark.parametrize("text", ["[rings]\ncapacity = 1", "[ring]\nsize = 1", "[ring", "ring = 1"])
-def test_file_with_a_mistake_is_refused(file, text):
-    file(text)
-    with pytest.raises(SettingsError):
+@pytest.mark.parametrize(
+    "variable, value, sentence",
+    [
+        ("RING_CAPACITY", "many", 'must be a whole number from 1 to 100000, and is "many".'),
+        ("RING_CAPACITY", "0", 'must be a whole number from 1 to 100000, and is "0".'),
+        ("OUTBOX_ROWS", "1.5", 'must be a whole number from 1 on, and is "1.5".'),
+        ("MONGO_TIMEOUT_S", "0", 'must be a number above 0, and is "0".'),
+        ("MONGO_TIMEOUT_S", "", "must be a number above 0, and is empty."),
+        ("LOG_LEVEL", "loud", 'must be debug, info, warning or error, and is "loud".'),
+        ("KAFKA_SECURITY", "tls", 'must be plaintext, ssl, sasl_plaintext or sasl_ssl, and is "tls".'),
+        ("KAFKA_TOPIC_PREFIX", "a b", 'must be letters, digits, `.`, `_` and `-`, and is "a b".'),
+        ("HTTP_PORT", "tcp://10.0.0.1:80", "`enableServiceLinks: false`."),
+        ("KAFKA_BOOTSTRAP", "127.0.0.1:x", '"x" is no port, which is a number from 1 to 65535.'),
+    ],
+)
+def test_wrong_value_is_answered_by_what_it_may_be(monkeypatch, variable, value, sentence):
+    monkeypatch.setenv(f"RINGPOST_{variable}", value)
+    with pytest.raises(SettingsError) as refused:
         load_settings()
+    assert str(refused.value).startswith(f"RINGPOST_{variable} must be ")
+    assert str(refused.value).endswith(sentence)
+
+
+@pytest.mark.parametrize(
+    "text, said",
+    [
+        ("[rings]\ncapacity = 1", r"no table \[rings\] in the settings file\. Did you mean ring\?"),
+        ("[ring]\ncapacty = 1", r"no setting capacty in \[ring\] .* Did you mean capacity\?"),
+        ("[ring]\nsize = 1", r"no setting size in \[ring\] of the settings file\.$"),
+        ("[ring]\ncapacity = 'x'", r"^RINGPOST_RING_CAPACITY \(capacity in \[ring\]\) must be"),
+        ("[ring", "is no TOML"),
+        ("ring = 1", "must be a table"),
+    ],
+)
+def test_file_with_a_mistake_is_refused(file, text, said):
+    file(text)
+    with pytest.raises(SettingsError, match=said):
+        load_settings()
+
+
+# ------------------------------------------------------------------ names
+
+
+@pytest.mark.parametrize(
+    "name, said",
+    [
+        ("RINGPOST_RING_CAPACTY", r"Did you mean RINGPOST_RING_CAPACITY\?"),
+        ("RINGPOST_KAFKA_PASWORD_FILE", r"Did you mean RINGPOST_KAFKA_PASSWORD_FILE\?"),
+        ("RINGPOST_TOKN", r"Did you mean RINGPOST_TOKEN\?"),
+        ("ringpost_ring_capacty", r"Did you mean RINGPOST_RING_CAPACITY\?"),
+        ("RINGPOST_RING_CAPACITY_FILE", r"^There is no setting RINGPOST_RING_CAPACITY_FILE\."),
+        ("RINGPOST_PURPLE", r"^There is no setting RINGPOST_PURPLE\.$"),
+    ],
+)
+def test_variable_that_nothing_reads_is_an_error_with_the_nearest_name(monkeypatch, name, said):
+    monkeypatch.setenv(name, "1")
+    with pytest.raises(SettingsError, match=said):
+        load_settings()
+
+
+def test_variables_of_commands_tests_and_kubernetes_are_no_mistakes(monkeypatch, tmp_path):
+    file = tmp_path / "ringpost.toml"
+    file.touch()
+    for name in (*OTHERS, "RINGPOST_TEST_ENGINES", "RINGPOST_SERVICE_HOST", "RINGPOST_API_SERVICE_PORT_HTTP"):
+        monkeypatch.setenv(name, str(file))
+    monkeypatch.setenv("RINGPOST_GATEWAY_PORT", "tcp://10.0.0.1:80")
+    monkeypatch.setenv("RINGPOST_GATEWAY_PORT_80_TCP_ADDR", "10.0.0.1")
+    load_settings()
+
+
+# ------------------------------------------------------------------ secrets
+
+
+SECRETS = {
+    "RINGPOST_ADMIN_KEY": HUSH,
+    "RINGPOST_TOKEN_KEY": HUSH,
+    "RINGPOST_MONGO_URL": f"mongodb://me:{HUSH}@h/",
+    "RINGPOST_REDIS_URL": f"redis+sentinel://me:{HUSH}@h/name",
+    "RINGPOST_REDIS_SENTINEL_PASSWORD": HUSH,
+}
+
+
+def values(settings):
+    return (
+        settings.auth.admin_key.get_secret_value(),
+        settings.auth.token_key.get_secret_value(),
+        settings.mongo.url,
+        settings.redis.url,
+        settings.redis.sentinel_password.get_secret_value(),
+    )
+
+
+def test_every_secret_may_come_from_a_file_without_the_end_of_its_line(monkeypatch, tmp_path):
+    for name, value in SECRETS.items():
+        (tmp_path / name).write_text(f"{value}\n")
+        monkeypatch.setenv(f"{name}_FILE", str(tmp_path / name))
+    assert values(load_settings()) == tuple(SECRETS.values())
+    secrets = {part.variable(name) for part in PARTS.values() for name in part.secrets()}
+    assert secrets == {*SECRETS, "RINGPOST_KAFKA_PASSWORD"}
+
+
+def test_settings_file_may_name_the_file_of_a_secret(file, tmp_path):
+    secret = tmp_path / "key"
+    secret.write_text(HUSH)
+    file(f'[auth]\nadmin_key_file = "{secret}"')
+    assert load_settings().auth.admin_key.get_secret_value() == HUSH
+
+
+def test_secret_and_its_file_are_not_both_given(file, monkeypatch, tmp_path):
+    (tmp_path / "key").write_text(HUSH)
+    monkeypatch.setenv("RINGPOST_ADMIN_KEY", "other")
+    monkeypatch.setenv("RINGPOST_ADMIN_KEY_FILE", str(tmp_path / "key"))
+    with pytest.raises(
+        SettingsError, match=r"^Set RINGPOST_ADMIN_KEY or RINGPOST_ADMIN_KEY_FILE, not both\.$"
+    ):
+        load_settings()
+    monkeypatch.delenv("RINGPOST_ADMIN_KEY")
+    monkeypatch.delenv("RINGPOST_ADMIN_KEY_FILE")
+    file('[auth]\nadmin_key = "a"\nadmin_key_file = "b"')
+    with pytest.raises(SettingsError, match=r"admin_key or admin_key_file in \[auth\], not both"):
+        load_settings()
+
+
+def test_file_of_a_secret_wins_over_the_settings_file(file, monkeypatch, tmp_path):
+    (tmp_path / "key").write_text(HUSH)
+    file('[auth]\nadmin_key = "other"')
+    monkeypatch.setenv("RINGPOST_ADMIN_KEY_FILE", str(tmp_path / "key"))
+    assert load_settings().auth.admin_key.get_secret_value() == HUSH
+
+
+@pytest.mark.parametrize("content, said", [(None, "cannot be read"), (b"", "is empty"), (b"\xff", "UTF-8")])
+def test_secret_that_cannot_be_read_is_named(monkeypatch, tmp_path, content, said):
+    path = tmp_path / "key"
+    if content is not None:
+        path.write_bytes(content)
+    monkeypatch.setenv("RINGPOST_TOKEN_KEY_FILE", str(path))
+    with pytest.raises(SettingsError, match=f"^RINGPOST_TOKEN_KEY_FILE names .*{said}"):
+        load_settings()
+
+
+@pytest.mark.parametrize(
+    "name, value",
+    [
+        ("RINGPOST_MONGO_URL", f"mongodb://me:{HUSH}@h:x/"),
+        ("RINGPOST_MONGO_URL", f"mongo://me:{HUSH}@h/"),
+        ("RINGPOST_REDIS_URL", f"redis://me:{HUSH}@h/x"),
+        ("RINGPOST_REDIS_URL", f"redis://me:{HUSH}@h:x/0"),
+    ],
+)
+def test_secret_is_in_no_sentence_and_not_shown(monkeypatch, name, value):
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError, match=name) as refused:
+        load_settings()
+    assert HUSH not in str(refused.value)
+
+
+def test_secrets_are_not_shown(monkeypatch):
+    for name, value in SECRETS.items():
+        monkeypatch.setenv(name, value)
+    settings = load_settings()
+    assert not [name for name in PARTS if HUSH in repr(getattr(settings, name))]
+
+
+# ------------------------------------------------------------------ the rest
 
 
 def test_file_that_is_not_there_is_named(monkeypatch):
@@ -80,8 +242,3 @@ def test_missing_engines_are_named_by_their_variables(monkeypatch):
 def test_settings_cannot_be_changed():
     with pytest.raises(ValidationError):
         load_settings().ring.capacity = 3
-
-
-def test_secrets_are_not_shown(monkeypatch):
-    monkeypatch.setenv("RINGPOST_ADMIN_KEY", "hush-hush")
-    assert "hush-hush" not in repr(load_settings().auth)

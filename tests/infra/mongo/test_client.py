@@ -123,9 +123,11 @@ async def test_store_that_is_not_there_is_unavailable(engines, unique, driver):
                     await verb
 
 
-@pytest.mark.parametrize("url", ["http://x", "mongodb://", "mongodb://h:port/"])
-async def test_bad_url_is_named_as_a_setting(engines, unique, url, driver):
-    made = settings_for(engines, unique, mongo={"url": url, "driver": driver})
+@pytest.mark.parametrize(
+    "options", ["?tls=maybe", "?tlsCAFile=/nowhere/ca.pem", "?replicaset_=rs0", "?authMechanism=NO"]
+)
+async def test_bad_option_in_the_url_is_named_as_a_setting(engines, unique, options, driver):
+    made = settings_for(engines, unique, mongo={"url": f"mongodb://h/{options}", "driver": driver})
     with pytest.raises(SettingsError, match="RINGPOST_MONGO_URL"):
         async with open_database(made.mongo):
             pass

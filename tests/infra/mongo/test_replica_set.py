@@ -11,6 +11,11 @@ from infra.mongo.replica_set import ready_replica_set
 from infra.settings import MongoSettings, SettingsError
 
 
+@pytest.fixture(autouse=True)
+def no_address_in_the_environment(monkeypatch):
+    monkeypatch.delenv("RINGPOST_MONGO_URL", raising=False)
+
+
 async def test_a_replica_set_that_is_one_already_is_left_as_it_is(engines):
     address = engines.mongo_url.split("//")[1].split("/")[0]
     for _ in range(2):
