@@ -74,16 +74,6 @@ def test_variables_that_pages_name_exist(path):
     assert not {one for one in named if not any(f"{name}_".startswith(f"{one}_") for name in known)}
 
 
-@pytest.mark.parametrize(
-    "path",
-    [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md")), ROOT / "benchmarks/README.md"],
-    ids=lambda path: path.name,
-)
-def test_links_lead_somewhere(path):
-    targets = re.findall(r"\]\(([^)#]+)", path.read_text())
-    assert not [to for to in targets if "://" not in to and not (path.parent / to).exists()]
-
-
 def test_files_that_the_path_names_exist():
     named = re.findall(r"`((?:api|consumers|producers|infra)/[\w/]+\.py)`", page("path.md"))
     assert named
