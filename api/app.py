@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from fastapi import FastAPI
 from fastapi_swagger import patch_fastapi
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import Response
 from starlette.routing import WebSocketRoute
 
 from api.caller import Callers
-from api.contract import Route, endpoint, error_response, no_such_path
+from api.contract import Route, endpoint, http_error
 from api.gateway.endpoint import Gateway
 from api.openapi import describe
-from domain.errors import BadRequest, MethodNotAllowed
 from infra.telemetry.status import Health, status_routes
 
 VERSION = "0.1.0"
@@ -27,7 +23,12 @@ def make_app(
 ) -> FastAPI:
     """FastAPI serves and documents; what a route takes and gives stands in its `Route`."""
     app = FastAPI(
-        title="Ringpost", version=VERSION, docs_url=None, redoc_url=None, swagger_ui_oauth2_redirect_url=None
+        title="Ringpost",
+        version=VERSION,
+        docs_url=None,
+        redoc_url=None,
+        swagger_ui_oauth2_redirect_url=None,
+        redirect_slashes=False,
     )
     patch_fastapi(app)  # /docs from files of ours: also where there is no Internet
     by_path: dict[str, list[Route]] = {}
@@ -38,18 +39,7 @@ def make_app(
         app.add_route(path, endpoint(some, callers, max_request_bytes), methods)
     app.router.routes.append(WebSocketRoute("/v1/connect", gateway.connect))
     app.router.routes.extend(status_routes(health))
-    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(HTTPException, http_error)
     description = describe(routes, VERSION)
     app.openapi = lambda: description  # type: ignore[method-assign]
     return app
-
-
-async def _http_error(_: Request, error: Any) -> Response:
-    """What Starlette itself refuses, in our form."""
-    if error.status_code == 405:
-        return error_response(
-            MethodNotAllowed("This path does not take this method."), dict(error.headers or {})
-        )
-    if error.status_code == 404:
-        return no_such_path()
-    return error_response(BadRequest("The request is not understood."))

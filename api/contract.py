@@ -7,18 +7,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from msgspec import Struct
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from api.caller import Callers
 from api.errors import RETRY_AFTER_S, ErrorAnswer, error_body, status_of
 from api.strict import convert, read_json, read_query
 from api.views import encode
-from domain.errors import Internal, NotFound, RingpostError, TooLarge
+from domain.errors import BadRequest, Internal, MethodNotAllowed, NotFound, RingpostError, TooLarge
 from infra.telemetry.logs import logger
 from infra.telemetry.names import REQUESTS
 
 JSON = "application/json"
+PRIVATE = {"Cache-Control": "no-store"}
+CLIENT_GONE = 499
+"""Counted for a client that went away before its request was complete. Nobody gets this answer."""
 
 
 class _NoQuery(Struct, forbid_unknown_fields=True):
@@ -81,12 +84,14 @@ async def _answered(request: Request, route: Route, callers: Callers, max_bytes:
         if isinstance(error, Internal):
             logger().error("request failed", route=route.name, error=error.message)
         return error_response(error)
+    except ClientDisconnect:
+        return Response(status_code=CLIENT_GONE)
     except Exception:
         logger().exception("request failed", route=route.name)
         return error_response(Internal("Something went wrong here."))
     value = answer.value
     body = value if isinstance(value, bytes) else encode(value)
-    return Response(body, answer.status, media_type=JSON)
+    return Response(body, answer.status, PRIVATE, JSON)
 
 
 async def _asked(request: Request, route: Route, callers: Callers, max_bytes: int) -> dict[str, Any]:
@@ -121,7 +126,7 @@ async def _body(request: Request, max_bytes: int) -> bytes:
 
 def error_response(error: RingpostError, headers: dict[str, str] | None = None) -> Response:
     """An error as JSON with its status; `Retry-After` where the same request may succeed later."""
-    headers = dict(headers or {})
+    headers = PRIVATE | (headers or {})
     if error.retriable:
         headers["Retry-After"] = str(RETRY_AFTER_S)
     if status_of(error) == 401:
@@ -129,5 +134,12 @@ def error_response(error: RingpostError, headers: dict[str, str] | None = None) 
     return Response(encode(ErrorAnswer(error_body(error))), status_of(error), headers, JSON)
 
 
-def no_such_path() -> Response:
-    return error_response(NotFound("There is no such path."))
+async def http_error(_: Request, error: Any) -> Response:
+    """What Starlette itself refuses, in our form."""
+    if error.status_code == 405:
+        return error_response(
+            MethodNotAllowed("This path does not take this method."), dict(error.headers or {})
+        )
+    if error.status_code == 404:
+        return error_response(NotFound("There is no such path."))
+    return error_response(BadRequest("The request is not understood."))

@@ -6,11 +6,13 @@ import asyncio
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import uvicorn
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
+from api.connection import READ_S, HttpProtocol
 from api.gateway.frames import REASONS, Close
 from infra.settings import GatewaySettings, SettingsError
 from infra.telemetry.names import CLOSED
@@ -83,11 +85,13 @@ class HttpService:
 
     name = "http"
 
-    def __init__(self, app: Any, bound: socket.socket, gateway: GatewaySettings) -> None:
+    def __init__(
+        self, app: Any, bound: socket.socket, gateway: GatewaySettings, read_s: float = READ_S
+    ) -> None:
         config = uvicorn.Config(
             app,
             loop="none",
-            http="httptools",
+            http=partial(HttpProtocol, read_s=read_s),  # type: ignore[arg-type]
             ws=SocketProtocol,
             ws_max_size=LARGEST_FRAME_BYTES,
             ws_ping_interval=gateway.heartbeat_s,

@@ -9,6 +9,8 @@ RingpostError
 ├── MethodNotAllowed  the path exists, the method does not
 ├── Conflict          the same client_message_id with another content
 ├── TooLarge          a request, body or list beyond its limit
+├── HeadTooLarge      a request's path, query or headers beyond their limit
+├── TooSlow           a request that did not arrive in time
 ├── RateLimited       too many requests of one caller
 ├── Internal          a fault of ours
 └── Unavailable       an engine does not answer; the same request may succeed later
@@ -62,6 +64,14 @@ class Conflict(RingpostError):
 
 class TooLarge(RingpostError):
     code = "too_large"
+
+
+class HeadTooLarge(RingpostError):
+    code = "head_too_large"
+
+
+class TooSlow(RingpostError):
+    code = "too_slow"
 
 
 class RateLimited(RingpostError):

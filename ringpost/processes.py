@@ -10,9 +10,11 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import uvloop
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 
 import consumers.wiring
 import producers.wiring
+from api.contract import http_error
 from api.server import HttpService, bound_socket
 from api.wiring import api_services, engine_checks
 from consumers.loop import Loop
@@ -84,7 +86,10 @@ async def _worker_services(
                 checks[loop.name], alive[loop.name] = loop.check_joined, watchdog.alive
                 services.append(watchdog)
             services += made
-        app = Starlette(routes=status_routes(Health(checks, alive)))
+        app = Starlette(
+            routes=status_routes(Health(checks, alive)), exception_handlers={HTTPException: http_error}
+        )
+        app.router.redirect_slashes = False
         yield [*services, HttpService(app, bound, settings.gateway)]
 
 

@@ -40,7 +40,9 @@ RETRIES = Counter(
     ["part"],
 )
 REQUESTS = Counter(
-    "ringpost_requests", "HTTP requests that were answered, by route and status.", ["route", "status"]
+    "ringpost_requests",
+    "HTTP requests that were answered, by route and status. Status 499: the client went away in its midst.",
+    ["route", "status"],
 )
 CLOSED = Counter("ringpost_sockets_closed", "Sockets that the gateway closed, by close code.", ["code"])
 

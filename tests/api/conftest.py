@@ -25,7 +25,7 @@ def server(engines, tmp_path_factory) -> Iterator[Server]:
             running(engines, name, tmp_path_factory.mktemp("api")) as ringpost,
             httpx.Client(base_url=ringpost.url, timeout=PATIENCE_S) as http,
         ):
-            yield Server(ringpost.url, ringpost.admin_key, http)
+            yield Server(ringpost.url, ringpost.admin_key, http, ringpost.worker_url)
 
 
 @pytest.fixture(scope="session")

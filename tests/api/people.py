@@ -26,6 +26,7 @@ class Server(NamedTuple):
     url: str
     admin_key: str
     http: httpx.Client
+    worker_url: str = ""
 
     def admin(self, method: str, path: str, **kwargs: Any) -> httpx.Response:
         return self.http.request(method, path, headers=bearer(self.admin_key), **kwargs)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from typing import Any
 
 from prometheus_client import REGISTRY
@@ -14,25 +12,7 @@ from websockets.protocol import State
 from websockets.uri import parse_uri
 
 from api.gateway.frames import Close
-from api.server import HttpService, bound_socket
-from infra.settings import GatewaySettings
-
-HEARTBEAT_S = 0.05
-PONG_TIMEOUT_S = 2.0
-
-
-@asynccontextmanager
-async def served(application: Callable[..., Awaitable[None]]) -> AsyncIterator[int]:
-    """The port at which it is served."""
-    gateway = GatewaySettings(heartbeat_s=HEARTBEAT_S, pong_timeout_s=PONG_TIMEOUT_S)
-    service = HttpService(application, bound_socket("127.0.0.1", 0), gateway)
-    running = asyncio.create_task(service.run())
-    await service.listening.wait()
-    try:
-        yield service.port
-    finally:
-        service.stop()
-        await running
+from tests.api.served import HEARTBEAT_S, served
 
 
 def counted_as_dead() -> float:

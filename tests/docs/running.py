@@ -27,11 +27,12 @@ TOKEN_KEY = "a-token-key-of-the-tests-that-is-long-enough-for-its-algorithm"
 
 
 class Running(NamedTuple):
-    """`pids` by part: `api` and `workers`."""
+    """`pids` by part: `api` and `workers`. `worker_url` is where the workers serve their health."""
 
     url: str
     admin_key: str
     pids: dict[str, int]
+    worker_url: str
 
 
 @contextmanager
@@ -66,7 +67,7 @@ def running(engines: Engines, unique: str, folder: Path, **settings: str) -> Ite
             for name, port in (("api", http), ("workers", worker)):
                 _until_ready(processes[name], port, folder / "log")
             pids = {name: process.pid for name, process in processes.items()}
-            yield Running(f"http://127.0.0.1:{http}", ADMIN_KEY, pids)
+            yield Running(f"http://127.0.0.1:{http}", ADMIN_KEY, pids, f"http://127.0.0.1:{worker}")
         finally:
             for process in processes.values():
                 process.terminate()

@@ -1,0 +1,210 @@
+"""One HTTP connection: uvicorn's protocol, with bounds on the size of a head and on the time of a request."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from http import HTTPStatus
+from typing import Any
+
+import httptools
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from api.errors import ErrorAnswer, error_body, status_of
+from api.views import encode
+from domain.errors import BadRequest, HeadTooLarge, RingpostError, TooSlow
+from infra.telemetry.names import REQUESTS
+
+MOST_LINE_BYTES = 16_384
+MOST_HEADER_BYTES = 32_768
+MOST_HEADERS = 100
+READ_S = 30.0
+"""Seconds within which the head of a request must be complete, and then its body."""
+LINGER_S = 1.0
+STEP_BYTES = 16_384
+NO_ROUTE = "(none)"
+
+
+class HttpProtocol(HttpToolsProtocol):
+    """Answers a request that breaks a bound with an error, and closes the connection.
+
+    Serves every `Upgrade` but that to a WebSocket as plain HTTP/1.1, body included (RFC 9110, 7.8).
+    """
+
+    def __init__(self, *args: Any, read_s: float = READ_S, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._read_s = read_s
+        self._deadline: asyncio.TimerHandle | None = None
+        self._began = False
+        self._in_body = False
+        self._header_bytes = 0
+        self._unclaimed_bytes = 0  # received, and no part yet of a header or a body that the parser told
+        self._over = False  # nothing more is read here
+        self._refusal: RingpostError | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._await_more()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._await_nothing()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        self._unset_keepalive_if_required()
+        for at in range(0, len(data), STEP_BYTES):
+            if self._over or self.transport.is_closing():
+                return
+            self._step(data[at : at + STEP_BYTES])
+        if self._over:
+            return
+        if self._deadline is None and not self._answering and self.timeout_keep_alive_task is None:
+            self._await_more()  # empty lines before a request do not keep a connection
+
+    def _step(self, data: bytes) -> None:
+        self._unclaimed_bytes += len(data)
+        try:
+            self._feed(data)
+        except httptools.HttpParserError:
+            self._refuse(self._refusal or BadRequest("This is not an HTTP request."))
+            return
+        if self._unclaimed_bytes > MOST_HEADER_BYTES:
+            self._refuse(_too_large())
+
+    @property
+    def _answering(self) -> RequestResponseCycle | None:
+        """The request whose answer is not complete."""
+        cycle: RequestResponseCycle | None = self.cycle
+        return None if cycle is None or cycle.response_complete else cycle
+
+    def _feed(self, data: bytes) -> None:
+        while True:
+            try:
+                self.parser.feed_data(data)
+            except httptools.HttpParserUpgrade as upgrade:
+                if self._should_upgrade():
+                    self._await_nothing()
+                    self._over = True
+                    self.handle_websocket_upgrade()
+                    return
+                # The parser has skipped the body: it reads the request again, without the header.
+                data = self._head_without_upgrade() + data[upgrade.args[0] :]
+                self.parser = httptools.HttpRequestParser(self)
+            else:
+                return
+
+    def _should_upgrade(self) -> bool:
+        """Whether this is the opening of a WebSocket (RFC 6455, 4.1), which has no body."""
+        return (
+            self.parser.get_method() == b"GET"
+            and _words(self.headers, b"upgrade") == [b"websocket"]
+            and b"upgrade" in _words(self.headers, b"connection")
+        )
+
+    def _head_without_upgrade(self) -> bytes:
+        version = self.parser.get_http_version().encode()
+        lines = [b"%b %b HTTP/%b" % (self.parser.get_method(), self.url, version)]
+        lines += [b"%b: %b" % header for header in self.headers if header[0] != b"upgrade"]
+        return b"\r\n".join([*lines, b"", b""])
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._began, self._in_body = True, False
+        self._header_bytes = 0
+        if self._deadline is None:
+            self._await_more()
+
+    def on_url(self, url: bytes) -> None:
+        super().on_url(url)
+        self._unclaimed_bytes = 0
+        if len(self.url) > MOST_LINE_BYTES:
+            self._stop(HeadTooLarge(f"The path and query of a request may take {MOST_LINE_BYTES} bytes."))
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        super().on_header(name, value)
+        self._unclaimed_bytes = 0
+        self._header_bytes += len(name) + len(value) + len(b": \r\n")
+        if self._header_bytes > MOST_HEADER_BYTES or len(self.headers) > MOST_HEADERS:
+            self._stop(_too_large())
+
+    def on_headers_complete(self) -> None:
+        self._await_nothing()
+        if self.parser.get_method() == b"CONNECT":
+            self._stop(BadRequest("CONNECT is not served here."))
+        if not self.parser.should_upgrade():
+            self._await_more()
+            super().on_headers_complete()
+            self._in_body = True
+        elif self._should_upgrade():
+            super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._unclaimed_bytes = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        if not self.parser.should_upgrade():
+            self._unclaimed_bytes = 0
+            self._await_nothing()
+            self._began = self._in_body = False
+            super().on_message_complete()
+
+    def _await_more(self) -> None:
+        self._deadline = self.loop.call_later(self._read_s, self._too_slow)
+
+    def _await_nothing(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _too_slow(self) -> None:
+        self._deadline = None
+        if not self._began:
+            self.transport.close()
+        else:
+            self._refuse(TooSlow(f"The request was not complete within {self._read_s:g} s."))
+
+    def _stop(self, error: RingpostError) -> None:
+        """Leave the parser, which answers every exception with its own."""
+        self._refusal = error
+        raise error
+
+    def _refuse(self, error: RingpostError) -> None:
+        """Close the connection, with an answer unless an earlier request still waits for its own."""
+        self._await_nothing()
+        self._over = True
+        cycle = self._answering
+        if not self.pipeline and (cycle is None or (self._in_body and not cycle.response_started)):
+            REQUESTS.labels(NO_ROUTE, str(status_of(error))).inc()
+            self.transport.write(_answer(error))
+            self.transport.write_eof()
+        if cycle is not None:
+            cycle.disconnected = True
+            cycle.message_event.set()
+        # Not at once: a close with unread bytes is a reset, which can overtake the answer.
+        self.loop.call_later(LINGER_S, self.transport.close)
+
+
+def _too_large() -> HeadTooLarge:
+    return HeadTooLarge(
+        f"A request may have {MOST_HEADERS} headers, and they may take {MOST_HEADER_BYTES} bytes together."
+    )
+
+
+def _words(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> list[bytes]:
+    """The members of a list header, over all its lines, in lower case."""
+    values = b",".join(value for header, value in headers if header == name)
+    return [word for part in values.lower().split(b",") if (word := part.strip())]
+
+
+def _answer(error: RingpostError) -> bytes:
+    status = HTTPStatus(status_of(error))
+    body = encode(ErrorAnswer(error_body(error)))
+    lines = (
+        f"HTTP/1.1 {status.value} {status.phrase}",
+        "content-type: application/json",
+        "cache-control: no-store",
+        f"content-length: {len(body)}",
+        "connection: close",
+    )
+    return "\r\n".join([*lines, "", ""]).encode() + body
