@@ -8,7 +8,7 @@ import secrets
 from pathlib import Path
 from typing import NamedTuple
 
-from infra.settings import AuthSettings
+from infra.settings import AuthSettings, SettingsError
 
 
 class Keys(NamedTuple):
@@ -27,6 +27,22 @@ def load_keys(auth: AuthSettings) -> Keys:
     return Keys(admin or kept.admin, token or kept.token)
 
 
+def find_admin_key(auth: AuthSettings) -> str:
+    """The admin key of a Ringpost that was started before; makes none.
+
+    SettingsError says where it was looked for.
+    """
+    if admin := auth.admin_key.get_secret_value():
+        return admin
+    path = (auth.data_dir / "keys.json").absolute()
+    if not path.exists():
+        raise SettingsError(
+            f"There is no admin key: RINGPOST_ADMIN_KEY is not set, and there is no file {path}. "
+            "Set RINGPOST_ADMIN_KEY, or set RINGPOST_DATA_DIR to the data folder of a running Ringpost."
+        )
+    return _stored(path).admin
+
+
 def _kept(path: Path) -> Keys:
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists():
@@ -39,5 +55,15 @@ def _kept(path: Path) -> Keys:
             pass
         finally:
             fresh.unlink()
-    stored = json.loads(path.read_text())
-    return Keys(stored["admin"], stored["token"])
+    return _stored(path)
+
+
+def _stored(path: Path) -> Keys:
+    """SettingsError if the file cannot be read, or holds no keys."""
+    try:
+        stored = json.loads(path.read_text())
+        return Keys(str(stored["admin"]), str(stored["token"]))
+    except OSError as error:
+        raise SettingsError(f"The file of the keys {path} cannot be read: {error.strerror}.") from None
+    except (ValueError, KeyError, TypeError):
+        raise SettingsError(f"The file {path} does not hold the keys of a Ringpost.") from None

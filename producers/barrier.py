@@ -199,7 +199,8 @@ class Barrier:
     def _spread_again(self) -> None:
         """Nothing that was confirmed before this look is known to be in the log still."""
         rows = [row for epoch in (*self._epochs, self._open) for row in epoch.rows]
-        logger().warning("Kafka may have lost records", rows=len(rows))
+        if rows or self._look is not None:  # at a first start there is nothing that Kafka could have lost
+            logger().warning("Kafka may have lost records", rows=len(rows))
         RESPREAD.inc(len(rows))
         for row in rows:
             self.give_up(row)

@@ -1,5 +1,5 @@
 """`python -m ringpost`."""
 
-from ringpost.cli import main
+from ringpost.entry import main
 
 main()

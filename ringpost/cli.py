@@ -8,39 +8,61 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import sys
+from contextlib import suppress
 from dataclasses import asdict
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from domain.errors import RingpostError
-from infra.keys import load_keys
-from infra.local.process import LocalEngineError
+from infra.keys import find_admin_key
 from infra.settings import SettingsError, load_settings
-from ringpost.http import Api, ApiError
-from ringpost.output import Json, show
+from ringpost.entry import main
+from ringpost.http import TIMEOUT_S, Api, ApiError, user_path
+from ringpost.output import Json, progress, remark, show, write
 from ringpost.topics import topics
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Messaging that loses nothing.")
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    no_args_is_help=True, pretty_exceptions_enable=False, help="Messaging that loses nothing.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)  # fmt: skip
 app.add_typer(topics, name="topics")
 
-Url = Annotated[str, typer.Option(envvar="RINGPOST_URL", help="Where the API is.")]
-Token = Annotated[str, typer.Option(envvar="RINGPOST_TOKEN", help="A device's token.")]
+Url = Annotated[str, typer.Option(envvar="RINGPOST_URL", help="The address of the API.")]
+Token = Annotated[str, typer.Option(envvar="RINGPOST_TOKEN", help="The token of a device.")]
+Timeout = Annotated[
+    float,
+    typer.Option(envvar="RINGPOST_TIMEOUT_S", min=0.1, help="The most seconds to wait for an answer."),
+]
 HERE = "http://127.0.0.1:8080"
 
 
-def main() -> None:
-    """Entry point: what goes wrong is one sentence on stderr, and exit code 1."""
-    try:
-        app()
-    except (SettingsError, LocalEngineError, RingpostError, ApiError) as error:
-        sys.stderr.write(f"{error}\n")
-        sys.exit(1)
+def example(*lines: str) -> str:
+    """What stands below the help of a command."""
+    return "\n\n".join(["Examples:" if len(lines) > 1 else "Example:", *lines])
 
 
-@app.command()
+def _version(asked: bool) -> None:
+    if asked:
+        write(f"ringpost {version('ringpost')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _every_command(
+    asked: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command(epilog=example("ringpost up", "RINGPOST_HTTP_PORT=8090 ringpost up"))
 def up() -> None:
     """Start the engines and every part; Ctrl-C stops them. For trying out and developing."""
     from ringpost.up import run_up
@@ -48,103 +70,151 @@ def up() -> None:
     run_up(load_settings())
 
 
-@app.command()
+@app.command(epilog=example("RINGPOST_HTTP_HOST=0.0.0.0 ringpost api"))
 def api() -> None:
-    """Serve HTTP and WebSocket."""
+    """Serve HTTP and WebSocket until Ctrl-C or SIGTERM."""
     from ringpost.processes import run_api
 
     run_api(load_settings())
 
 
-@app.command()
+@app.command(epilog=example("ringpost worker inbox", "ringpost worker all"))
 def worker(name: Annotated[str, typer.Argument(help="inbox, push, relay or all")]) -> None:
-    """Run one worker, or all of them in one process."""
+    """Run one worker, or all of them in one process, until Ctrl-C or SIGTERM."""
     from ringpost.processes import WORKERS, run_workers
 
+    if name not in (*WORKERS, "all"):
+        raise SettingsError(f"There is no worker {name}; there are {', '.join(WORKERS)} and all.")
     run_workers(load_settings(), list(WORKERS) if name == "all" else [name])
 
 
-@app.command()
+@app.command(
+    epilog=example(
+        "ringpost token ann phone --create-user", "export RINGPOST_TOKEN=$(ringpost token ann phone)"
+    )
+)
 def token(
-    user: str,
-    device: str,
-    create_user: Annotated[bool, typer.Option(help="Create the user if need be.")] = False,
-    expires_in_s: int | None = None,
+    user: Annotated[str, typer.Argument(help="The id of the user.")],
+    device: Annotated[str, typer.Argument(help="The id of the device: the user's own name for it.")],
+    create_user: Annotated[
+        bool, typer.Option("--create-user", help="Create the user if there is none.")
+    ] = False,
+    expires_in_s: Annotated[int | None, typer.Option(help="Seconds until the token expires.")] = None,
     url: Url = HERE,
+    timeout_s: Timeout = TIMEOUT_S,
 ) -> None:
-    """Mint a token for a device. Needs RINGPOST_ADMIN_KEY, or the data folder that holds it."""
-    client = Api(url, load_keys(load_settings().auth).admin)
-    if create_user:
-        client.call("PUT", f"/v1/users/{user}", {})
-    asked: dict[str, Any] = {"user_id": user, "device_id": device}
-    if expires_in_s is not None:
-        asked["expires_in_s"] = expires_in_s
-    typer.echo(client.call("POST", "/v1/tokens", asked)["token"])
+    """Print a token for a device. Needs RINGPOST_ADMIN_KEY, or the data folder that holds it."""
+    client = Api(url, find_admin_key(load_settings().auth), timeout_s)
+    with progress(f"Asking {url}"):
+        if create_user:
+            client.call("PUT", user_path(user), {})
+        asked: dict[str, Any] = {"user_id": user, "device_id": device}
+        if expires_in_s is not None:
+            asked["expires_in_s"] = expires_in_s
+        made = client.call("POST", "/v1/tokens", asked).get("token")
+    if not isinstance(made, str):
+        raise ApiError(f"{url} answers, but without a token: is it Ringpost (--url, or RINGPOST_URL)?")
+    write(made)
 
 
-@app.command()
+@app.command(
+    epilog=example("ringpost send 'Hello Bob' --to bob", "ringpost send 'Noon?' --conversation g:3f2a…")
+)
 def send(
-    text: str, token: Token, to: str | None = None, conversation: str | None = None, url: Url = HERE
+    text: Annotated[str, typer.Argument(help="The text of the message.")],
+    token: Token,
+    to: Annotated[str | None, typer.Option(help="The user who receives it.")] = None,
+    conversation: Annotated[str | None, typer.Option(help="Or the conversation that it goes to.")] = None,
+    url: Url = HERE,
+    timeout_s: Timeout = TIMEOUT_S,
 ) -> None:
-    """Send a text to a user or into a conversation; prints the answer."""
-    typer.echo(json.dumps(Api(url, token).send(text, to, conversation)))
+    """Send a text to a user or into a conversation; print the answer as JSON."""
+    client = Api(url, token, timeout_s)
+    with progress(f"Sending to {url}"):
+        answer = client.send(text, to, conversation)
+    write(json.dumps(answer))
 
 
-@app.command()
-def pull(token: Token, cursor: int = 0, limit: int = 100, wait_s: float = 0, url: Url = HERE) -> None:
-    """What came after a cursor, as JSON."""
+@app.command(epilog=example("ringpost pull", "ringpost pull --cursor 12 --wait-s 30"))
+def pull(
+    token: Token,
+    cursor: Annotated[int, typer.Option(help="Entries after this number; 0 is the beginning.")] = 0,
+    limit: Annotated[int, typer.Option(help="The most entries, 1 to 200.")] = 100,
+    wait_s: Annotated[
+        float, typer.Option(help="The most seconds to wait for an entry, 0 to 60.", min=0, max=60)
+    ] = 0,
+    url: Url = HERE,
+    timeout_s: Timeout = TIMEOUT_S,
+) -> None:
+    """Print the entries after a cursor as JSON."""
+    client = Api(url, token, timeout_s)
     query = f"/v1/sync?cursor={cursor}&limit={limit}&wait_s={wait_s}"
-    typer.echo(json.dumps(Api(url, token).call("GET", query)))
+    with progress(f"Waiting for {url}"):
+        page = client.call("GET", query, wait_s=wait_s)
+    write(json.dumps(page))
 
 
-@app.command()
+@app.command(epilog=example("ringpost listen", "ringpost listen --cursor 0 --no-ack | head -3"))
 def listen(
     token: Token,
     cursor: Annotated[int | None, typer.Option(help="Begin here, not at the device's own cursor.")] = None,
+    ack: Annotated[bool, typer.Option(help="Move the device's own cursor behind what was printed.")] = True,
     url: Url = HERE,
+    timeout_s: Timeout = TIMEOUT_S,
 ) -> None:
-    """A live device in the terminal: prints each entry as a line of JSON, each once, in order."""
-    try:
-        asyncio.run(Api(url, token).listen(cursor, typer.echo))
-    except KeyboardInterrupt:
-        return
+    """Be a live device: print each entry as a line of JSON, each once, in order, until Ctrl-C.
+
+    How the connection is goes to stderr.
+    """
+    from ringpost.listener import Listener
+
+    listener = Listener(Api(url, token, timeout_s), cursor, write, remark, ack)
+    asyncio.run(_until_told(listener.run()))
 
 
-@app.command()
+async def _until_told(running: Any) -> None:
+    """Ctrl-C and SIGTERM are the usual end of it."""
+    task = asyncio.create_task(running)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+@app.command(epilog=example("ringpost doctor", "ringpost doctor --json"))
 def doctor(as_json: Json = False) -> None:
     """Are the engines there, the indexes, the topics? Says what to do. Exit code 1 if something is wrong."""
     from ringpost.doctor import examine
 
     settings = load_settings()
     settings.need_engines()
-    findings = asyncio.run(examine(settings))
+    with progress("Asking MongoDB, Redis and Kafka"):
+        findings = asyncio.run(examine(settings))
     show([asdict(one) for one in findings], as_json, "\n".join(str(one) for one in findings))
     if not all(one.ok for one in findings):
         raise typer.Exit(1)
 
 
-@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+
+
+@app.command(context_settings=PASSED_ON)
 def bench(context: typer.Context) -> None:
-    """Measure a running Ringpost (in a checkout of the repository; --help for the options)."""
-    root = _checkout("benchmarks/load.py")
-    os.environ.setdefault("RINGPOST_ADMIN_KEY", load_keys(load_settings().auth).admin)
-    _become(root, "benchmarks.load", context.args)
+    """Measure a running Ringpost (in a checkout of the repository)."""
+    _become("benchmarks/load.py", context.args)
 
 
-@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+@app.command(context_settings=PASSED_ON)
 def torture(context: typer.Context) -> None:
-    """Break a Ringpost of its own in every way, and check that nothing is lost (in a checkout; --help)."""
-    _become(_checkout("tests/torture/__main__.py"), "tests.torture", context.args)
+    """Break a Ringpost of its own in every way, and check that nothing is lost (in a checkout)."""
+    _become("tests/torture/__main__.py", context.args)
 
 
-def _checkout(needed: str) -> Path:
-    """The folder of the repository; SettingsError where this is installed without it."""
+def _become(program: str, arguments: list[str]) -> None:
+    """Run a program of the repository in place of this one; SettingsError where this is installed without."""
     root = Path(__file__).parent.parent
-    if not (root / needed).exists():
-        raise SettingsError(f"This command needs {needed}: run it from a checkout of the repository.")
-    return root
-
-
-def _become(root: Path, module: str, arguments: list[str]) -> None:
-    os.chdir(root)
-    os.execv(sys.executable, [sys.executable, "-m", module, *arguments])
+    if not (root / program).exists():
+        raise SettingsError(f"This command needs {program}: run it from a checkout of the repository.")
+    module = program.removesuffix(".py").removesuffix("/__main__").replace("/", ".")
+    path = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH")]))
+    os.execve(sys.executable, [sys.executable, "-m", module, *arguments], {**os.environ, "PYTHONPATH": path})

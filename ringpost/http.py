@@ -2,55 +2,93 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import json
+import os
+import re
 import secrets
 import time
-from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote, urlsplit
 
 import httpx
-from websockets.asyncio.client import connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from infra.retry import backoff_s
-from ringpost.inbox import Inbox, Taken
 
-TIMEOUT_S = 70.0
+TIMEOUT_S = 15.0
 TRIES = 5
+AWAY = (502, 503, 504)
 
 
 class ApiError(Exception):
     """The API refused, or is not there; the message is a sentence."""
 
 
+class AddressError(ApiError):
+    """What was given as the address of the API cannot be one."""
+
+
+def checked_url(text: str) -> str:
+    """The address of an API without a slash at its end. AddressError in one sentence if it is none."""
+    example = "the address of an API looks like http://127.0.0.1:8080 (--url, or RINGPOST_URL)"
+    if "@" in text:
+        raise AddressError(f"Leave user and password out of the URL: {example}.")
+    try:
+        parts = urlsplit(text)
+        name = (parts.hostname or "").encode("idna").decode()
+        known = parts.scheme in ("http", "https") and parts.port != 0
+        httpx.URL(text)
+    except (ValueError, httpx.InvalidURL):
+        name, known = "", False
+    if not name or not known or _is_more_than_a_place(text):
+        raise AddressError(f"{text!r} is not a URL that can be asked: {example}.")
+    return text.rstrip("/")
+
+
+def _is_more_than_a_place(text: str) -> bool:
+    """Whether there is more than host, port and path."""
+    return "?" in text or "#" in text or not text.isprintable() or " " in text
+
+
+def checked_token(token: str) -> str:
+    """ApiError if it cannot be one. The message does not hold it."""
+    if not token or not token.isascii() or not token.isprintable() or " " in token:
+        raise ApiError("The token or key is empty, or holds characters that none has.")
+    return token
+
+
 class Api:
     """One caller: a device's token, or the admin key."""
 
-    def __init__(self, url: str, token: str) -> None:
-        self._url = url.rstrip("/")
-        self._headers = {"Authorization": f"Bearer {token}"}
+    def __init__(self, url: str, token: str, timeout_s: float = TIMEOUT_S) -> None:
+        self.url = checked_url(url)
+        self.headers = {"Authorization": f"Bearer {checked_token(token)}"}
+        self.timeout_s = timeout_s
 
-    def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        """The answer. Tries again what may succeed later: a send with the same client_message_id is safe."""
-        said = ""
-        for wait_s in itertools.islice(backoff_s(0.2, 5.0), TRIES):
+    def call(
+        self, method: str, path: str, body: dict[str, Any] | None = None, wait_s: float = 0
+    ) -> dict[str, Any]:
+        """The answer. Tries again what may succeed later: a send with the same client_message_id is safe.
+
+        `wait_s` is how long the API may hold the answer. ApiError when there is none, or none of Ringpost's.
+        """
+        headers = self.headers | ({} if body is None else {"Content-Type": "application/json"})
+        content = None if body is None else _encoded(body)
+        refusal = ""
+        for pause_s in itertools.islice(backoff_s(0.2, 5.0), TRIES):
             try:
-                got = httpx.request(
-                    method, self._url + path, json=body, headers=self._headers, timeout=TIMEOUT_S
+                answer = httpx.request(
+                    method, self.url + path, content=content, headers=headers, timeout=self.timeout_s + wait_s
                 )
-            except httpx.HTTPError as cause:
-                raise ApiError(f"No answer from {self._url}: {cause}.") from None
-            answer: dict[str, Any] = got.json()
-            if got.is_success:
-                return answer
-            error = answer["error"]
-            said = f"{error['field']}: {error['message']}" if "field" in error else error["message"]
-            if not error["retriable"]:
+            except httpx.HTTPError as error:
+                raise ApiError(f"No answer from {self.url}: {reason_of(error)}.") from None
+            if answer.is_success:
+                return read_answer(self.url, answer)
+            refusal, again = read_refusal(self.url, answer)
+            if not again:
                 break
-            time.sleep(wait_s)
-        raise ApiError(said)
+            time.sleep(pause_s)
+        raise ApiError(refusal)
 
     def send(self, text: str, to: str | None, conversation: str | None) -> dict[str, Any]:
         body: dict[str, Any] = {
@@ -64,72 +102,60 @@ class Api:
             body["conversation_id"] = conversation
         return self.call("POST", "/v1/messages", body)
 
-    async def listen(self, cursor: int | None, show: Callable[[str], None]) -> None:
-        """Show each entry once, in order, for ever; comes back with its cursor when the socket goes.
 
-        What the socket does not bring (a hole, or a head beyond and nothing coming) is pulled.
-        Raises ApiError when the API says not to come back (close codes from 4500), or refuses a pull.
-        """
-        url = self._url.replace("http", "ws", 1) + "/v1/connect"
-        waits = backoff_s(0.2, 5.0)
-        async with httpx.AsyncClient(base_url=self._url, headers=self._headers, timeout=TIMEOUT_S) as http:
-            device = _Device(http, cursor, show)
-            while True:
-                try:
-                    async with connect(url, additional_headers=self._headers) as socket:
-                        await socket.send(device.hello())
-                        async for text in socket:
-                            await device.heard(json.loads(text))
-                            waits = backoff_s(0.2, 5.0)
-                except ConnectionClosed as closed:
-                    if closed.rcvd is not None and closed.rcvd.code >= 4500:
-                        raise ApiError(f"The gateway ended the connection: {closed.rcvd.reason}.") from None
-                except (OSError, InvalidHandshake, httpx.HTTPError):
-                    pass
-                await asyncio.sleep(next(waits))
+def user_path(user: str) -> str:
+    """Where a user is, whatever characters the id has. ApiError if it has no characters at all."""
+    return "/v1/users/" + quote(_text(user), safe="")
 
 
-class _Device:
-    """What a listening device has so far, over all of its connections."""
+def reason_of(error: Exception) -> str:
+    """Why there was no answer: what may stand behind a colon."""
+    if isinstance(error, httpx.TimeoutException | TimeoutError):
+        return "it takes too long"
+    if numbered := re.search(r"\[Errno (\d+)\]", str(error)):
+        return os.strerror(int(numbered[1]))
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return (str(error) or type(error).__name__).rstrip(".")
 
-    def __init__(self, http: httpx.AsyncClient, cursor: int | None, show: Callable[[str], None]) -> None:
-        self._http = http
-        self._show = show
-        self._inbox = None if cursor is None else Inbox(cursor)
 
-    def hello(self) -> str:
-        where = {} if self._inbox is None else {"cursor": self._inbox.cursor}
-        return json.dumps({"type": "hello", **where})
+def read_answer(url: str, answer: httpx.Response) -> dict[str, Any]:
+    """The object that was answered. ApiError if it is none."""
+    try:
+        read = answer.json()
+    except ValueError:
+        read = None
+    if not isinstance(read, dict):
+        raise ApiError(_strange(url, answer))
+    return read
 
-    async def heard(self, frame: dict[str, Any]) -> None:
-        """Show what a frame brings, and pull what it tells to be missing.
 
-        The first welcome says where an inbox begins that was given no cursor.
-        """
-        match frame:
-            case {"type": "welcome", "cursor": cursor, "head": head}:
-                self._inbox = self._inbox or Inbox(cursor)
-                self._inbox.told(head)
-            case {"type": "heartbeat", "head": head} if self._inbox is not None:
-                self._inbox.told(head)
-            case {"type": "entries", "entries": entries} if self._inbox is not None:
-                self._show_all(self._inbox.pushed(entries))
-        if self._inbox is not None:
-            await self._pull_missing(self._inbox)
+def read_refusal(url: str, answer: httpx.Response) -> tuple[str, bool]:
+    """Why it was refused, as `code: sentence`; and whether the same may be asked again."""
+    try:
+        error = answer.json()["error"]
+        code, message, again = str(error["code"]), str(error["message"]), bool(error["retriable"])
+    except (ValueError, LookupError, TypeError):
+        return _strange(url, answer), answer.status_code in AWAY
+    field = error.get("field")
+    return f"{code}: {field}: {message}" if field else f"{code}: {message}", again
 
-    async def _pull_missing(self, inbox: Inbox) -> None:
-        """Page after page until nothing is missing; waits before the next try when a page brought nothing."""
-        waits = backoff_s(0.2, 5.0)
-        while (cursor := inbox.pull_from) is not None:
-            got = await self._http.get("/v1/sync", params={"cursor": cursor})
-            answer: dict[str, Any] = got.json()
-            if got.is_success:
-                self._show_all(inbox.pulled(answer["entries"], answer["head"]))
-            elif not answer["error"]["retriable"]:
-                raise ApiError(answer["error"]["message"])
-            if inbox.cursor == cursor:
-                await asyncio.sleep(next(waits))
 
-    def _show_all(self, taken: Taken) -> None:
-        for entry in taken.entries:
-            self._show(json.dumps(entry))
+def _strange(url: str, answer: httpx.Response) -> str:
+    kind = answer.headers.get("content-type", "").partition(";")[0] or "nothing that says what it is"
+    return (
+        f"{url} answers, but not as Ringpost does (status {answer.status_code}, {kind}). "
+        "Is the address right (--url, or RINGPOST_URL), and is Ringpost running there?"
+    )
+
+
+def _encoded(body: dict[str, Any]) -> bytes:
+    return _text(json.dumps(body, ensure_ascii=False)).encode()
+
+
+def _text(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ApiError("What was given holds bytes that are no text in UTF-8.") from None
+    return text

@@ -1,15 +1,125 @@
-"""What a command says: text for a person, JSON for a machine."""
+"""What a command writes: text for a person or JSON for a machine to stdout; what it is doing to stderr.
+
+Colours and progress come only on a terminal, and no colours where NO_COLOR is set.
+"""
 
 from __future__ import annotations
 
+import errno
+import io
 import json
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 import typer
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 Json = Annotated[bool, typer.Option("--json", help="Write JSON.")]
+PATIENCE_S = 1.0
+"""What takes longer shows that it goes on."""
 
 
-def show(value: object, as_json: bool, text: str) -> None:
+class OutputLost(Exception):
+    """Stdout cannot be written to. `reason` is empty when its reader has closed it."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class _Guarded(io.TextIOWrapper):
+    """Stdout whose end is told apart from the end of a connection, which is an OSError too."""
+
+    def write(self, text: str) -> int:
+        with _told():
+            return super().write(text)
+
+    def flush(self) -> None:
+        with _told():
+            super().flush()
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise OutputLost("" if error.errno == errno.EPIPE else str(error.strerror)) from None
+
+
+def guard_output() -> None:
+    """From now on a lost stdout raises OutputLost.
+
+    What the terminal's character set does not have is written as an escape.
+    """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        buffered, encoding, lines = sys.stdout.line_buffering, sys.stdout.encoding, sys.stdout.detach()
+        sys.stdout = _Guarded(lines, encoding=encoding, errors="backslashreplace", line_buffering=buffered)
+    if isinstance(sys.stderr, io.TextIOWrapper):
+        sys.stderr.reconfigure(errors="backslashreplace")
+
+
+def release_output() -> None:
+    """What is still to be written to stdout goes nowhere: there is no more to tell at the end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+def write(text: str) -> None:
+    """A line to stdout, at once."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def show(value: object, as_json: bool, text: str | Text) -> None:
     """One of the two."""
-    typer.echo(json.dumps(value) if as_json else text)
+    if as_json:
+        write(json.dumps(value))
+    elif isinstance(text, Text):
+        Console(soft_wrap=True).print(text)
+    else:
+        write(text)
+
+
+def complain(sentence: str) -> None:
+    """What went wrong, to stderr; red on a terminal."""
+    _aside(sentence, "red")
+
+
+def remark(sentence: str) -> None:
+    """What goes on, to stderr; dim on a terminal."""
+    _aside(sentence, "dim")
+
+
+def _aside(sentence: str, style: str) -> None:
+    Console(stderr=True, soft_wrap=True, highlight=False).print(Text(sentence, style=style))
+
+
+@contextmanager
+def progress(doing: str) -> Iterator[Callable[[str], None]]:
+    """A line on the terminal that says what is being done and for how long, once that has taken a second.
+
+    Gone when the block ends. What is called with a text changes the line. Nothing if stderr is no terminal.
+    """
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda text: None
+        return
+    line = Progress(
+        SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn(),
+        console=console, transient=True,
+    )  # fmt: skip
+    task = line.add_task(doing)
+    start = threading.Timer(PATIENCE_S, line.start)
+    start.start()
+    try:
+        yield lambda text: line.update(task, description=text)
+    finally:
+        start.cancel()
+        start.join()
+        line.stop()

@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from pydantic import SecretStr
 
-from infra.keys import Keys, load_keys
-from infra.settings import AuthSettings
+from infra.keys import Keys, find_admin_key, load_keys
+from infra.settings import AuthSettings, SettingsError
 
 
 @pytest.fixture
@@ -44,3 +44,22 @@ def test_one_key_given_the_other_is_made(auth):
 def test_many_that_start_at_once_agree(auth):
     with ThreadPoolExecutor(8) as pool:
         assert len(set(pool.map(lambda _: load_keys(auth()), range(16)))) == 1
+
+
+def test_admin_key_is_found_where_a_ringpost_was_started(auth):
+    assert find_admin_key(auth(admin_key=SecretStr("a"))) == "a"
+    assert load_keys(auth()).admin == find_admin_key(auth())
+
+
+def test_who_only_looks_for_the_admin_key_makes_none_and_is_told_where_it_was_looked_for(auth, tmp_path):
+    with pytest.raises(SettingsError, match=f"RINGPOST_ADMIN_KEY.* {tmp_path}/data/keys.json"):
+        find_admin_key(auth())
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("kept", ["", "[]", "{}", "no JSON", '{"admin": "a"}'])
+def test_file_without_keys_is_named(auth, tmp_path, kept):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/keys.json").write_text(kept)
+    with pytest.raises(SettingsError, match="does not hold the keys"):
+        load_keys(auth())

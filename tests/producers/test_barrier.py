@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from structlog.testing import capture_logs
 
 from consumers import wiring
 from domain.errors import Overloaded
 from domain.ids import inbox_partition
+from infra.kafka.metadata import Fingerprint
 from infra.kafka.publisher import Confirmed
 from infra.kafka.topics import DELIVERIES, MESSAGES, TOPICS, ready_topics
 from infra.mongo.outbox import Row
+from producers.barrier import Barrier
 from producers.wiring import relay as make_relay
 from producers.wiring import send_path
 from tests.builders import ANN, BOB, PARTITIONS, draft, running, until
@@ -142,6 +145,33 @@ async def test_records_that_kafka_lost_are_spread_again(wired):
             return await bob_has(wired, 2)
 
         await until(emptied)
+
+
+def warnings(entries):
+    return [(entry["event"], entry["rows"]) for entry in entries if "Kafka may have lost" in entry["event"]]
+
+
+async def test_first_look_at_kafka_warns_of_lost_records_only_if_there_were_any(wired):
+    """At a first start the topics are not whole yet when the lease is opened: there is no look before."""
+    engines = wired.engines
+    for confirmed, said in ([], []), (["r1"], [("Kafka may have lost records", 1)]):
+        barrier = Barrier(engines.outbox, engines.inbox, engines.settings.outbox)
+        for row_id in confirmed:
+            await barrier.write(Row(row_id, 1, [("d:ann:bob", 1)]))
+            barrier.confirmed(row_id, [Confirmed(DELIVERIES, 0, 4)])
+        with capture_logs() as entries:
+            await barrier.step()
+        assert warnings(entries) == said
+
+
+async def test_kafka_that_is_another_one_is_warned_of_also_when_nothing_waits(wired):
+    barrier = wired.path.barrier
+    assert barrier._look is not None
+    barrier._look = barrier._look._replace(fingerprint=Fingerprint("another", (0, 0), ()))
+    barrier.give_up("so that it looks")
+    with capture_logs() as entries:
+        await barrier.step()
+    assert warnings(entries) == [("Kafka may have lost records", 0)]
 
 
 async def test_record_below_what_is_committed_already_is_not_taken_for_done(wired):

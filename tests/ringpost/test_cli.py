@@ -200,7 +200,6 @@ def test_the_doctor_names_the_engines_that_are_away(run):
             {},
             "No answer from http://127.0.0.1:9",
         ),
-        (["listen", "--token", "nonsense"], {}, "unauthenticated"),
     ],
 )
 def test_what_goes_wrong_is_one_sentence(run, tokens, words, settings, said):

@@ -20,7 +20,8 @@ from websockets.asyncio.client import connect
 
 from api.server import HttpService, bound_socket
 from infra.settings import GatewaySettings
-from ringpost.http import Api
+from ringpost.http import Api, ApiError
+from ringpost.listener import Listener
 from tests.api.people import Person, Server
 from tests.builders import running as running_services
 from tests.builders import until
@@ -90,7 +91,8 @@ async def listening(ann: Person, spoil: Spoil) -> AsyncIterator[tuple[list[int],
         async with running_services(service):
             await service.listening.wait()
             api = Api(f"http://127.0.0.1:{service.port}", ann.token)
-            task = asyncio.create_task(api.listen(0, lambda line: shown.append(json.loads(line)["seq"])))
+            listener = Listener(api, 0, lambda line: shown.append(json.loads(line)["seq"]))
+            task = asyncio.create_task(listener.run())
             try:
                 yield shown, relay
             finally:
@@ -142,3 +144,76 @@ async def test_nothing_is_pulled_while_the_socket_brings_everything(ann):
             await asyncio.to_thread(ann.send, notes)
         await until(lambda: len(shown) == 5)
     assert (shown, relay.pulls) == ([1, 2, 3, 4, 5], [])
+
+
+@asynccontextmanager
+async def told(ann: Person, cursor: int | None, url: str = "", **options: bool) -> AsyncIterator[list[str]]:
+    """What a device of hers has said on stderr so far, and `entry N` where it printed one."""
+    said: list[str] = []
+    api = Api(url or ann.server.url, ann.token)
+    listener = Listener(
+        api, cursor, lambda line: said.append(f"entry {json.loads(line)['seq']}"), said.append, **options
+    )
+    task = asyncio.create_task(listener.run())
+    try:
+        yield said
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+def acknowledged(ann: Person) -> int:
+    return int(ann.get("/v1/sync/ack")["cursor"])
+
+
+async def test_what_was_printed_is_acknowledged(ann):
+    notes = ann.direct(ann)
+    for _ in range(3):
+        await asyncio.to_thread(ann.send, notes)
+    await asyncio.to_thread(ann.arrived, 3)
+    async with told(ann, None) as said:
+        await until(lambda: "entry 3" in said)
+        await until(lambda: acknowledged(ann) == 3)
+        await asyncio.to_thread(ann.send, notes)
+        await until(lambda: "entry 4" in said)
+    assert acknowledged(ann) == 4  # also what was printed in the last moment
+
+
+async def test_cursor_of_a_device_that_printed_nothing_or_shall_not_acknowledge_stays(ann):
+    notes = ann.direct(ann)
+    await asyncio.to_thread(ann.send, notes)
+    await asyncio.to_thread(ann.arrived, 1)
+    async with told(ann, 1) as said:
+        await until(lambda: any("Connected as" in line for line in said))
+    async with told(ann, 0, acknowledge=False) as said:
+        await until(lambda: "entry 1" in said)
+    assert acknowledged(ann) == 0
+
+
+async def test_server_that_is_away_and_back_is_said_once_each_and_nothing_is_missed(ann):
+    notes = ann.direct(ann)
+    relay = Relay(ann.server.url, lambda text: [text])
+    with bound_socket("127.0.0.1", 0) as bound:
+        port = bound.getsockname()[1]
+    url = f"http://127.0.0.1:{port}"
+    async with told(ann, 0, url) as said:
+        await until(lambda: said[1:] == [f"{url} is away: Connection refused. Trying again until it is back"])
+        for number in (1, 2):
+            with bound_socket("127.0.0.1", port) as bound:
+                service = HttpService(relay.app, bound, GatewaySettings())
+                async with running_services(service):
+                    await asyncio.to_thread(ann.send, notes)
+                    await until(lambda number=number: f"entry {number}" in said)
+            await until(lambda: "is away" in said[-1])
+    assert said[0] == f"Connecting to {url}"
+    assert [("away" in line, "is back after" in line) for line in said[1:] if "entry" not in line] == [
+        (True, False),
+        (False, True),
+    ] * 2 + [(True, False)]
+    assert [line for line in said if "entry" in line] == ["entry 1", "entry 2"]
+
+
+async def test_cursor_beyond_the_inbox_is_told_as_such(ann):
+    with pytest.raises(ApiError, match=r"^cursor_ahead: .* ends at 0"):
+        await Listener(Api(ann.server.url, ann.token), 100, lambda _: None).run()

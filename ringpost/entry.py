@@ -1,0 +1,47 @@
+"""Where the command `ringpost` begins. What goes wrong ends here as one sentence on stderr.
+
+Exit codes: 0: done. 1: it could not be done. 2: it was asked for wrongly. 130: ended by Ctrl-C, where that is
+not the usual end. 141: whoever read the output has closed it (`ringpost … | head -1`).
+"""
+
+from __future__ import annotations
+
+import sys
+
+OUTPUT_CLOSED = 141
+INTERRUPTED = 130
+
+
+def main() -> None:
+    """Run the command that the arguments name, and exit."""
+    try:
+        from ringpost.output import OutputLost, guard_output, release_output
+
+        guard_output()
+        try:
+            _run()
+        except OutputLost as lost:
+            release_output()
+            if lost.reason:
+                sys.stderr.write(f"The output cannot be written: {lost.reason}.\n")
+            sys.exit(1 if lost.reason else OUTPUT_CLOSED)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+
+
+def _run() -> None:
+    from ringpost.cli import app
+    from ringpost.failure import sentence_of
+    from ringpost.output import complain
+
+    try:
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
+    except Exception as error:
+        sentence = sentence_of(error)
+        if sentence is None:
+            raise
+        complain(sentence.text)
+        sys.exit(sentence.exit_code)

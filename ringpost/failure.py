@@ -1,0 +1,34 @@
+"""What a person is told when a command fails because of what a person, a file or a network did."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from domain.errors import RingpostError
+from infra.local.process import LocalEngineError
+from infra.settings import SettingsError
+from ringpost.http import AddressError, ApiError
+from ringpost.output import OutputLost
+
+
+class Sentence(NamedTuple):
+    text: str
+    exit_code: int
+
+
+def sentence_of(error: BaseException) -> Sentence | None:
+    """None for a fault of the program. Of a group of errors the first one that has a sentence."""
+    match error:
+        case BaseExceptionGroup():
+            return next(filter(None, map(sentence_of, error.exceptions)), None)
+        case OutputLost():
+            return None
+        case AddressError():
+            return Sentence(str(error), 2)
+        case SettingsError() | LocalEngineError() | RingpostError() | ApiError():
+            return Sentence(str(error), 1)
+        case OSError(strerror=str(reason), filename=str(name)):
+            return Sentence(f"{name}: {reason}.", 1)
+        case OSError():
+            return Sentence(f"{error.strerror or str(error) or type(error).__name__}.", 1)
+    return None
