@@ -11,7 +11,7 @@ from typing import Any
 
 PREFIX = "RINGPOST_"
 FILE = "_FILE"
-OTHERS = ("RINGPOST_CONFIG", "RINGPOST_URL", "RINGPOST_TOKEN")
+OTHERS = ("RINGPOST_CONFIG", "RINGPOST_URL", "RINGPOST_TOKEN", "RINGPOST_TIMEOUT_S")
 """No settings of the server: the name of the settings file, and what the client commands take."""
 
 _TESTS = "RINGPOST_TEST_"
