@@ -16,6 +16,7 @@ from api.routes.conversations import Conversations
 from api.routes.inbox import Inbox
 from api.routes.messages import Messages
 from api.server import HttpService
+from api.stage import Stage
 from api.sync import Sync
 from infra.keys import load_keys
 from infra.lifecycle import Service
@@ -29,11 +30,13 @@ from producers.wiring import Engines, open_engines, send_path
 
 
 @asynccontextmanager
-async def api_services(settings: Settings, bound: socket.socket) -> AsyncIterator[list[Service]]:
+async def api_services(
+    settings: Settings, bound: socket.socket, stage: bool = False
+) -> AsyncIterator[list[Service]]:
     """What an API process runs, in the order in which it is to be stopped. Raises Unavailable.
 
     The hub says goodbye to the devices, the server finishes its requests, the spreader what is
-    stored, the barrier ends the lease.
+    stored, the barrier ends the lease. `stage` adds the page of `ringpost up`.
     """
     async with open_engines(settings) as engines:
         path = await send_path(engines)
@@ -53,6 +56,8 @@ async def api_services(settings: Settings, bound: socket.socket) -> AsyncIterato
         largest = settings.http.max_request_bytes
         gateway = Gateway(callers, hub, sync, path.sender, engines.accounts, largest)
         app = make_app(routes, gateway, Health(engine_checks(engines)), callers, largest)
+        if stage:
+            app.router.routes[:0] = Stage(engines.accounts, callers, bound.getsockname()[1]).routes()
         yield [hub, HttpService(app, bound, settings.gateway), path.spreader, path.barrier]
 
 

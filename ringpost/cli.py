@@ -39,6 +39,8 @@ Timeout = Annotated[
     float,
     typer.Option(envvar="RINGPOST_TIMEOUT_S", min=0.1, help="The most seconds to wait for an answer."),
 ]
+Stage = Annotated[bool, typer.Option("--stage", hidden=True)]
+"""The page at `/`: for `ringpost up`, which starts the API with it. No setting turns it on by accident."""
 HERE = "http://127.0.0.1:8080"
 
 
@@ -71,11 +73,11 @@ def up() -> None:
 
 
 @app.command(epilog=example("RINGPOST_HTTP_HOST=0.0.0.0 ringpost api"))
-def api() -> None:
+def api(stage: Stage = False) -> None:
     """Serve HTTP and WebSocket until Ctrl-C or SIGTERM."""
     from ringpost.processes import run_api
 
-    run_api(load_settings())
+    run_api(load_settings(), stage)
 
 
 @app.command(epilog=example("ringpost worker inbox", "ringpost worker all"))

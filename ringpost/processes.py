@@ -33,14 +33,14 @@ START_DEADLINE_S = 120.0
 Opening = Callable[[], AbstractAsyncContextManager[list[Service]]]
 
 
-def run_api(settings: Settings) -> None:
-    """Serve HTTP and WebSocket until SIGINT or SIGTERM."""
+def run_api(settings: Settings, stage: bool = False) -> None:
+    """Serve HTTP and WebSocket until SIGINT or SIGTERM; with `stage` also the page of `ringpost up`."""
     settings.need_engines()
     configure_logs(settings.log, "api")
     arm(settings.debug)
     with bound_socket(settings.http.host, settings.http.port) as bound:
         host, port = bound.getsockname()[:2]
-        uvloop.run(_run(lambda: api_services(settings, bound), f"http://{host}:{port}"))
+        uvloop.run(_run(lambda: api_services(settings, bound, stage), f"http://{host}:{port}"))
 
 
 def run_workers(settings: Settings, names: list[str]) -> None:

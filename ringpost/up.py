@@ -22,7 +22,12 @@ from infra.settings import Settings, SettingsError
 
 READY_DEADLINE_S = 120.0
 STOP_S = 6.0
-PARTS = (("api",), ("worker", "inbox"), ("worker", "push"), ("worker", "relay"))
+PARTS = {
+    "api": ("api", "--stage"),
+    "inbox": ("worker", "inbox"),
+    "push": ("worker", "push"),
+    "relay": ("worker", "relay"),
+}
 
 
 def run_up(settings: Settings) -> None:
@@ -62,7 +67,7 @@ class _Up:
                 "RINGPOST_HTTP_PORT": str(self._port),
                 "RINGPOST_WORKER_PORT": "0",
             }
-            parts = [self._part(words, {**os.environ, **own, **addresses}) for words in PARTS]
+            parts = [self._part(name, {**os.environ, **own, **addresses}) for name in PARTS]
             tasks = [asyncio.create_task(self._keep(part)) for part in parts]
             tasks.append(asyncio.create_task(self._keep_engines(engines)))
             try:
@@ -95,9 +100,9 @@ class _Up:
         }
         return {variables[name]: engines.url(name) for name in variables if name in self._which()}
 
-    def _part(self, words: Sequence[str], environment: dict[str, str]) -> ChildProcess:
-        command = [sys.executable, "-m", "ringpost", *words]
-        return ChildProcess(words[-1], command, self._folder / "logs" / f"{words[-1]}.log", environment)
+    def _part(self, name: str, environment: dict[str, str]) -> ChildProcess:
+        command = [sys.executable, "-m", "ringpost", *PARTS[name]]
+        return ChildProcess(name, command, self._folder / "logs" / f"{name}.log", environment)
 
     async def _keep(self, part: ChildProcess) -> None:
         """Run the part; start it again when it ends, at a growing distance."""
@@ -141,6 +146,8 @@ class _Up:
     def _welcome(self, took_s: float, addresses: dict[str, str]) -> None:
         keys = load_keys(self._settings.auth)
         self._say(f"\nRingpost is ready after {took_s:.1f} s")
+        if page := self._page():
+            self._say(f"  page       {page}  (ann and bob, on this machine alone)")
         self._say(f"  API        {self._url}")
         self._say(f"  try it     {self._url}/docs")
         self._say(f"  admin key  {keys.admin}")
@@ -149,6 +156,12 @@ class _Up:
             exports = " ".join(f"{name}='{address}'" for name, address in addresses.items())
             self._say(f"For `ringpost doctor` and `ringpost topics` in another terminal:\n  export {exports}")
         self._say("Ctrl-C stops everything.")
+
+    def _page(self) -> str | None:
+        """Where this machine finds the page of ann and bob; None if we listen on no loopback address."""
+        if self._settings.http.host in {"127.0.0.1", "::1", "localhost"}:
+            return self._url
+        return f"http://localhost:{self._port}" if self._settings.http.host in {"0.0.0.0", "::"} else None
 
     async def _stop(self, parts: Sequence[ChildProcess]) -> None:
         """The API first, then the workers; the engines follow when the block around us ends."""

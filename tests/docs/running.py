@@ -27,12 +27,16 @@ TOKEN_KEY = "a-token-key-of-the-tests-that-is-long-enough-for-its-algorithm"
 
 
 class Running(NamedTuple):
-    """`pids` by part: `api` and `workers`. `worker_url` is where the workers serve their health."""
+    """`pids` by part: `api` and `workers`. `worker_url` is where the workers serve their health.
+
+    Another process with their `environment` works beside them.
+    """
 
     url: str
     admin_key: str
     pids: dict[str, int]
     worker_url: str
+    environment: dict[str, str]
 
 
 @contextmanager
@@ -67,7 +71,8 @@ def running(engines: Engines, unique: str, folder: Path, **settings: str) -> Ite
             for name, port in (("api", http), ("workers", worker)):
                 _until_ready(processes[name], port, folder / "log")
             pids = {name: process.pid for name, process in processes.items()}
-            yield Running(f"http://127.0.0.1:{http}", ADMIN_KEY, pids, f"http://127.0.0.1:{worker}")
+            urls = f"http://127.0.0.1:{http}", f"http://127.0.0.1:{worker}"
+            yield Running(urls[0], ADMIN_KEY, pids, urls[1], environment)
         finally:
             for process in processes.values():
                 process.terminate()

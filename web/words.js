@@ -1,0 +1,46 @@
+// Every word of the page, in English and in Chinese.
+
+const entries = (n) => (n === 1 ? "1 entry" : `${n} entries`);
+const WORDS = {
+  other: ["中文", "English"],
+  docs: ["API", "接口文档"],
+  lead: ["Two devices in one window. Write on one side, and it arrives on the other.", "一个窗口，两台设备：在一边写，在另一边看它送达。"],
+  place: ["is a message’s place in the conversation, the same for both.", "是消息在会话中的序号，双方看到的相同。"],
+  order: ["is its place in the reader’s own inbox, without gaps. By it a device knows what it missed.",
+    "是消息在读者自己收件箱中的序号，连续无缺；设备据此知道自己漏收了什么。"],
+  sample: ["Inbox 7", "收件箱 7"],
+  inbox: ["Inbox", "收件箱"],
+  ann: [["Write to Bob below and press Enter.", "Take Bob offline with the switch, and write a few more.",
+    "Switch Bob on again: all of it arrives, once and in order."],
+  ["在下方写给 Bob，按回车键发送。", "用开关让 Bob 离线，再多写几条。", "让 Bob 重新上线：消息全部送达，不重复、不乱序。"]],
+  bob: [["What Ann writes arrives here."], ["Ann 写的消息会出现在这里。"]],
+  log: [(me) => `Messages on ${me}’s device`, (me) => `${me} 设备上的消息`],
+  switch: [(me) => `${me}’s device is online`, (me) => `${me} 的设备在线`],
+  write: [(me, them) => `${me} writes to ${them}`, (me, them) => `${me} 写给 ${them}`],
+  held: ["Offline: what you write waits here", "已离线：写下的消息先留在这里"],
+  send: ["Send", "发送"],
+  wait: ["Connecting…", "正在连接…"],
+  on: ["Online", "在线"],
+  off: ["Offline", "离线"],
+  away: ["The server is away. Trying again…", "连不上服务器，正在重试…"],
+  taken: ["Open in another window", "已在另一个窗口中打开"],
+  bad: [(reason) => `Stopped: ${reason}`, (reason) => `已停止：${reason}`],
+  catching: [(n) => `Catching up ${entries(n)}…`, (n) => `正在补收 ${n} 条…`],
+  caught: [(n) => `Caught up ${entries(n)}`, (n) => `已补收 ${n} 条`],
+  older: [(n) => `${entries(n)} before this`, (n) => `此前还有 ${n} 条`],
+  waiting: ["waits for the connection", "等待连接"],
+  sending: ["sending…", "发送中…"],
+  stored: ["✓ stored", "✓ 已存储"],
+  arrived: ["✓✓ arrived", "✓✓ 已送达"],
+  failed: [(reason) => `not sent: ${reason}`, (reason) => `未发送：${reason}`],
+};
+const LANGUAGES = ["en", "zh-CN"];
+let chosen = 0;
+
+export const choose = (code) => { chosen = code.startsWith("zh") ? 1 : 0; };
+export const language = () => LANGUAGES[chosen];
+export const otherLanguage = () => LANGUAGES[1 - chosen];
+export function t(key, ...values) {
+  const words = WORDS[key][chosen];
+  return typeof words === "function" ? words(...values) : words;
+}
