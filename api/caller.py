@@ -11,7 +11,7 @@ import jwt
 
 from domain.devices import Device
 from domain.errors import Forbidden, Unauthenticated
-from domain.ids import DeviceId, UserId
+from domain.ids import DeviceId, UserId, is_account_id
 from infra.keys import Keys
 
 CACHED_TOKENS = 10_000
@@ -72,7 +72,10 @@ class Callers:
             raise Unauthenticated("The token has expired.") from None
         except (jwt.InvalidTokenError, ValueError):
             raise Unauthenticated("The token is not valid.") from None
-        device = Device(UserId(str(claims["sub"])), DeviceId(str(claims["dev"])), claims.get("cls"))
+        user, device_id = str(claims["sub"]), str(claims["dev"])
+        if not (is_account_id(user) and is_account_id(device_id)):
+            raise Unauthenticated("The token names a user or a device that cannot exist.")
+        device = Device(UserId(user), DeviceId(device_id), claims.get("cls"))
         return device, float(claims["exp"])
 
     def admin(self, authorization: str | None) -> None:

@@ -15,7 +15,7 @@ from domain.ids import CONVERSATION_ID_PATTERN, ID_PATTERN, LIST_CURSOR_PATTERN
 
 T = TypeVar("T")
 _FORMS = {
-    ID_PATTERN: "An id is 1 to 64 characters long: letters, digits and _ . @ -",
+    ID_PATTERN: "An id is 1 to 64 of the characters A-Z a-z 0-9 _ . @ - and neither . nor .. alone.",
     CONVERSATION_ID_PATTERN: "This is not the id of a conversation.",
     LIST_CURSOR_PATTERN: "This is not a cursor that was given out.",
 }

@@ -13,14 +13,17 @@ DeviceId = NewType("DeviceId", str)
 ConversationId = NewType("ConversationId", str)
 
 # Python's `$` also matches before a last newline; `(?!\n)` makes it the end, as it is in JSON Schema.
-ID_PATTERN = r"^[A-Za-z0-9_.@-]{1,64}$(?!\n)"
-CONVERSATION_ID_PATTERN = r"^(d:[A-Za-z0-9_.@-]{1,64}:[A-Za-z0-9_.@-]{1,64}|g:[a-z2-7]{16})$(?!\n)"
+# Clients and proxies resolve `.` and `..` in a path, so nobody could address a user of this name.
+_ACCOUNT_ID = r"(?!\.{1,2}(?![A-Za-z0-9_.@-]))[A-Za-z0-9_.@-]{1,64}"
+ID_PATTERN = rf"^{_ACCOUNT_ID}$(?!\n)"
+CONVERSATION_ID_PATTERN = rf"^(d:{_ACCOUNT_ID}:{_ACCOUNT_ID}|g:[a-z2-7]{{16}})$(?!\n)"
 # The list of conversations is paged by when something last happened, and where.
 LIST_CURSOR_PATTERN = (
     r"^[0-9]{4}(-[0-9]{2}){2}T([0-9]{2}:){2}[0-9]{2}\.[0-9]{3}Z~" + CONVERSATION_ID_PATTERN.removeprefix("^")
 )
 MAX_SEQ = 2**53 - 1
 
+_account_id = re.compile(ID_PATTERN)
 _conversation_id = re.compile(CONVERSATION_ID_PATTERN)
 
 
@@ -49,6 +52,11 @@ def other_of(user: UserId, conversation: ConversationId) -> UserId | None:
 def new_group_id() -> ConversationId:
     """A fresh random group id: 80 random bits in base32."""
     return ConversationId("g:" + base64.b32encode(secrets.token_bytes(10)).decode().lower())
+
+
+def is_account_id(text: str) -> bool:
+    """Whether the text may be the id of a user or a device; says nothing of its existence."""
+    return _account_id.match(text) is not None
 
 
 def is_conversation_id(text: str) -> bool:

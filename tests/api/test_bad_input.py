@@ -142,6 +142,13 @@ BAD_REQUESTS: list[tuple[str, str, Any, int, str]] = [
     ("POST", "/v1/conversations", {"kind": "group", "members": [1]}, 400, "bad_request"),
     ("POST", "/v1/conversations", {"kind": "group", "members": ["nobody-at-all"]}, 404, "not_found"),
     ("POST", "/v1/conversations", {"kind": "group", "members": [], "title": ""}, 400, "bad_request"),
+    ("POST", "/v1/conversations", {"kind": "direct", "with": ".."}, 400, "bad_request"),
+    ("POST", "/v1/conversations", {"kind": "group", "members": ["."]}, 400, "bad_request"),
+    ("POST", "/v1/messages", {"to": "."}, 400, "bad_request"),
+    ("GET", "/v1/conversations/d:.:ann", None, 400, "bad_request"),
+    ("GET", "/v1/conversations/d:..:ann/messages", None, 400, "bad_request"),
+    ("PUT", "/v1/conversations/{group}/members/%2E", None, 400, "bad_request"),
+    ("DELETE", "/v1/conversations/{group}/members/%2E%2E", None, 400, "bad_request"),
     ("GET", "/v1/conversations/what", None, 400, "bad_request"),
     ("GET", "/v1/conversations/g:aaaaaaaaaaaaaaaa", None, 404, "not_found"),
     ("GET", "/v1/conversations/{group}", None, 403, "forbidden"),
@@ -226,6 +233,10 @@ def test_a_token_of_another_key_or_of_none_is_refused(town):
         {"device_id": ""},
         {"device_id": "a b"},
         {"device_id": "x" * 65},
+        {"device_id": "."},
+        {"device_id": ".."},
+        {"user_id": "."},
+        {"user_id": ".."},
         {"device_class": ""},
         {"admin": True},
     ],
@@ -235,6 +246,13 @@ def test_a_bad_token_order_is_refused(town, change):
     ann, _, _ = town
     order = {"user_id": ann.user_id, "device_id": "phone"} | change
     refused(ann.server.admin("POST", "/v1/tokens", json=order), 400, "bad_request")
+
+
+@pytest.mark.parametrize("user", ["%2E", "%2e%2E"])
+def test_a_user_that_no_path_can_name_is_not_made(server, user):
+    error = refused(server.admin("PUT", f"/v1/users/{user}", json={}), 400, "bad_request")
+    assert error["field"] == "user_id"
+    assert "neither . nor .." in error["message"]
 
 
 def test_a_token_for_nobody_is_refused(server):

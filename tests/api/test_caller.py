@@ -40,6 +40,14 @@ async def test_token_that_was_seen_before_it_expired_is_refused_afterwards(calle
     await until(refused, 3)
 
 
+@pytest.mark.parametrize("claims", [{"sub": "."}, {"dev": ".."}, {"sub": "a b"}, {"dev": ""}], ids=str)
+def test_token_that_names_nobody_who_can_exist_is_refused(callers, claims):
+    """Also a token that was minted elsewhere, or before such ids were refused."""
+    token = jwt.encode({"sub": "ann", "dev": "phone", "exp": 4_000_000_000} | claims, KEYS.token, "HS256")
+    with pytest.raises(Unauthenticated, match="cannot exist"):
+        callers.device_of_token(token)
+
+
 def test_only_so_many_tokens_are_remembered(callers, monkeypatch):
     """I8; those that were forgotten are as good as before."""
     monkeypatch.setattr("api.caller.CACHED_TOKENS", 3)

@@ -12,13 +12,14 @@ from domain.ids import (
     direct_id,
     direct_pair,
     inbox_partition,
+    is_account_id,
     is_conversation_id,
     message_id,
     new_group_id,
     other_of,
 )
 
-user_ids = st.from_regex(r"[A-Za-z0-9_.@-]{1,64}", fullmatch=True)
+user_ids = st.from_regex(r"[A-Za-z0-9_.@-]{1,64}", fullmatch=True).filter(lambda id_: id_ not in {".", ".."})
 
 
 @given(user_ids, user_ids)
@@ -96,3 +97,22 @@ def test_inbox_partition_is_crc32_modulo_partitions(user, partitions):
 def test_inbox_partition_never_changes():
     """Inboxes are written where they were always written: these values are part of the data."""
     assert [inbox_partition(user, 32) for user in ("ann", "bob", "cem", "a.b@c_d-1")] == [19, 0, 12, 13]
+
+
+@given(user_ids)
+def test_every_other_id_of_dots_and_letters_is_one(user):
+    assert is_account_id(user)
+    assert re.search(ID_PATTERN, user)
+
+
+@pytest.mark.parametrize("user", ["...", ".a", "..a", "a..", "a.b", "._", ".@", "-"])
+def test_id_may_begin_and_end_with_dots(user):
+    assert is_account_id(user)
+    assert is_conversation_id(direct_id(user, "ann"))
+
+
+@pytest.mark.parametrize("user", [".", "..", "", "a" * 65, ".\n", "..\n", "a/b"])
+def test_id_that_no_path_can_hold_is_none(user):
+    assert not is_account_id(user)
+    assert not is_conversation_id(direct_id(user, "ann"))
+    assert not is_conversation_id(direct_id(user, "zoe"))
