@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fastapi import FastAPI
-from fastapi_swagger import patch_fastapi
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route as HttpRoute
 from starlette.routing import WebSocketRoute
 
 from api.caller import Callers
 from api.contract import Route, endpoint, http_error
+from api.description.page import description_routes
 from api.gateway.endpoint import Gateway
 from api.openapi import describe
 from infra.telemetry.status import Health, status_routes
@@ -22,15 +25,7 @@ def make_app(
     routes: Sequence[Route], gateway: Gateway, health: Health, callers: Callers, max_request_bytes: int
 ) -> FastAPI:
     """FastAPI serves and documents; what a route takes and gives stands in its `Route`."""
-    app = FastAPI(
-        title="Ringpost",
-        version=VERSION,
-        docs_url=None,
-        redoc_url=None,
-        swagger_ui_oauth2_redirect_url=None,
-        redirect_slashes=False,
-    )
-    patch_fastapi(app)  # /docs from files of ours: also where there is no Internet
+    app = FastAPI(title="Ringpost", version=VERSION, openapi_url=None, redirect_slashes=False)
     by_path: dict[str, list[Route]] = {}
     for route in routes:
         by_path.setdefault(route.path, []).append(route)
@@ -39,7 +34,12 @@ def make_app(
         app.add_route(path, endpoint(some, callers, max_request_bytes), methods)
     app.router.routes.append(WebSocketRoute("/v1/connect", gateway.connect))
     app.router.routes.extend(status_routes(health))
+    app.router.routes.extend(description_routes(describe(routes, VERSION)))
+    app.router.routes.append(HttpRoute("/", _to_docs))
     app.add_exception_handler(HTTPException, http_error)
-    description = describe(routes, VERSION)
-    app.openapi = lambda: description  # type: ignore[method-assign]
     return app
+
+
+async def _to_docs(_: Request) -> Response:
+    """Relative, so that it also leads there below another path."""
+    return RedirectResponse("docs")

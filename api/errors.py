@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from msgspec import Struct
+from typing import Annotated
+
+from msgspec import Meta, Struct
 
 from domain.errors import (
     BadRequest,
@@ -44,16 +46,20 @@ RETRY_AFTER_S = 1
 
 
 class ErrorBody(Struct, omit_defaults=True):
-    """`retriable`: the same request, unchanged, may succeed later."""
+    """What went wrong. Decide by `code` and `retriable`."""
 
-    code: str
-    message: str
-    retriable: bool
-    field: str | None = None
+    code: Annotated[str, Meta(description="The kind of error, one of the codes listed at the top.")]
+    message: Annotated[str, Meta(description="One sentence for a person. It may change.")]
+    retriable: Annotated[bool, Meta(description="Whether the same request, unchanged, may succeed later.")]
+    field: Annotated[
+        str | None, Meta(description="The part of the request that is wrong, where there is one.")
+    ] = None
 
 
 class ErrorAnswer(Struct):
-    error: ErrorBody
+    """The form of every error."""
+
+    error: Annotated[ErrorBody, Meta(description="What went wrong.")]
 
 
 def status_of(error: RingpostError) -> int:

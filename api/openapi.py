@@ -1,14 +1,18 @@
-"""The OpenAPI description, made from the routes and the structs that they really read and write."""
+"""The OpenAPI description, made from the routes, the structs that they read and write, and the catalogues."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from api.contract import JSON, Route
+from api.description.examples import EXAMPLES, LINKS, Named
+from api.description.operations import OPERATIONS, TAGS
+from api.description.refusals import REFUSALS, example_of
+from api.description.texts import ADMIN_KEY, DEVICE_TOKEN, introduction
 from api.errors import STATUS, ErrorAnswer
 from api.views import SendMessage
 from domain import messages
@@ -33,7 +37,7 @@ _BODIES: dict[str, Any] = {
 
 
 def describe(routes: Sequence[Route], version: str) -> dict[str, Any]:
-    """The whole description."""
+    """The whole description, in the order in which a person reads it."""
     types: list[Any] = [ErrorAnswer, *_BODIES.values(), SendMessage]
     for route in routes:
         types += [*route.answers.values()]
@@ -43,52 +47,116 @@ def describe(routes: Sequence[Route], version: str) -> dict[str, Any]:
     by_type = dict(zip(unique, schemas, strict=True))
     components["SendMessage"] = _send_schema(components["SendMessage"], by_type)
     paths: dict[str, Any] = {}
-    for route in routes:
+    tags = list(TAGS)
+    for route in sorted(routes, key=lambda one: tags.index(OPERATIONS[one.name].tag)):
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, by_type, components)
+    for kind in {kind for route in routes for kind in (route.path_type, route.query_type) if kind}:
+        components.pop(kind.__name__, None)
+    for component in components.values():
+        _describe_tags(component)
     return {
         "openapi": "3.1.0",
-        "info": {"title": "Ringpost", "version": version, "summary": "Messaging that loses nothing."},
+        "info": {
+            "title": "Ringpost",
+            "version": version,
+            "summary": "Messaging that loses nothing.",
+            "description": introduction(),
+        },
+        "servers": [{"url": ".", "description": "The server that this description comes from."}],
+        "tags": [{"name": name, "description": text} for name, text in TAGS.items()],
         "paths": paths,
         "components": {
             "schemas": components,
             "securitySchemes": {
-                "device": {"type": "http", "scheme": "bearer", "description": "A token of POST /v1/tokens."},
-                "admin": {"type": "http", "scheme": "bearer", "description": "The admin key."},
+                "admin_key": {"type": "http", "scheme": "bearer", "description": ADMIN_KEY},
+                "device_token": {"type": "http", "scheme": "bearer", "description": DEVICE_TOKEN},
             },
         },
     }
 
 
 def _operation(route: Route, by_type: dict[Any, Any], components: dict[str, Any]) -> dict[str, Any]:
+    text, examples = OPERATIONS[route.name], EXAMPLES[route.name]
     operation: dict[str, Any] = {
-        "operationId": re.sub(r"\W+", "_", route.name.lower()).strip("_"),
+        "operationId": _operation_id(route.name),
         "summary": route.summary,
-        "tags": [route.path.split("/")[2]],
-        "security": [{"admin" if route.admin else "device": []}],
+        "description": text.description,
+        "tags": [text.tag],
+        "security": [{"admin_key" if route.admin else "device_token": []}],
         "responses": _responses(route, by_type),
     }
-    parameters = _parameters(route.path_type, "path", components) + _parameters(
-        route.query_type, "query", components
-    )
+    parameters = [
+        parameter | _prefilled(examples.parameters.get(parameter["name"], {}))
+        for kind, where in ((route.path_type, "path"), (route.query_type, "query"))
+        for parameter in _parameters(kind, where, components)
+    ]
     if parameters:
         operation["parameters"] = parameters
     if route.body_type is not None:
-        operation["requestBody"] = {"required": True, "content": {JSON: {"schema": by_type[route.body_type]}}}
+        content = {"schema": by_type[route.body_type], **_prefilled(examples.requests)}
+        operation["requestBody"] = {"required": True, "content": {JSON: content}}
     return operation
 
 
+def _operation_id(name: str) -> str:
+    return re.sub(r"\W+", "_", name.lower()).strip("_")
+
+
+def _prefilled(named: Named) -> dict[str, Any]:
+    """One example, or several to choose from; the first one is filled in."""
+    if len(named) == 1:
+        (value,) = named.values()
+        return {"example": value}
+    if not named:
+        return {}
+    return {"examples": {name: {"summary": name, "value": value} for name, value in named.items()}}
+
+
 def _responses(route: Route, by_type: dict[Any, Any]) -> dict[str, Any]:
+    text, examples = OPERATIONS[route.name], EXAMPLES[route.name]
     responses: dict[str, Any] = {
-        str(status): {"description": "Done.", "content": {JSON: {"schema": by_type[kind]}}}
+        str(status): {
+            "description": text.done[status],
+            "content": {JSON: {"schema": by_type[kind], "example": examples.answers[status]}},
+            **_links(route.name, status),
+        }
         for status, kind in sorted(route.answers.items())
     }
     for status, errors in sorted(_errors(route).items()):
-        codes = " or ".join(sorted({f"`{error.code}`" for error in errors}))
+        refusals = {error: text.refused.get(error, REFUSALS[error]) for error in errors}
+        said = {error.code: example_of(error, refusal) for error, refusal in refusals.items()}
         responses[str(status)] = {
-            "description": f"Error {codes}.",
-            "content": {JSON: {"schema": by_type[ErrorAnswer]}},
+            "description": "  \n".join(
+                f"`{error.code}`: {refusal.when}" for error, refusal in refusals.items()
+            ),
+            "content": {JSON: {"schema": by_type[ErrorAnswer], **_prefilled(said)}},
+            **_headers(status),
         }
     return responses
+
+
+def _links(name: str, status: int) -> Mapping[str, Any]:
+    """The calls that take what is in this answer."""
+    targets = LINKS.get(name, {}).get(status, ())
+    if not targets:
+        return {}
+    parameters = {"conversation_id": "$response.body#/conversation_id"}
+    text = "The id of the new group is what this call takes."
+    ids = map(_operation_id, targets)
+    return {
+        "links": {one: {"operationId": one, "parameters": parameters, "description": text} for one in ids}
+    }
+
+
+def _headers(status: int) -> Mapping[str, Any]:
+    """What an error carries besides its body."""
+    if status == 401:
+        text = "What is missing: `Bearer`, a token or the admin key."
+        return {"headers": {"WWW-Authenticate": {"description": text, "schema": {"type": "string"}}}}
+    if status in {429, 503}:
+        text = "Seconds to wait before the same request is sent again."
+        return {"headers": {"Retry-After": {"description": text, "schema": {"type": "integer"}}}}
+    return {}
 
 
 def _errors(route: Route) -> dict[int, list[type[RingpostError]]]:
@@ -98,7 +166,7 @@ def _errors(route: Route) -> dict[int, list[type[RingpostError]]]:
     if route.body_type is not None:
         raised.append(TooLarge)
     by_status: dict[int, list[type[RingpostError]]] = {}
-    for error in raised:
+    for error in dict.fromkeys(raised):
         by_status.setdefault(STATUS[error], []).append(error)
     return by_status
 
@@ -106,20 +174,28 @@ def _errors(route: Route) -> dict[int, list[type[RingpostError]]]:
 def _parameters(kind: type | None, where: str, components: dict[str, Any]) -> list[dict[str, Any]]:
     if kind is None:
         return []
-    schema = components.pop(kind.__name__, None) or _inline(kind)
-    components[kind.__name__] = schema
+    schema = components[kind.__name__]
     required = set(schema.get("required", ()))
     parameters = []
-    for name, property_schema in schema["properties"].items():
-        choices = property_schema.get("anyOf", [property_schema])
-        present = next(choice for choice in choices if choice.get("type") != "null")  # it is there or not
-        parameters.append({"name": name, "in": where, "required": name in required, "schema": present})
+    for name, described in schema["properties"].items():
+        present = {key: value for key, value in described.items() if key != "description"}
+        parameters.append(
+            {
+                "name": name,
+                "in": where,
+                "description": described["description"],
+                "required": name in required,
+                "schema": present,
+            }
+        )
     return parameters
 
 
-def _inline(kind: type) -> dict[str, Any]:
-    schema: dict[str, Any] = msgspec.json.schema_components([kind], ref_template=_REF)[1][kind.__name__]
-    return schema
+def _describe_tags(component: dict[str, Any]) -> None:
+    """msgspec says nothing of the field that tells the variants of a union apart."""
+    for schema in component.get("properties", {}).values():
+        if "description" not in schema and "enum" in schema:
+            schema["description"] = f"Always `{schema['enum'][0]}`."
 
 
 def _send_schema(plain: dict[str, Any], by_type: dict[Any, Any]) -> dict[str, Any]:
@@ -127,19 +203,20 @@ def _send_schema(plain: dict[str, Any], by_type: dict[Any, Any]) -> dict[str, An
     properties = plain["properties"]
     variants = []
     for kind, body in _BODIES.items():
-        for address in ("conversation_id", "to"):
+        for address, to in (("conversation_id", "into a conversation"), ("to", "to a user")):
             fields = {
-                "client_message_id": properties["client_message_id"],
-                "kind": {"const": kind},
-                "body": by_type[body],
                 address: properties[address],
+                "client_message_id": properties["client_message_id"],
+                "kind": {"const": kind, "description": properties["kind"]["description"]},
+                "body": by_type[body] | {"description": properties["body"]["description"]},
             }
             variants.append(
                 {
+                    "title": f"{kind} {to}",
                     "type": "object",
                     "properties": fields,
                     "required": list(fields),
                     "additionalProperties": False,
                 }
             )
-    return {"title": "SendMessage", "oneOf": variants}
+    return {"title": "SendMessage", "description": plain["description"], "oneOf": variants}

@@ -11,16 +11,56 @@ from domain.conversations import ConversationKind
 from domain.ids import CONVERSATION_ID_PATTERN, ID_PATTERN, LIST_CURSOR_PATTERN, MAX_SEQ
 from domain.messages import Kind
 
-AccountId = Annotated[str, Meta(pattern=ID_PATTERN, description="The application's own id.")]
-AnyConversationId = Annotated[str, Meta(pattern=CONVERSATION_ID_PATTERN, max_length=131)]
+AccountId = Annotated[str, Meta(pattern=ID_PATTERN, description="The application's own id of a user.")]
+DeviceName = Annotated[str, Meta(pattern=ID_PATTERN, description="The application's own id of a device.")]
+AnyConversationId = Annotated[
+    str,
+    Meta(pattern=CONVERSATION_ID_PATTERN, max_length=131, description="The id of the conversation."),
+]
 ListCursor = Annotated[
-    str, Meta(pattern=LIST_CURSOR_PATTERN, max_length=156, description="As the page before gave it.")
+    str,
+    Meta(
+        pattern=LIST_CURSOR_PATTERN,
+        max_length=156,
+        description="Where the page begins: `cursor` of the page before. Leave it out for the first page.",
+    ),
 ]
 Seq = Annotated[int, Meta(ge=0, le=MAX_SEQ)]
-Limit = Annotated[int, Meta(ge=1, le=200)]
+InboxSeq = Annotated[
+    Seq,
+    Meta(description="The number of the last inbox entry that the device has; 0 when it has none."),
+]
+Limit = Annotated[int, Meta(ge=1, le=200, description="The most items in the answer.")]
 Title = Annotated[str, Meta(min_length=1, max_length=200)]
-ClientMessageId = Annotated[str, Meta(min_length=1, max_length=128)]
-Time = Annotated[str, Meta(description="RFC 3339, UTC, milliseconds.")]
+ClientMessageId = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=128,
+        description=(
+            "The sender's own name for this message. Use the same one for every try; "
+            "use a new one, such as a random UUID, for every message."
+        ),
+    ),
+]
+Time = Annotated[str, Meta(description="A time in RFC 3339 form, in UTC, with milliseconds.")]
+CreatedAt = Annotated[Time, Meta(description="When it was created: RFC 3339, UTC, milliseconds.")]
+SentAt = Annotated[Time, Meta(description="When the message was stored: RFC 3339, UTC, milliseconds.")]
+MessageId = Annotated[
+    str, Meta(description="The name of the message for ever: `conversation_id`, a colon, and its `seq`.")
+]
+MessageSeq = Annotated[
+    int,
+    Meta(
+        description="The place of the message in its conversation. It rises, and some numbers may be unused."
+    ),
+]
+KindOfConversation = Annotated[ConversationKind, Meta(description="`direct` between two users, or `group`.")]
+TitleOrNull = Annotated[str | None, Meta(description="The title of a group; null when it has none.")]
+HeadSeq = Annotated[
+    int, Meta(description="The `seq` of the newest message that you may read; 0 when there is none.")
+]
+More = Annotated[bool, Meta(description="Whether there is more to read.")]
 
 
 class UserPath(Struct):
@@ -33,63 +73,104 @@ class ConversationPath(Struct):
 
 class MemberPath(Struct):
     conversation_id: AnyConversationId
-    user_id: AccountId
+    user_id: Annotated[AccountId, Meta(description="The id of the member.")]
 
 
 class PutUser(Struct, forbid_unknown_fields=True):
-    name: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
+    """What is known about a user besides the id."""
+
+    name: Annotated[
+        Annotated[str, Meta(min_length=1, max_length=200)] | None,
+        Meta(description="The name that people see. Leave it out to keep the present one."),
+    ] = None
 
 
 class UserView(Struct):
-    user_id: str
-    name: str | None
-    created_at: Time
+    """A user."""
+
+    user_id: AccountId
+    name: Annotated[str | None, Meta(description="The name that people see; null when none was given.")]
+    created_at: CreatedAt
 
 
 class MintToken(Struct, forbid_unknown_fields=True):
-    user_id: AccountId
-    device_id: AccountId
-    device_class: Annotated[str, Meta(min_length=1, max_length=64)] | None = None
-    expires_in_s: Annotated[int, Meta(ge=1, le=315_360_000)] | None = None
+    """Which device of which user the token is for."""
+
+    user_id: Annotated[AccountId, Meta(description="The user that the token acts for. They must exist.")]
+    device_id: Annotated[
+        DeviceName,
+        Meta(description="The device of that user. It is created by the first token that is made for it."),
+    ]
+    device_class: Annotated[
+        Annotated[str, Meta(min_length=1, max_length=64)] | None,
+        Meta(description="Your own word for the kind of device, such as `phone` or `web`."),
+    ] = None
+    expires_in_s: Annotated[
+        Annotated[int, Meta(ge=1, le=315_360_000)] | None,
+        Meta(description="Seconds until the token expires. Leave it out for the default of the server."),
+    ] = None
 
 
 class TokenView(Struct):
-    token: str
-    expires_at: Time
+    """A token of one device."""
+
+    token: Annotated[str, Meta(description="The token. Give it to that device and to nobody else.")]
+    expires_at: Annotated[Time, Meta(description="When the token expires: RFC 3339, UTC, milliseconds.")]
 
 
 class OpenDirect(Struct, forbid_unknown_fields=True, tag_field="kind", tag="direct"):
-    with_: AccountId = msgspec.field(name="with")
+    """A direct conversation: the same two users always get the same one."""
+
+    with_: Annotated[
+        AccountId, Meta(description="The other user. Your own id opens your notes to yourself.")
+    ] = msgspec.field(name="with")
 
 
 class OpenGroup(Struct, forbid_unknown_fields=True, tag_field="kind", tag="group"):
-    members: Annotated[list[AccountId], Meta(max_length=10_000)]
-    title: Title | None = None
+    """A group. Each call creates a new one, and the caller is its owner."""
+
+    members: Annotated[
+        list[AccountId],
+        Meta(max_length=10_000, description="The other members. The caller is a member in any case."),
+    ]
+    title: Annotated[Title | None, Meta(description="The title that the members see.")] = None
 
 
 class Person(Struct):
-    user_id: str
-    name: str | None
+    """A user with the name that people see."""
+
+    user_id: AccountId
+    name: Annotated[str | None, Meta(description="Their name; null when none was given.")]
+
+
+With = Annotated[
+    Person,
+    Meta(
+        description="The other user of a direct conversation; you yourself in your notes. Absent in a group."
+    ),
+]
 
 
 class ConversationView(Struct):
-    """`members` and `owner_id` are there for those who are members now; `owner_id` in groups.
+    """A conversation. `members` and `owner_id` are absent for those who have left."""
 
-    `with` is the other person of a direct conversation, oneself for notes.
-    """
-
-    conversation_id: str
-    kind: ConversationKind
-    title: str | None
-    head_seq: int
-    created_at: Time
-    members: list[str] | UnsetType = UNSET
-    owner_id: str | UnsetType = UNSET
-    with_: Person | UnsetType = msgspec.field(default=UNSET, name="with")
+    conversation_id: AnyConversationId
+    kind: KindOfConversation
+    title: TitleOrNull
+    head_seq: HeadSeq
+    created_at: CreatedAt
+    members: Annotated[list[str], Meta(description="The ids of the present members.")] | UnsetType = UNSET
+    owner_id: (
+        Annotated[str, Meta(description="The owner of the group; absent in a direct conversation.")]
+        | UnsetType
+    ) = UNSET
+    with_: With | UnsetType = msgspec.field(default=UNSET, name="with")
 
 
 class Rename(Struct, forbid_unknown_fields=True):
-    title: Title | None
+    """The new title."""
+
+    title: Annotated[Title | None, Meta(description="The new title; null removes it.")]
 
 
 class ListQuery(Struct, forbid_unknown_fields=True):
@@ -98,84 +179,129 @@ class ListQuery(Struct, forbid_unknown_fields=True):
 
 
 class ConversationRow(Struct):
-    """`with` is the other person of a direct conversation, oneself for notes."""
+    """A conversation in the list."""
 
-    conversation_id: str
-    kind: ConversationKind
-    title: str | None
-    head_seq: int
-    read_seq: int
-    unread: int
-    last_message: Raw | None
-    with_: Person | UnsetType = msgspec.field(default=UNSET, name="with")
+    conversation_id: AnyConversationId
+    kind: KindOfConversation
+    title: TitleOrNull
+    head_seq: HeadSeq
+    read_seq: Annotated[int, Meta(description="Up to which `seq` you have read; it stays at 0 for now.")]
+    unread: Annotated[int, Meta(description="How many messages of others came after `read_seq`.")]
+    last_message: Annotated[
+        Raw | None, Meta(description="The newest message that you may read; null when there is none.")
+    ]
+    with_: With | UnsetType = msgspec.field(default=UNSET, name="with")
 
 
 class ConversationList(Struct):
-    conversations: list[ConversationRow]
-    cursor: str | None
-    more: bool
+    """A page of your conversations, newest activity first."""
+
+    conversations: Annotated[list[ConversationRow], Meta(description="The conversations of this page.")]
+    cursor: Annotated[str | None, Meta(description="The `cursor` for the next page; null on the last page.")]
+    more: Annotated[More, Meta(description="Whether there is another page.")]
 
 
 class SendMessage(Struct, forbid_unknown_fields=True):
+    """A message to a user (`to`) or into a conversation (`conversation_id`)."""
+
     client_message_id: ClientMessageId
-    kind: Kind
-    body: Raw
-    conversation_id: AnyConversationId | UnsetType = UNSET
-    to: AccountId | UnsetType = UNSET
+    kind: Annotated[Kind, Meta(description="What the message is. It decides what `body` holds.")]
+    body: Annotated[Raw, Meta(description="What the message says, in the form that its `kind` asks for.")]
+    conversation_id: (
+        Annotated[AnyConversationId, Meta(description="The conversation to send into. Give this or `to`.")]
+        | UnsetType
+    ) = UNSET
+    to: (
+        Annotated[
+            AccountId,
+            Meta(description="The user to send to. Their direct conversation is opened if need be."),
+        ]
+        | UnsetType
+    ) = UNSET
 
 
 class SentView(Struct):
-    message_id: str
-    conversation_id: str
-    seq: int
-    sent_at: Time
+    """Where the message stands. A repetition of the same send gets the same answer."""
+
+    message_id: MessageId
+    conversation_id: AnyConversationId
+    seq: MessageSeq
+    sent_at: SentAt
 
 
 class HistoryQuery(Struct, forbid_unknown_fields=True):
     """`after < seq < before`; from the newest backwards unless `after` is given."""
 
-    before: Seq | UnsetType = UNSET
-    after: Seq | UnsetType = UNSET
-    limit: Limit = 50
+    before: (
+        Annotated[
+            Seq, Meta(description="Only messages with a smaller `seq`. Leave it out to begin at the newest.")
+        ]
+        | UnsetType
+    ) = UNSET
+    after: (
+        Annotated[Seq, Meta(description="Only messages with a greater `seq`, read from the oldest onwards.")]
+        | UnsetType
+    ) = UNSET
+    limit: Annotated[Limit, Meta(description="The most messages in the answer.")] = 50
 
 
 class SyncQuery(Struct, forbid_unknown_fields=True):
-    cursor: Seq = 0
-    limit: Limit = 100
-    wait_s: Annotated[float, Meta(ge=0, le=60)] = 0
+    cursor: InboxSeq = 0
+    limit: Annotated[Limit, Meta(description="The most entries in the answer.")] = 100
+    wait_s: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=60,
+            description=(
+                "How many seconds the answer may be held when nothing is new. "
+                "It comes as soon as there is something."
+            ),
+        ),
+    ] = 0
 
 
 class Cursor(Struct, forbid_unknown_fields=True):
-    cursor: Seq
+    """How far a device is in its user's inbox."""
+
+    cursor: InboxSeq
 
 
 class MessageView(Struct):
-    message_id: str
-    conversation_id: str
-    seq: int
-    sender_id: str
-    client_message_id: str
-    kind: Kind
-    body: dict[str, Any]
-    sent_at: Time
+    """A stored message."""
+
+    message_id: MessageId
+    conversation_id: AnyConversationId
+    seq: MessageSeq
+    sender_id: Annotated[str, Meta(description="The user who sent it.")]
+    client_message_id: Annotated[str, Meta(description="The name that the sender gave it.")]
+    kind: Annotated[Kind, Meta(description="What the message is. It decides what `body` holds.")]
+    body: Annotated[dict[str, Any], Meta(description="What the message says, as it was sent.")]
+    sent_at: SentAt
 
 
 class EntryView(Struct):
-    seq: int
-    type: Literal["message"]
-    message: MessageView
+    """One line of an inbox. Ignore a type that you do not know: more will come."""
+
+    seq: Annotated[int, Meta(description="Its number in the inbox: 1, 2, 3 and so on, without a hole.")]
+    type: Annotated[Literal["message"], Meta(description="What the entry carries.")]
+    message: Annotated[MessageView, Meta(description="The message.")]
 
 
 class HistoryPage(Struct):
-    messages: list[MessageView]
-    more: bool
+    """A page of a conversation."""
+
+    messages: Annotated[list[MessageView], Meta(description="The messages, always in rising order of `seq`.")]
+    more: Annotated[More, Meta(description="Whether there are more messages in the direction of reading.")]
 
 
 class SyncPage(Struct):
-    entries: list[EntryView]
-    cursor: int
-    head: int
-    more: bool
+    """What came after the cursor."""
+
+    entries: Annotated[list[EntryView], Meta(description="The entries, in order, each once.")]
+    cursor: Annotated[int, Meta(description="The cursor for the next pull. Store it with the entries.")]
+    head: Annotated[int, Meta(description="The number of the newest entry that there is.")]
+    more: Annotated[More, Meta(description="Whether to pull again at once.")]
 
 
 encode = msgspec.json.Encoder().encode

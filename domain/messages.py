@@ -27,31 +27,39 @@ Count = Annotated[int, Meta(ge=0, le=2**53 - 1)]
 
 
 class TextBody(Struct, forbid_unknown_fields=True):
-    text: Annotated[str, Meta(min_length=1)]
+    """A text."""
+
+    text: Annotated[str, Meta(min_length=1, description="The text, without any markup.")]
 
 
 class ImageBody(Struct, forbid_unknown_fields=True):
+    """A picture that lies elsewhere."""
+
     url: Url
-    thumbnail_url: Url | None = None
-    name: Name | None = None
-    mime: Mime | None = None
-    width: Pixels | None = None
-    height: Pixels | None = None
-    size_bytes: Count | None = None
+    thumbnail_url: Annotated[Url | None, Meta(description="Where a small version is found.")] = None
+    name: Annotated[Name | None, Meta(description="The name of the file.")] = None
+    mime: Annotated[Mime | None, Meta(description="Its media type, such as `image/png`.")] = None
+    width: Annotated[Pixels | None, Meta(description="Its width in pixels.")] = None
+    height: Annotated[Pixels | None, Meta(description="Its height in pixels.")] = None
+    size_bytes: Annotated[Count | None, Meta(description="Its size in bytes.")] = None
 
 
 class VoiceBody(Struct, forbid_unknown_fields=True):
+    """A recording that lies elsewhere."""
+
     url: Url
-    duration_ms: Count | None = None
-    mime: Mime | None = None
-    size_bytes: Count | None = None
+    duration_ms: Annotated[Count | None, Meta(description="How long it is, in milliseconds.")] = None
+    mime: Annotated[Mime | None, Meta(description="Its media type, such as `audio/ogg`.")] = None
+    size_bytes: Annotated[Count | None, Meta(description="Its size in bytes.")] = None
 
 
 class FileBody(Struct, forbid_unknown_fields=True):
+    """A file that lies elsewhere."""
+
     url: Url
-    name: Name | None = None
-    mime: Mime | None = None
-    size_bytes: Count | None = None
+    name: Annotated[Name | None, Meta(description="The name of the file.")] = None
+    mime: Annotated[Mime | None, Meta(description="Its media type, such as `application/pdf`.")] = None
+    size_bytes: Annotated[Count | None, Meta(description="Its size in bytes.")] = None
 
 
 BODY_LIMIT_BYTES: dict[str, int] = {

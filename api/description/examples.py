@@ -1,0 +1,175 @@
+"""Requests that work with each other, from the top of the page to its end, and their answers.
+
+They are ann's, on her phone; she must exist. The first request makes bob. A call on a group needs an id
+that only the server can give: the answer that has it links to these calls (`LINKS`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from domain.ids import UserId, direct_id, message_id
+
+DIRECT = direct_id(UserId("ann"), UserId("bob"))
+GROUP = "g:h3xk2wq7mzr5t4ya"
+_SENT_AT = "2026-03-02T09:30:00.000Z"
+_CREATED_AT = "2026-03-02T09:00:00.000Z"
+_TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbm4iLCJkZXYiOiJwaG9uZSJ9.c2lnbmF0dXJl"
+_HELLO = {"text": "Hello Bob"}
+
+Named = Mapping[str, Any]
+"""Examples by what they show. The first one is prefilled."""
+
+
+class Examples(NamedTuple):
+    """`parameters` and `answers` are by name and by status."""
+
+    answers: Mapping[int, Any]
+    parameters: Mapping[str, Named] = MappingProxyType({})
+    requests: Named = MappingProxyType({})
+
+
+def _message(seq: int, **fields: Any) -> dict[str, Any]:
+    return {
+        "message_id": message_id(DIRECT, seq),
+        "conversation_id": DIRECT,
+        "seq": seq,
+        "sender_id": "ann",
+        "client_message_id": "first-message",
+        "kind": "text",
+        "body": _HELLO,
+        "sent_at": _SENT_AT,
+        **fields,
+    }
+
+
+def _send(client_message_id: str, kind: str, body: Any, **to: str) -> dict[str, Any]:
+    return {**(to or {"to": "bob"}), "client_message_id": client_message_id, "kind": kind, "body": body}
+
+
+_SENT = {"message_id": message_id(DIRECT, 1), "conversation_id": DIRECT, "seq": 1, "sent_at": _SENT_AT}
+_OPENED = {
+    "conversation_id": DIRECT,
+    "kind": "direct",
+    "title": None,
+    "head_seq": 1,
+    "created_at": _CREATED_AT,
+    "members": ["ann", "bob"],
+    "with": {"user_id": "bob", "name": "Bob"},
+}
+_CREATED = {
+    "conversation_id": GROUP,
+    "kind": "group",
+    "title": "Lunch",
+    "head_seq": 0,
+    "created_at": _CREATED_AT,
+    "members": ["ann", "bob"],
+    "owner_id": "ann",
+}
+_ROW = {"read_seq": 0, "unread": 0}
+_LISTED = {
+    "conversations": [
+        {k: _CREATED[k] for k in ("conversation_id", "kind", "title", "head_seq")}
+        | _ROW
+        | {"last_message": None},
+        {k: _OPENED[k] for k in ("conversation_id", "kind", "title", "head_seq")}
+        | _ROW
+        | {"last_message": _message(1), "with": _OPENED["with"]},
+    ],
+    "cursor": None,
+    "more": False,
+}
+_OF_GROUP = {"conversation_id": {"a group": GROUP}}
+_OF_DIRECT = {"conversation_id": {"ann and bob": DIRECT}}
+_BOB = {"user_id": {"bob": "bob"}}
+
+EXAMPLES = {
+    "PUT /v1/users/{user_id}": Examples(
+        {200: {"user_id": "bob", "name": "Bob", "created_at": _CREATED_AT}},
+        {"user_id": {"bob": "bob", "ann": "ann"}},
+        {"bob": {"name": "Bob"}, "ann": {"name": "Ann"}},
+    ),
+    "POST /v1/tokens": Examples(
+        {200: {"token": _TOKEN, "expires_at": "2026-04-01T09:00:00.000Z"}},
+        requests={
+            "ann's phone": {"user_id": "ann", "device_id": "phone"},
+            "bob's laptop for an hour": {
+                "user_id": "bob",
+                "device_id": "laptop",
+                "device_class": "web",
+                "expires_in_s": 3600,
+            },
+        },
+    ),
+    "POST /v1/messages": Examples(
+        {201: _SENT, 200: _SENT},
+        requests={
+            "text to bob": _send("first-message", "text", _HELLO),
+            "text into a conversation": _send(
+                "second-message", "text", {"text": "Are you there?"}, conversation_id=DIRECT
+            ),
+            "image": _send(
+                "a-picture",
+                "image",
+                {
+                    "url": "https://media.example/cat.png",
+                    "mime": "image/png",
+                    "width": 640,
+                    "height": 480,
+                    "size_bytes": 81920,
+                },
+            ),
+            "voice": _send(
+                "a-recording",
+                "voice",
+                {"url": "https://media.example/note.ogg", "duration_ms": 4200, "mime": "audio/ogg"},
+            ),
+            "file": _send(
+                "a-file",
+                "file",
+                {"url": "https://media.example/menu.pdf", "name": "menu.pdf", "mime": "application/pdf"},
+            ),
+            "custom": _send("a-poll", "custom", {"poll": "Noon?", "choices": ["yes", "no"]}),
+        },
+    ),
+    "GET /v1/conversations/{conversation_id}/messages": Examples(
+        {200: {"messages": [_message(1)], "more": False}}, {**_OF_DIRECT, "limit": {"a page": 20}}
+    ),
+    "GET /v1/sync": Examples(
+        {
+            200: {
+                "entries": [{"seq": 1, "type": "message", "message": _message(1)}],
+                "cursor": 1,
+                "head": 1,
+                "more": False,
+            }
+        },
+        {"cursor": {"from the beginning": 0}, "limit": {"a page": 100}, "wait_s": {"ten seconds": 10}},
+    ),
+    "POST /v1/sync/ack": Examples({200: {"cursor": 1}}, requests={"the first entry": {"cursor": 1}}),
+    "GET /v1/sync/ack": Examples({200: {"cursor": 1}}),
+    "POST /v1/conversations": Examples(
+        {201: _CREATED, 200: _OPENED},
+        requests={
+            "a group": {"kind": "group", "title": "Lunch", "members": ["bob"]},
+            "the direct conversation with bob": {"kind": "direct", "with": "bob"},
+            "ann's notes": {"kind": "direct", "with": "ann"},
+        },
+    ),
+    "GET /v1/conversations": Examples({200: _LISTED}, {"limit": {"a page": 20}}),
+    "GET /v1/conversations/{conversation_id}": Examples({200: _OPENED}, _OF_DIRECT),
+    "PATCH /v1/conversations/{conversation_id}": Examples(
+        {200: _CREATED | {"title": "Supper"}}, _OF_GROUP, {"a new title": {"title": "Supper"}}
+    ),
+    "PUT /v1/conversations/{conversation_id}/members/{user_id}": Examples({200: _CREATED}, _OF_GROUP | _BOB),
+    "DELETE /v1/conversations/{conversation_id}/members/{user_id}": Examples(
+        {200: _CREATED | {"members": ["ann"]}}, _OF_GROUP | _BOB
+    ),
+}
+"""By `Route.name`."""
+
+_OF_A_GROUP = [name for name, one in EXAMPLES.items() if _OF_GROUP.items() <= one.parameters.items()]
+LINKS = {"POST /v1/conversations": {201: _OF_A_GROUP}}
+"""Route → status → the routes whose `conversation_id` is in that answer."""

@@ -1,0 +1,103 @@
+"""What each error means to a caller, with an example. A call may say more of one in `operations.py`."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from api.errors import STATUS, error_body
+from domain.errors import (
+    BadRequest,
+    Conflict,
+    CursorAhead,
+    Forbidden,
+    HeadTooLarge,
+    Internal,
+    MethodNotAllowed,
+    NotFound,
+    Overloaded,
+    RateLimited,
+    RingpostError,
+    TooLarge,
+    TooSlow,
+    Unauthenticated,
+    Unavailable,
+    every_error,
+)
+
+
+class Refusal(NamedTuple):
+    """`when` is the sentence of the description; message and field are those of the example."""
+
+    when: str
+    message: str
+    field: str | None = None
+
+
+REFUSALS: dict[type[RingpostError], Refusal] = {
+    BadRequest: Refusal(
+        "The request is not as described here; `field` names the part that is wrong.",
+        "The field is not known.",
+        "colour",
+    ),
+    Unauthenticated: Refusal(
+        "There is no token or key, or it is wrong, or it has expired.", "The token has expired."
+    ),
+    Forbidden: Refusal("You may not do this.", "You are not a member of this conversation."),
+    NotFound: Refusal("There is no such user, conversation or path.", "There is no such path."),
+    MethodNotAllowed: Refusal(
+        "The path does not take this method; the header `Allow` says which it takes.",
+        "This path does not take this method.",
+    ),
+    Conflict: Refusal(
+        "It contradicts what was there before.",
+        "This client_message_id was used for another message.",
+        "client_message_id",
+    ),
+    CursorAhead: Refusal(
+        "The cursor lies beyond the inbox. Forget it, and pull from 0.",
+        "The cursor is ahead of the inbox, whose newest entry is 2.",
+        "cursor",
+    ),
+    TooLarge: Refusal(
+        "The request, or a part of it, is larger than it may be.", "A request body may take 65536 bytes."
+    ),
+    HeadTooLarge: Refusal(
+        "The path, the query or the headers are larger than they may be.",
+        "The path and query of a request may take 16384 bytes.",
+    ),
+    TooSlow: Refusal(
+        "The request did not arrive within 30 seconds; the server closes the connection.",
+        "The request was not complete within 30 s.",
+    ),
+    RateLimited: Refusal(
+        "You ask too often. Wait for the seconds of `Retry-After`; no call answers this yet.",
+        "You have sent too many requests.",
+    ),
+    Internal: Refusal("The server has a fault, and its log says which.", "Something went wrong here."),
+    Unavailable: Refusal(
+        "An engine behind the server does not answer. Send the same request again after `Retry-After`.",
+        "The message store does not answer.",
+    ),
+    Overloaded: Refusal(
+        "Too many sends are waiting. Nothing was stored: send the same request again after `Retry-After`.",
+        "Too many messages are waiting to be stored.",
+    ),
+}
+
+
+def error_table() -> str:
+    """A Markdown table of all codes, in the order of their status."""
+    rows = ["| code | status | try again | when |", "|---|---|---|---|"]
+    for error in sorted(every_error()[1:], key=lambda one: (STATUS[one], one.code)):
+        again = "yes" if error.retriable else "no"
+        rows.append(f"| `{error.code}` | {STATUS[error]} | {again} | {REFUSALS[error].when} |")
+    return "\n".join(rows)
+
+
+def example_of(error: type[RingpostError], refusal: Refusal) -> dict[str, object]:
+    """The answer to a refused call."""
+    body = error_body(error(refusal.message, refusal.field))
+    example: dict[str, object] = {"code": body.code, "message": body.message, "retriable": body.retriable}
+    if body.field is not None:
+        example["field"] = body.field
+    return {"error": example}
