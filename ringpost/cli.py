@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.text import Text
 
 from infra.keys import find_admin_key
-from infra.settings import SettingsError, load_settings
+from infra.settings import HttpSettings, SettingsError, load_settings
 from ringpost.entry import main
-from ringpost.http import TIMEOUT_S, Api, ApiError, user_path
+from ringpost.http import TIMEOUT_S, Api, ApiError, checked_url, user_path
 from ringpost.output import Json, progress, remark, show, write
 from ringpost.topics import topics
 
@@ -183,18 +184,43 @@ async def _until_told(running: Any) -> None:
         await task
 
 
-@app.command(epilog=example("ringpost doctor", "ringpost doctor --json"))
-def doctor(as_json: Json = False) -> None:
-    """Are the engines there, the indexes, the topics? Says what to do. Exit code 1 if something is wrong."""
+@app.command(
+    epilog=example(
+        "ringpost doctor", "ringpost doctor --worker http://10.0.0.7:9101 --worker http://10.0.0.8:9101"
+    )
+)
+def doctor(
+    url: Annotated[
+        str | None,
+        typer.Option(
+            envvar="RINGPOST_URL", help="The address of the API; by default where the settings place it."
+        ),
+    ] = None,
+    worker: Annotated[
+        list[str] | None,
+        typer.Option(help="The address of a worker that is to be asked too; may be repeated."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Look at the engines, the API and the workers, and say what to do. Exit code 1 if something is wrong."""
     from ringpost.doctor import examine
+    from ringpost.parts import Places
 
     settings = load_settings()
     settings.need_engines()
-    with progress("Asking MongoDB, Redis and Kafka"):
-        findings = asyncio.run(examine(settings))
-    show([asdict(one) for one in findings], as_json, "\n".join(str(one) for one in findings))
+    places = Places(checked_url(url or _own_url(settings.http)), [checked_url(one) for one in worker or ()])
+    with progress("Asking MongoDB, Redis, Kafka, the API and the workers"):
+        findings = asyncio.run(examine(settings, places))
+    show([asdict(one) for one in findings], as_json, Text("\n").join(one.coloured() for one in findings))
     if not all(one.ok for one in findings):
         raise typer.Exit(1)
+
+
+def _own_url(http: HttpSettings) -> str:
+    """Where an API with these settings is found from the same machine."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(http.host, http.host)
+    port = http.port or HttpSettings.model_fields["port"].default
+    return f"http://[{host}]:{port}" if host.count(":") > 1 and "[" not in host else f"http://{host}:{port}"
 
 
 PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}

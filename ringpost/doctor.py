@@ -2,49 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+import asyncio
 
 from domain.errors import RingpostError
 from infra.kafka.clients import Log
-from infra.kafka.topics import TopicTool
+from infra.kafka.groups import GroupTool
+from infra.kafka.topics import ARRIVALS, DELIVERIES, TopicTool
 from infra.mongo.client import Database, open_database
 from infra.mongo.indexes import missing_indexes
+from infra.mongo.outbox import OutboxStore
 from infra.redis.client import open_redis, ping
 from infra.settings import Settings
+from ringpost.finding import Finding, found
+from ringpost.parts import Places, api, consumer, relay, worker_at
+
+__all__ = ["Finding", "examine"]
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One thing looked at; `said` is what was found, or what to do."""
-
-    name: str
-    ok: bool
-    said: str
-
-    def __str__(self) -> str:
-        return f"{'ok ' if self.ok else 'BAD'}  {self.name}: {self.said}"
-
-
-async def examine(settings: Settings) -> list[Finding]:
-    """All findings; never raises for an engine that is not there."""
+async def examine(settings: Settings, places: Places) -> list[Finding]:
+    """All findings; never raises for an engine, or a part of Ringpost, that is not there."""
     log = Log(settings.kafka)
     async with open_database(settings.mongo) as database, open_redis(settings.redis) as redis:
-        return [
-            await _found("MongoDB", database.ping, "Check RINGPOST_MONGO_URL."),
-            await _found("MongoDB topology", lambda: _topology(database), "It must be a replica set."),
-            await _found("indexes", lambda: _indexes(database), "They are made when the API starts."),
-            await _found("Redis", lambda: ping(redis), "Check RINGPOST_REDIS_URL."),
-            await _found("Kafka", log.version, "Check RINGPOST_KAFKA_BOOTSTRAP."),
-            await _found("topics", lambda: _topics(log), "Run `ringpost topics create`."),
+        outbox, groups = OutboxStore(database), GroupTool(log)
+        looks = [
+            found("MongoDB", database.ping, "Check RINGPOST_MONGO_URL."),
+            found("MongoDB topology", lambda: _topology(database), "It must be a replica set."),
+            found("indexes", lambda: _indexes(database), "They are made when the API starts."),
+            found("Redis", lambda: ping(redis), "Check RINGPOST_REDIS_URL."),
+            found("Kafka", log.version, "Check RINGPOST_KAFKA_BOOTSTRAP."),
+            found("topics", lambda: _topics(log), "Run `ringpost topics create`."),
+            api(places.api, outbox),
+            consumer("inbox", DELIVERIES, groups),
+            consumer("push", ARRIVALS, groups),
+            relay(outbox),
+            *(worker_at(url) for url in places.workers),
         ]
-
-
-async def _found(name: str, look: Callable[[], Awaitable[str]], advice: str) -> Finding:
-    try:
-        return Finding(name, True, await look())
-    except RingpostError as error:
-        return Finding(name, False, f"{error.message} {advice}")
+        return list(await asyncio.gather(*looks))
 
 
 async def _topology(database: Database) -> str:

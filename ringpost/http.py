@@ -112,10 +112,15 @@ def reason_of(error: Exception) -> str:
     """Why there was no answer: what may stand behind a colon."""
     if isinstance(error, httpx.TimeoutException | TimeoutError):
         return "it takes too long"
-    if numbered := re.search(r"\[Errno (\d+)\]", str(error)):
-        return os.strerror(int(numbered[1]))
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
+    one: BaseException | None = error
+    while one is not None:
+        if isinstance(one, BaseExceptionGroup):
+            one = one.exceptions[0]
+        if isinstance(one, OSError) and one.errno:
+            return os.strerror(one.errno) if one.errno > 0 else str(one.strerror)
+        one = one.__cause__ or one.__context__
+    if several := re.search(r"\[Errno (\d+)\]", str(error)):  # of a name with several addresses
+        return os.strerror(int(several[1]))
     return (str(error) or type(error).__name__).rstrip(".")
 
 

@@ -30,6 +30,19 @@ class Row(NamedTuple):
     places: list[Place]
 
 
+class Alive(NamedTuple):
+    """The processes whose lease holds, by the server's clock.
+
+    `turn`: whether one of the relays has its turn, which shows that it works. `waiting`: whether rows wait
+    for a relay.
+    """
+
+    apis: int
+    relays: int
+    turn: bool
+    waiting: bool
+
+
 class OutboxStore:
     """Durable when a verb returns. Raises Unavailable."""
 
@@ -75,6 +88,14 @@ class OutboxStore:
     async def end_lease(self, owner: str) -> None:
         """The owner is gone: what it still has is for the relay at once."""
         await self._publishers.delete_many({"_id": owner})
+
+    async def alive(self) -> Alive:
+        """Who holds a lease. A process that was killed counts until its lease runs out."""
+        live = {"$expr": {"$gt": ["$until", "$$NOW"]}}
+        holders = {row["_id"] for row in await self._publishers.find_any_order(live, ["_id"])}
+        owners = holders - {_TURN}
+        relays = sum(owner.startswith(RELAY) for owner in owners)
+        return Alive(len(owners) - relays, relays, _TURN in holders, await self.relay_is_behind())
 
     async def adopt(self, owner: str, limit: int) -> list[Row]:
         """Take over up to `limit` rows that nobody alive owns; returns them, oldest id first.

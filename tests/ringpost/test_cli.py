@@ -153,9 +153,9 @@ def test_missing_topics_are_created_once(run, unique):
 
 def test_the_doctor_finds_nothing_where_all_is_well(run):
     findings = as_json(run("doctor", "--json"))
-    assert len(findings) == 6
+    assert len(findings) == 10
     assert all(finding["ok"] for finding in findings)
-    assert run("doctor").stdout.count("ok ") == 6
+    assert run("doctor").stdout.count("ok ") == 10
 
 
 def test_the_doctor_says_what_is_wrong_and_what_to_do(run, unique):
@@ -163,7 +163,8 @@ def test_the_doctor_says_what_is_wrong_and_what_to_do(run, unique):
         "doctor", "--json", code=1, RINGPOST_KAFKA_TOPIC_PREFIX=f"{unique}.", RINGPOST_MONGO_DATABASE=unique
     )
     wrong = {finding["name"]: finding["said"] for finding in as_json(asked) if not finding["ok"]}
-    assert set(wrong) == {"topics", "indexes"}
+    assert set(wrong) == {"topics", "indexes", "worker inbox", "worker push", "worker relay"}
+    assert "ringpost worker relay" in wrong["worker relay"]
     assert f"{unique}.deliveries" in wrong["topics"]
     assert "ringpost topics create" in wrong["topics"]
 
@@ -174,6 +175,7 @@ def test_the_doctor_names_the_engines_that_are_away(run):
         "RINGPOST_KAFKA_BOOTSTRAP": "127.0.0.1:9",
         "RINGPOST_REDIS_URL": "redis://127.0.0.1:9/0",
         "RINGPOST_MONGO_TIMEOUT_S": "1",
+        "RINGPOST_URL": "http://127.0.0.1:9",
     }
     findings = as_json(run("doctor", "--json", code=1, **away))
     assert not any(finding["ok"] for finding in findings)

@@ -1,0 +1,42 @@
+"""What was found when something was looked at, and what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from rich.text import Text
+
+from domain.errors import RingpostError
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at; `said` is what was found, or what to do."""
+
+    name: str
+    ok: bool
+    said: str
+
+    def __str__(self) -> str:
+        return f"{'ok ' if self.ok else 'BAD'}  {self.name}: {self.said}"
+
+    def coloured(self) -> Text:
+        """The same for a terminal."""
+        text = Text(str(self))
+        text.stylize("green" if self.ok else "bold red", 0, 3)
+        return text
+
+
+class Ailing(Exception):
+    """What was looked at is there and not well; the message says what is wrong, and what to do."""
+
+
+async def found(name: str, look: Callable[[], Awaitable[str]], advice: str) -> Finding:
+    """What `look` says, or why it could not, with the advice. Never raises for what may be away."""
+    try:
+        return Finding(name, True, await look())
+    except Ailing as ailing:
+        return Finding(name, False, str(ailing))
+    except RingpostError as error:
+        return Finding(name, False, f"{error.message} {advice}")

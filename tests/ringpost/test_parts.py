@@ -1,0 +1,144 @@
+"""What the doctor says of the parts of Ringpost: alive, gone, stuck, or somewhere else."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from api.server import HttpService, bound_socket
+from consumers import wiring
+from infra.kafka.groups import GroupTool
+from infra.kafka.publisher import Record
+from infra.kafka.topics import DELIVERIES
+from infra.mongo.outbox import OutboxStore
+from infra.settings import GatewaySettings
+from producers.wiring import Engines, send_path
+from producers.wiring import relay as make_relay
+from ringpost.parts import api, consumer, relay, worker_at
+from tests.builders import opened_engines, running, settings_for, until
+
+
+@pytest.fixture
+async def engines_open(engines, unique) -> AsyncIterator[Engines]:
+    settings = settings_for(engines, unique, outbox={"lease_s": 2.0, "scan_s": 0.1})
+    async with opened_engines(settings) as opened:
+        yield opened
+
+
+async def ready_body(answer: Response) -> AsyncIterator[str]:
+    async def ready(_: Request) -> Response:
+        return answer
+
+    with bound_socket("127.0.0.1", 0) as bound:
+        app = Starlette(routes=[Route("/health/ready", ready)])
+        service = HttpService(app, bound, GatewaySettings())
+        async with running(service):
+            await service.listening.wait()
+            yield f"http://127.0.0.1:{service.port}"
+
+
+health = asynccontextmanager(ready_body)
+
+
+async def test_consumer_is_alive_while_it_is_in_its_group(engines_open):
+    groups = GroupTool(engines_open.log)
+    async with running(wiring.inbox(engines_open)):
+
+        async def alive() -> bool:
+            return (await consumer("inbox", DELIVERIES, groups)).ok
+
+        await until(alive)
+    gone = await consumer("inbox", DELIVERIES, groups)
+    assert (gone.ok, gone.name) == (False, "worker inbox")
+    assert "nothing to do. Run `ringpost worker inbox`." in gone.said
+
+
+async def test_consumer_that_finishes_nothing_is_not_well(engines_open):
+    """A member that only says that it lives; the real one then does what it left."""
+    log, groups = engines_open.log, GroupTool(engines_open.log)
+    idle = log.consumer("inbox", 10)
+    idle.subscribe([log.topic(DELIVERIES)])
+    await idle.start()
+    try:
+        await (await engines_open.publisher.enqueue([Record(DELIVERIES, 0, b"", b"poison")])).confirmed()
+        stuck = await consumer("inbox", DELIVERIES, groups, within_s=1)
+    finally:
+        await idle.stop()
+    assert not stuck.ok
+    assert "1 records to do, and none was finished within 1 s" in stuck.said
+    async with running(wiring.inbox(engines_open)):
+
+        async def done() -> bool:
+            return "nothing to do" in (await consumer("inbox", DELIVERIES, groups)).said
+
+        await until(done)
+
+
+async def test_relay_is_alive_while_it_renews_its_lease_and_takes_its_turn(engines_open):
+    outbox = OutboxStore(engines_open.database)
+    service, barrier = await make_relay(engines_open)
+    stuck = await relay(outbox, within_s=0.5)  # it has its lease, and has not run yet
+    assert not stuck.ok
+    assert "1 running, nothing to do, and none takes its turn" in stuck.said
+    async with running(service, barrier):
+        alive = await relay(outbox)
+        assert (alive.ok, alive.said) == (True, "1 running; nothing to do")
+    gone = await relay(outbox)
+    assert not gone.ok
+    assert "Run `ringpost worker relay`" in gone.said
+
+
+@pytest.mark.parametrize(
+    "answer, ok, said",
+    [
+        (JSONResponse({"status": "ok", "parts": {"mongo": "ok"}}), True, "ready at"),
+        (
+            JSONResponse({"status": "degraded", "parts": {"mongo": "ok", "kafka": "does not answer"}}),
+            False,
+            "works with less than it needs: kafka: does not answer.",
+        ),
+        (
+            JSONResponse({"status": "degraded", "reasons": ["Redis is away."]}),
+            False,
+            "works with less than it needs: Redis is away.",
+        ),
+        (
+            JSONResponse({"status": "missing: mongo", "parts": {"mongo": "away"}}, 503),
+            False,
+            "is not ready: mongo: away.",
+        ),
+        (PlainTextResponse("<html>"), False, "answers, but not as Ringpost does (status 200)"),
+        (JSONResponse(["ok"]), False, "answers, but not as Ringpost does"),
+        (JSONResponse({"status": "ok", "parts": 1}), False, "answers, but not as Ringpost does"),
+    ],
+)
+async def test_what_a_part_says_of_itself_is_what_the_doctor_says(answer, ok, said):
+    async with health(answer) as url:
+        finding = await worker_at(url)
+    assert finding.ok == ok
+    assert said in finding.said
+
+
+async def test_api_that_does_not_answer_may_live_elsewhere_as_its_lease_shows(engines_open):
+    outbox, nowhere = OutboxStore(engines_open.database), "http://127.0.0.1:9"
+    assert "Start it with `ringpost api`" in (await api(nowhere, outbox)).said
+    await send_path(engines_open)
+    away = await api(nowhere, outbox)
+    assert not away.ok
+    assert (
+        "No answer from http://127.0.0.1:9: Connection refused. 1 API process(es) hold a lease" in away.said
+    )
+
+
+async def test_worker_that_hangs_is_not_waited_for():
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        hanging = await worker_at(f"http://127.0.0.1:{silent.getsockname()[1]}", within_s=0.2)
+    assert not hanging.ok
+    assert "it takes too long" in hanging.said
