@@ -78,3 +78,11 @@ def test_files_that_the_path_names_exist():
     named = re.findall(r"`((?:api|consumers|producers|infra)/[\w/]+\.py)`", page("path.md"))
     assert named
     assert all((ROOT / name).exists() for name in named)
+
+
+def test_index_lists_every_page_with_a_sentence():
+    rows = re.findall(r"^\| \[([^\]]+)\]\(([^)]+)\) \| (.+) \|$", page("README.md"), re.MULTILINE)
+    listed = {(ROOT / "docs" / target).resolve() for _, target, _ in rows}
+    here = {path for path in (ROOT / "docs").iterdir() if path.suffix in (".md", ".toml")}
+    assert {path.name for path in here - listed} == {"README.md"}, "add a line to docs/README.md"
+    assert all(sentence.endswith(".") for *_, sentence in rows)
