@@ -200,6 +200,13 @@ def doctor(
         list[str] | None,
         typer.Option(help="The address of a worker that is to be asked too; may be repeated."),
     ] = None,
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Instead, read the whole database and check that it fits together.")
+    ] = False,
+    against: Annotated[
+        str | None,
+        typer.Option(help="Compare that database with this one: its address, or a file that holds it."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Look at the engines, the API and the workers, and say what to do. Exit code 1 if something is wrong."""
@@ -207,6 +214,10 @@ def doctor(
     from ringpost.parts import Places
 
     settings = load_settings()
+    if deep or against is not None:
+        from ringpost.compare import check_deep
+
+        raise typer.Exit(0 if check_deep(settings.mongo, against, as_json) else 1)
     settings.need_engines()
     places = Places(checked_url(url or _own_url(settings.http)), [checked_url(one) for one in worker or ()])
     with progress("Asking MongoDB, Redis, Kafka, the API and the workers"):

@@ -24,7 +24,7 @@ class PendingChange(Exception):
     """A change of the members has no seq yet: `finish` it, then ask again."""
 
 
-def _member(document: Document) -> Member:
+def member_of(document: Document) -> Member:
     """A pending join holds nothing yet, a pending leave has not ended the stay yet."""
     windows = tuple(
         Window(MAX_SEQ if low == PENDING else low, MAX_SEQ + 1 if high in (None, PENDING) else high)
@@ -37,7 +37,7 @@ def _conversation(document: Document) -> Conversation:
     return Conversation(document["_id"], document["kind"], document["title"], document["at"], document["ver"])
 
 
-def _all_members(conversation: ConversationId) -> Document:
+def all_members(conversation: ConversationId) -> Document:
     low, high = {"c": conversation, "u": ""}, {"c": conversation, "u": _LAST_USER}
     return {"_id": {"$gte": low, "$lte": high}}
 
@@ -103,10 +103,10 @@ class ConversationStore:
         found = await self._conversations.find_one({"_id": conversation}, ["ver"])
         if found is None:
             return None
-        rows = await self._members.find_any_order(_all_members(conversation))
+        rows = await self._members.find_any_order(all_members(conversation))
         if any(PENDING in window for row in rows for window in row["w"]):
             raise PendingChange(conversation)
-        by_user = {row["_id"]["u"]: _member(row) for row in rows}
+        by_user = {row["_id"]["u"]: member_of(row) for row in rows}
         return Members(conversation, found["ver"], by_user)
 
     async def begin(self, conversation: ConversationId, user: UserId, *, join: bool) -> bool:
@@ -139,7 +139,7 @@ class ConversationStore:
 
     async def pending(self, conversation: ConversationId) -> list[Document]:
         """The changes that wait for their seq, to be handed to `finish`."""
-        rows = await self._members.find_any_order(_all_members(conversation))
+        rows = await self._members.find_any_order(all_members(conversation))
         return [row for row in rows if any(PENDING in stay for stay in row["w"])]
 
     async def finish(self, conversation: ConversationId, pending: Iterable[Document], from_seq: int) -> None:
@@ -159,4 +159,4 @@ class ConversationStore:
     async def of_user(self, user: UserId) -> list[tuple[ConversationId, Member]]:
         """All conversations that the user is or was in, with their part in each."""
         rows = await self._members.find_any_order({"_id.u": user})
-        return [(row["_id"]["c"], _member(row)) for row in rows]
+        return [(row["_id"]["c"], member_of(row)) for row in rows]

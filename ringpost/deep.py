@@ -1,0 +1,264 @@
+"""Reads the whole database and says what does not fit together: `ringpost doctor --deep`.
+
+What is looked for, by the name under which it is reported:
+
+    index        a unique index is missing, or is not unique
+    gap          an inbox lacks a number: its numbers are 1, 2, 3 … without a hole
+    dangling     a line of an inbox names a message that is not stored
+    stranger     a line of an inbox names a message that is not this user's
+    duplicate    an inbox has the same message twice
+    undelivered  a message is not in the inbox of a recipient, and no row of the outbox waits for it
+    message      a stored message cannot be read, or names another place than its own
+    repeated     the same send is stored twice
+    conversation a message belongs to a conversation that does not exist
+    cursor       a device has acknowledged more than its inbox has
+
+Only reads, page by page: the memory does not grow with the database. May run while Ringpost runs: what seems
+to be missing is looked up again before it is reported.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any
+
+import msgspec
+
+from domain.conversations import Member, direct_members
+from domain.ids import ConversationId, UserId, message_id
+from infra.mongo.audit import BRANCHES, Audit, Stretch
+from infra.mongo.messages import Place, Stored
+from infra.mongo.timelines import Line
+
+KEPT = 50
+"""The most problems of one kind that are told one by one; all are counted."""
+
+EXPECTED = 10_000
+"""About how many deliveries are looked up at a time."""
+
+Say = Callable[[str], None]
+Delivery = tuple[UserId, ConversationId, int]
+"""A message that belongs into a user's inbox."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that does not fit; `said` is a sentence. `seq` counts in the inbox or in the conversation."""
+
+    kind: str
+    said: str
+    user_id: str | None = None
+    conversation_id: str | None = None
+    seq: int | None = None
+
+
+@dataclass
+class Diagnosis:
+    """What the check has read, and what it has found."""
+
+    messages: int = 0
+    entries: int = 0
+    users: int = 0
+    waiting: int = 0
+    kinds: Counter[str] = field(default_factory=Counter)
+    problems: list[Problem] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        return not self.kinds
+
+    def add(self, problem: Problem) -> None:
+        self.kinds[problem.kind] += 1
+        if self.kinds[problem.kind] <= KEPT:
+            self.problems.append(problem)
+
+    def as_json(self) -> dict[str, Any]:
+        return {"ok": self.ok, **msgspec.to_builtins(self)}
+
+    def __str__(self) -> str:
+        lines = [f"{problem.kind}: {problem.said}" for problem in self.problems]
+        lines += [f"{kind}: {n - KEPT} more" for kind, n in self.kinds.items() if n > KEPT]
+        read = f"{self.messages} messages, {self.entries} entries in the inboxes of {self.users} users"
+        lines.append(f"Read {read}; {self.waiting} rows wait in the outbox.")
+        found = sum(self.kinds.values())
+        lines.append("Everything fits together." if self.ok else f"Found {found} problems.")
+        return "\n".join(lines)
+
+
+class _Id(msgspec.Struct):
+    message_id: str
+
+
+_id = msgspec.json.Decoder(_Id)
+
+
+async def diagnose(audit: Audit, say: Say) -> Diagnosis:
+    """Read everything once; `say` hears how far it has come. Raises Unavailable."""
+    found = Diagnosis()
+    lacking = await audit.lacking_indexes()
+    for name in lacking:
+        found.add(Problem("index", f"{name} is missing or is not unique"))
+    counts = await audit.counts()
+    found.waiting = counts["outbox"]
+    of_inboxes, of_messages = (f"of about {counts[name]}" for name in ("timelines", "messages"))
+    await _Inboxes(audit, found, lambda n: say(f"Read {n} {of_inboxes} entries of inboxes")).check()
+    repeated = "messages.once" in lacking
+    await _Messages(audit, found, lambda n: say(f"Read {n} {of_messages} messages"), repeated).check()
+    await _cursors(audit, found)
+    return found
+
+
+class _Inboxes:
+    """The lines of all inboxes, in order."""
+
+    def __init__(self, audit: Audit, found: Diagnosis, say: Callable[[int], None]) -> None:
+        self._audit = audit
+        self._found = found
+        self._say = say
+        self._user: UserId | None = None
+        self._last = 0
+        self._memberships: dict[ConversationId, Member] = {}
+
+    async def check(self) -> None:
+        async for page in self._audit.lines():
+            stored = await self._audit.stored({(line.conversation_id, line.seq) for line in page})
+            for user, lines in groupby(page, lambda line: line.user_id):
+                await self._one(user, list(lines), stored)
+            self._found.entries += len(page)
+            self._say(self._found.entries)
+
+    async def _one(self, user: UserId, lines: Sequence[Line], stored: set[Place]) -> None:
+        if user != self._user:
+            self._found.users += 1
+            self._user, self._last = user, 0
+            self._memberships = await self._audit.memberships(user)
+        for line in lines:
+            if line.inbox_seq != self._last + 1:
+                await self._gap(user, self._last + 1, line.inbox_seq - 1)
+            self._last = line.inbox_seq
+            if (line.conversation_id, line.seq) not in stored:
+                self._add("dangling", line, "is not stored")
+            elif not self._is_theirs(line):
+                self._add("stranger", line, "is not theirs")
+
+    async def _gap(self, user: UserId, low: int, high: int) -> None:
+        """Looked up again: a number may have come after the page was read."""
+        present = await self._audit.present(user, low, high)
+        if high - low + 1 > len(present):
+            numbers = f"{low}" if low == high else f"{low} to {high}"
+            self._found.add(Problem("gap", f"The inbox of {user} lacks {numbers}.", user, None, low))
+
+    def _is_theirs(self, line: Line) -> bool:
+        direct = direct_members(line.conversation_id)
+        if direct is not None:
+            return direct.holds(line.user_id, line.seq)
+        member = self._memberships.get(line.conversation_id)
+        return member is not None and member.holds(line.seq)
+
+    def _add(self, kind: str, line: Line, said: str) -> None:
+        name = message_id(line.conversation_id, line.seq)
+        said = f"The inbox of {line.user_id} has {name} at {line.inbox_seq}, which {said}."
+        self._found.add(Problem(kind, said, line.user_id, line.conversation_id, line.inbox_seq))
+
+
+class _Messages:
+    """The messages of all conversations, in order."""
+
+    def __init__(
+        self, audit: Audit, found: Diagnosis, say: Callable[[int], None], look_for_repeated: bool
+    ) -> None:
+        self._audit = audit
+        self._found = found
+        self._say = say
+        self._look_for_repeated = look_for_repeated
+
+    async def check(self) -> None:
+        async for page in self._audit.messages():
+            for one in page:
+                self._readable(one)
+            if self._look_for_repeated:
+                for conversation, seq in await self._audit.repeated(page):
+                    self._add("repeated", conversation, seq, "is a send that is stored before it")
+            await self._conversations({one.conversation_id for one in page})
+            await self._delivered(page)
+            self._found.messages += len(page)
+            self._say(self._found.messages)
+
+    def _readable(self, one: Stored) -> None:
+        try:
+            name = _id.decode(one.message).message_id
+        except (msgspec.MsgspecError, ValueError, TypeError):
+            self._add("message", one.conversation_id, one.seq, "cannot be read")
+            return
+        if name != message_id(one.conversation_id, one.seq):
+            self._add("message", one.conversation_id, one.seq, f"says that it is {name}")
+
+    async def _conversations(self, conversations: set[ConversationId]) -> None:
+        for one in sorted(conversations - await self._audit.existing(conversations)):
+            said = f"There are messages in {one}, and no such conversation."
+            self._found.add(Problem("conversation", said, None, one))
+
+    async def _delivered(self, page: Sequence[Stored]) -> None:
+        """A row leaves the outbox when the inboxes have its messages: what is in neither is asked again."""
+        missing = await self._undelivered(page, count=True)
+        if missing:
+            announced = await self._audit.announced({one[1:] for one in missing})
+            missing = {one for one in missing if one[1:] not in announced}
+        if missing:
+            missing &= await self._undelivered(page, count=False)
+        for user, conversation, seq in sorted(missing):
+            self._add("undelivered", conversation, seq, f"is not in the inbox of {user}", user)
+
+    async def _undelivered(self, page: Sequence[Stored], *, count: bool) -> set[Delivery]:
+        """The deliveries of the page that no inbox has. `count`: also tell of those that one has twice."""
+        missing: set[Delivery] = set()
+        async for stretches, expected in self._batches(page):
+            lines = await self._audit.received(stretches)
+            have = Counter((line.user_id, line.conversation_id, line.seq) for line in lines)
+            missing |= expected - set(have)
+            if count:
+                for (user, conversation, seq), times in have.items():
+                    if times > 1:
+                        said = f"is {times} times in the inbox of {user}"
+                        self._add("duplicate", conversation, seq, said, user)
+        return missing
+
+    async def _batches(self, page: Sequence[Stored]) -> AsyncIterator[tuple[list[Stretch], set[Delivery]]]:
+        """What each recipient must have of the page; about `EXPECTED` deliveries at a time."""
+        stretches: list[Stretch] = []
+        expected: set[Delivery] = set()
+        for conversation, messages in groupby(page, lambda one: one.conversation_id):
+            seqs = [one.seq for one in messages]
+            for user, member in (await self._members(conversation)).items():
+                theirs = [seq for seq in seqs if member.holds(seq)]
+                if theirs:
+                    stretches.append(Stretch(user, conversation, theirs[0], theirs[-1]))
+                    expected.update((user, conversation, seq) for seq in theirs)
+                if len(expected) >= EXPECTED or len(stretches) >= BRANCHES:
+                    yield stretches, expected
+                    stretches, expected = [], set()
+        if stretches:
+            yield stretches, expected
+
+    async def _members(self, conversation: ConversationId) -> dict[UserId, Member]:
+        direct = direct_members(conversation)
+        return dict(direct.by_user) if direct is not None else await self._audit.members(conversation)
+
+    def _add(
+        self, kind: str, conversation: ConversationId, seq: int, said: str, user: UserId | None = None
+    ) -> None:
+        said = f"{message_id(conversation, seq)} {said}."
+        self._found.add(Problem(kind, said, user, conversation, seq))
+
+
+async def _cursors(audit: Audit, found: Diagnosis) -> None:
+    async for page in audit.devices():
+        for user, device, cursor in page:
+            if cursor > 0 and not await audit.present(user, cursor, cursor):
+                said = (
+                    f"The device {device} of {user} has acknowledged {cursor}, which its inbox does not have."
+                )
+                found.add(Problem("cursor", said, user, None, cursor))

@@ -1,0 +1,161 @@
+"""What `ringpost doctor --deep` says of a database that was damaged on purpose, and of one that was not."""
+
+from __future__ import annotations
+
+import pymongo
+import pytest
+
+from domain.conversations import Member, Window
+from domain.devices import Device
+from infra.mongo import audit
+from infra.mongo.accounts import AccountStore
+from infra.mongo.audit import Audit
+from infra.mongo.conversations import ConversationStore
+from infra.mongo.messages import MessageStore
+from infra.mongo.outbox import OutboxStore, Row
+from infra.mongo.timelines import Line, TimelineStore
+from ringpost import deep
+from ringpost.deep import diagnose
+from tests.builders import ANN, ANN_BOB, BOB, CEM, GROUP, conversation, opened_database, settings_for, stored
+
+MESSAGES = 9
+
+
+@pytest.fixture
+async def database(engines, unique):
+    async with opened_database(settings_for(engines, unique)) as database:
+        await settle(database)
+        yield database
+
+
+async def settle(database) -> None:
+    """Ann and Bob have `MESSAGES` direct messages and as many in a group, which Cem left after the third."""
+    accounts, conversations = AccountStore(database), ConversationStore(database)
+    members = [Member(user, "member", (Window(1),)) for user in (ANN, BOB, CEM)]
+    for user in (ANN, BOB, CEM):
+        await accounts.put_user(user, None, 1)
+        await accounts.put_device(Device(user, "phone", "mobile"), 1)
+    await conversations.create(conversation(ANN_BOB), members[:2])
+    await conversations.create(conversation(GROUP), members)
+    assert await conversations.begin(GROUP, CEM, join=False)
+    await conversations.finish(GROUP, await conversations.pending(GROUP), 4)
+    seqs = range(1, MESSAGES + 1)
+    await MessageStore(database).insert([stored(place, seq) for place in (ANN_BOB, GROUP) for seq in seqs])
+    of_both = [(place, seq) for seq in seqs for place in (ANN_BOB, GROUP)]
+    of_cem = [(GROUP, seq) for seq in range(1, 4)]
+    for user, places in ((ANN, of_both), (BOB, of_both), (CEM, of_cem)):
+        lines = [Line(user, number, *place) for number, place in enumerate(places, 1)]
+        assert await TimelineStore(database).append(lines) == len(lines)
+
+
+@pytest.fixture
+def raw(engines, unique, database):
+    """The same database, past everything that protects it."""
+    with pymongo.MongoClient(engines.mongo_url) as client:
+        yield client[unique]
+
+
+async def problems(database) -> list[tuple[str, str | None, str | None, int | None]]:
+    found = await diagnose(Audit(database), lambda text: None)
+    assert found.ok == (not found.problems)
+    return [(one.kind, one.user_id, one.conversation_id, one.seq) for one in found.problems]
+
+
+async def test_whole_database_has_no_problem_and_all_of_it_was_read(database):
+    found = await diagnose(Audit(database), lambda text: None)
+    assert found.ok, found
+    assert (found.messages, found.entries, found.users) == (2 * MESSAGES, 4 * MESSAGES + 3, 3)
+
+
+@pytest.mark.parametrize("size", [1, 2, 5])
+async def test_pages_of_any_size_are_read_to_the_end(database, raw, monkeypatch, size):
+    for module, name in ((audit, "LINES"), (audit, "MESSAGES"), (audit, "DEVICES"), (deep, "EXPECTED")):
+        monkeypatch.setattr(module, name, size)
+    monkeypatch.setattr(deep, "BRANCHES", size)
+    found = await diagnose(Audit(database), lambda text: None)
+    assert found.ok, found
+    assert (found.messages, found.entries) == (2 * MESSAGES, 4 * MESSAGES + 3)
+    raw.timelines.delete_one({"_id": {"u": BOB, "s": 2 * MESSAGES}})
+    assert await problems(database) == [("undelivered", BOB, GROUP, MESSAGES)]
+
+
+async def test_lost_line_is_a_gap_and_an_undelivered_message(database, raw):
+    raw.timelines.delete_one({"_id": {"u": BOB, "s": 5}})
+    assert await problems(database) == [("gap", BOB, None, 5), ("undelivered", BOB, ANN_BOB, 3)]
+
+
+async def test_inbox_that_lost_its_first_numbers_has_a_gap(database, raw):
+    raw.timelines.delete_many({"_id": {"$in": [{"u": CEM, "s": 1}, {"u": CEM, "s": 2}]}})
+    raw.messages.delete_many({"_id.c": GROUP, "_id.q": {"$lte": 2}})
+    assert ("gap", CEM, None, 1) in await problems(database)
+
+
+async def test_lost_message_is_found_by_the_lines_that_name_it(database, raw):
+    raw.messages.delete_one({"_id": {"c": GROUP, "q": 2}})
+    expected = [("dangling", user, GROUP, 4) for user in (ANN, BOB)] + [("dangling", CEM, GROUP, 2)]
+    assert await problems(database) == expected
+
+
+async def test_entry_for_someone_who_had_left_is_found(database, raw):
+    raw.timelines.insert_one({"_id": {"u": CEM, "s": 4}, "c": GROUP, "q": 4})
+    raw.timelines.insert_one({"_id": {"u": CEM, "s": 5}, "c": ANN_BOB, "q": 1})
+    assert await problems(database) == [("stranger", CEM, GROUP, 4), ("stranger", CEM, ANN_BOB, 5)]
+
+
+async def test_message_twice_in_an_inbox_is_found_and_so_is_the_index_that_allowed_it(database, raw):
+    raw.timelines.drop_index("once")
+    raw.timelines.create_index([("_id.u", 1), ("c", 1), ("q", 1)], name="once")
+    raw.timelines.insert_one({"_id": {"u": CEM, "s": 4}, "c": GROUP, "q": 3})
+    assert await problems(database) == [("index", None, None, None), ("duplicate", CEM, GROUP, 3)]
+
+
+async def test_send_that_is_stored_twice_is_found(database, raw):
+    raw.messages.drop_index("once")
+    first = raw.messages.find_one({"_id": {"c": ANN_BOB, "q": 4}})
+    raw.messages.update_one({"_id": {"c": ANN_BOB, "q": 8}}, {"$set": {"k": first["k"]}})
+    assert await problems(database) == [("index", None, None, None), ("repeated", None, ANN_BOB, 8)]
+
+
+async def test_message_that_cannot_be_read_or_says_another_place_is_found(database, raw):
+    raw.messages.update_one({"_id": {"c": ANN_BOB, "q": 1}}, {"$set": {"m": b'{"message_id":'}})
+    raw.messages.update_one({"_id": {"c": ANN_BOB, "q": 2}}, {"$unset": {"m": 1}})
+    other = stored(ANN_BOB, 7).message
+    raw.messages.update_one({"_id": {"c": ANN_BOB, "q": 3}}, {"$set": {"m": other}})
+    assert await problems(database) == [("message", None, ANN_BOB, seq) for seq in (1, 2, 3)]
+
+
+async def test_message_that_a_row_of_the_outbox_announces_is_not_missing_yet(database, raw):
+    await MessageStore(database).insert([stored(ANN_BOB, MESSAGES + 1), stored(GROUP, MESSAGES + 1)])
+    await OutboxStore(database).add("a", Row("r1", 1, [(ANN_BOB, MESSAGES + 1), (ANN_BOB, MESSAGES + 2)]))
+    found = await problems(database)
+    assert found == [("undelivered", user, GROUP, MESSAGES + 1) for user in (ANN, BOB)]
+
+
+async def test_messages_without_a_conversation_are_found(database, raw):
+    raw.conversations.delete_one({"_id": GROUP})
+    assert await problems(database) == [("conversation", None, GROUP, None)]
+
+
+async def test_device_that_acknowledged_more_than_there_is_is_found(database, raw):
+    raw.devices.update_one({"_id.u": CEM}, {"$set": {"cursor": 4}})
+    raw.devices.update_one({"_id.u": ANN}, {"$set": {"cursor": 2 * MESSAGES}})
+    assert await problems(database) == [("cursor", CEM, None, 4)]
+
+
+async def test_all_problems_are_counted_and_so_many_are_told(database, raw, monkeypatch):
+    monkeypatch.setattr(deep, "KEPT", 2)
+    raw.messages.delete_many({"_id.c": ANN_BOB})
+    found = await diagnose(Audit(database), lambda text: None)
+    assert found.kinds == {"dangling": 2 * MESSAGES}
+    assert len(found.problems) == 2
+    assert f"dangling: {2 * MESSAGES - 2} more" in str(found)
+
+
+async def test_nothing_is_written(database, raw):
+    def state() -> dict[str, list]:
+        return {name: list(raw[name].find().sort("_id")) for name in sorted(raw.list_collection_names())}
+
+    raw.timelines.delete_one({"_id": {"u": BOB, "s": 5}})
+    before = state()
+    await diagnose(Audit(database), lambda text: None)
+    assert state() == before
