@@ -86,7 +86,7 @@ class Callers:
         try:
             self.device_of_token(given)
         except Unauthenticated:
-            raise Unauthenticated("The admin key is not right.") from None
+            raise Unauthenticated("The admin key is wrong.") from None
         raise Forbidden("This call needs the admin key, not a device's token.")
 
 

@@ -118,7 +118,7 @@ class HttpProtocol(HttpToolsProtocol):
         super().on_url(url)
         self._unclaimed_bytes = 0
         if len(self.url) > MOST_LINE_BYTES:
-            self._stop(HeadTooLarge(f"The path and query of a request may take {MOST_LINE_BYTES} bytes."))
+            self._stop(HeadTooLarge(f"The path and query of a request may have {MOST_LINE_BYTES} bytes."))
 
     def on_header(self, name: bytes, value: bytes) -> None:
         super().on_header(name, value)

@@ -88,7 +88,7 @@ async def _answered(request: Request, route: Route, callers: Callers, max_bytes:
         return Response(status_code=CLIENT_GONE)
     except Exception:
         logger().exception("request failed", route=route.name)
-        return error_response(Internal("Something went wrong here."))
+        return error_response(Internal("The server has a fault. Its log says which."))
     value = answer.value
     body = value if isinstance(value, bytes) else encode(value)
     return Response(body, answer.status, PRIVATE, JSON)
@@ -119,7 +119,7 @@ async def _body(request: Request, max_bytes: int) -> bytes:
     async for chunk in request.stream():
         size += len(chunk)
         if size > max_bytes:
-            raise TooLarge(f"A request body may take {max_bytes} bytes.")
+            raise TooLarge(f"A request body may have {max_bytes} bytes.")
         chunks.append(chunk)
     return b"".join(chunks)
 
@@ -142,4 +142,4 @@ async def http_error(_: Request, error: Any) -> Response:
         )
     if error.status_code == 404:
         return error_response(NotFound("There is no such path."))
-    return error_response(BadRequest("The request is not understood."))
+    return error_response(BadRequest("The server does not understand the request."))

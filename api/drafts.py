@@ -14,7 +14,7 @@ from domain.messages import Draft
 def draft_of(device: Device, asked: SendMessage) -> tuple[Draft, UserId | None]:
     """The draft, and the user it goes to when no conversation is named. Raises BadRequest."""
     if (asked.conversation_id is UNSET) == (asked.to is UNSET):
-        raise BadRequest("Name a conversation_id or a user to send to: one of the two.", "conversation_id")
+        raise BadRequest("Give either a conversation_id or a user to send to.", "conversation_id")
     conversation = ConversationId("" if asked.conversation_id is UNSET else str(asked.conversation_id))
     to = None if asked.to is UNSET else UserId(str(asked.to))
     draft = Draft(conversation, device.user_id, asked.client_message_id, asked.kind, asked.body)

@@ -92,7 +92,7 @@ class Sync:
     async def _from_store(self, user: UserId, cursor: int, limit: int) -> Page:
         head = await self._timelines.head(user)
         if cursor > head:
-            raise CursorAhead(f"The cursor is ahead of the inbox, whose newest entry is {head}.", "cursor")
+            raise CursorAhead(f"The cursor is ahead of the inbox, which ends at {head}.", "cursor")
         entries = await self._stored(user, cursor, min(limit, head - cursor)) if cursor < head else []
         return Page(entries, entries[-1].seq if entries else cursor, head)
 

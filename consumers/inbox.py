@@ -64,7 +64,7 @@ class Inbox:
         try:
             await self._ring.append([(user, run) for user, some in entries.items() for run in _runs(some)])
         except Unavailable as error:
-            logger().warning("rings left behind", users=len(entries), error=error.message)
+            logger().warning("could not write rings", users=len(entries), error=error.message)
             return list(entries)
         return []
 

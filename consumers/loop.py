@@ -95,7 +95,7 @@ class Loop(Generic[Event]):
     async def check_joined(self) -> None:
         """For the health of the process: Unavailable while the group has not let us in."""
         if not self._reader.joined:
-            raise Unavailable(f"The group {self.name} has not let this consumer in yet.")
+            raise Unavailable(f"The group {self.name} has not let this worker in yet.")
 
     async def has_work(self) -> bool:
         """Whether something is begun, or lies in our partitions that is not. Raises Unavailable."""
@@ -250,7 +250,7 @@ class Loop(Generic[Event]):
             LAG.labels(self.name).set(await self._reader.behind() + self._in_flight())
         except Unavailable as error:
             self.moves += 1
-            logger().warning("offsets not committed", error=error.message)
+            logger().warning("could not commit offsets", error=error.message)
 
     async def revoked(self) -> None:
         """Finish and commit what was begun, before another member takes over."""

@@ -70,7 +70,7 @@ class Barrier:
     def check_room(self) -> None:
         """Raises Overloaded when the outbox is as full as it may be."""
         if self._rows >= self._settings.rows:
-            raise Overloaded("Too many messages wait for Kafka.")
+            raise Overloaded("Too many messages are waiting for Kafka.")
 
     async def write(self, row: Row) -> None:
         """Durable when it returns. Raises Unavailable; then the row is given up, in case it was written."""
@@ -145,7 +145,7 @@ class Barrier:
         try:
             await self._outbox.end_lease(self.owner)
         except RingpostError as error:
-            logger().warning("lease not ended", error=error.message)
+            logger().warning("could not end the lease", error=error.message)
 
     def stop(self) -> None:
         self._stopping.set()
@@ -158,7 +158,7 @@ class Barrier:
             await self._hand_over()
             await self._remove_passed()
         except RingpostError as error:
-            logger().warning("outbox not looked after", error=error.message)
+            logger().warning("could not look after the outbox", error=error.message)
         QUEUE.labels("barrier").set(self._tracked)
 
     async def _pause(self) -> None:

@@ -64,7 +64,7 @@ class Commit:
         began = time.perf_counter()
         self._barrier.check_room()
         outcomes: list[Outcome | Exception] = [
-            Unavailable("The conversation's numbers could not be restored.") for _ in drafts
+            Unavailable("The message got no number in its conversation.") for _ in drafts
         ]
         waiting = list(enumerate(drafts))
         for _ in range(TRIES):
@@ -181,7 +181,7 @@ class Commit:
 def _answer_of(first: Stored | None, again: Stored) -> Outcome | Exception:
     """The first answer, if it was the same message."""
     if first is None:
-        return Unavailable("An earlier try of this send is not settled yet.")
+        return Unavailable("An earlier try of this send has not ended yet.")
     if first.content_hash != again.content_hash:
         return Conflict("This client_message_id was used for another message.", "client_message_id")
     return Outcome(sent_of(first.message), False)

@@ -56,7 +56,7 @@ class GroupCommit(Generic[Item, Result]):
         if len(self._waiting) >= self._most_waiting or (
             self._waiting and now - self._waiting[0].since > self._queue_s
         ):
-            raise Overloaded("Too many messages wait to be stored.")
+            raise Overloaded("Too many messages are waiting to be stored.")
         future: asyncio.Future[Result] = loop.create_future()
         self._waiting.append(_Waiting(item, future, now))
         if not self._scheduled:

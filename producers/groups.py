@@ -98,7 +98,9 @@ class Groups:
             if not await self._conversations.begin(conversation, user, join=join):
                 return
             await self._membership.finish_change(conversation)
-        raise Conflict("The members of this conversation are being changed by someone else.", "user_id")
+        raise Conflict(
+            "Others are changing the members of this conversation. Send the request again.", "user_id"
+        )
 
     async def _hand_over(self, members: Members, owner: UserId) -> None:
         """An owner who leaves passes the role to the member who has been there longest."""
@@ -111,7 +113,7 @@ class Groups:
     async def _group(self, caller: UserId, conversation: ConversationId) -> tuple[Conversation, Members]:
         found, members = await self.view(caller, conversation)
         if found.kind != "group":
-            raise Forbidden("A direct conversation has its two members for ever.", "conversation_id")
+            raise Forbidden("A direct conversation cannot be changed.", "conversation_id")
         return found, members
 
     async def _owned(self, caller: UserId, conversation: ConversationId) -> Members:

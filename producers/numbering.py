@@ -27,7 +27,7 @@ class Numbering:
         try:
             return await self._taken(wanted)
         except Unavailable as error:
-            logger().warning("numbers taken from the store", error=error.message)
+            logger().warning("took numbers from MongoDB, not from Redis", error=error.message)
             return list(await asyncio.gather(*(self._guess(conversation) for conversation, _ in wanted)))
 
     async def _guess(self, conversation: ConversationId) -> Numbers:
@@ -45,7 +45,7 @@ class Numbering:
             again = await self._sequence.take([wanted[index] for index in lost])
             for index, numbers in zip(lost, again, strict=True):
                 taken[index] = numbers
-        raise Unavailable("Redis does not keep its counters.")
+        raise Unavailable("Redis lost a counter right after it was restored.")
 
     async def restore(self, conversation: ConversationId) -> int:
         """Teach the counter what the store knows; returns the last seq that may have been handed out."""

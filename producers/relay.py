@@ -97,7 +97,7 @@ class Relay:
                 rows.append(self._incomplete.popleft())
             await self._spread(rows)
         except RingpostError as error:
-            logger().warning("rows not relayed", error=error.message, rows=len(rows))
+            logger().warning("could not relay rows", error=error.message, rows=len(rows))
             for row in rows:
                 self._barrier.give_up(row.row_id)
             with suppress(RingpostError):

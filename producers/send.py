@@ -56,7 +56,7 @@ class Sender:
     async def _send(self, draft: Draft, to: UserId | None) -> Outcome:
         draft = replace(draft, body=checked_body(draft.kind, draft.body))
         if draft.kind == "system":
-            raise Forbidden("System messages come from the server alone.", "kind")
+            raise Forbidden("Only the server sends system messages.", "kind")
         if to is not None:
             opened, _ = await self._groups.open_direct(draft.sender_id, to, "to")
             draft = replace(draft, conversation_id=opened)
@@ -68,7 +68,7 @@ class Sender:
     async def _check_member(self, draft: Draft) -> None:
         """A first look, so that an outsider uses up no numbers; the commit decides as of the number."""
         if not draft.conversation_id:
-            raise BadRequest("Name a conversation_id or the user to send to.", "conversation_id")
+            raise BadRequest("Give a conversation_id, or the user to send to.", "conversation_id")
         pair = direct_pair(draft.conversation_id)
         if pair is None or draft.sender_id in pair:
             members = await self._membership.at(draft.conversation_id, 0)

@@ -118,5 +118,5 @@ class Spreader:
             self._slots.release()
 
     def _give_up(self, row_id: str, error: Unavailable) -> None:
-        logger().warning("row left to the relay", row=row_id, error=error.message)
+        logger().warning("left a row to the relay", row=row_id, error=error.message)
         self._barrier.give_up(row_id)

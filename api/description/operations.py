@@ -22,7 +22,7 @@ TAGS = {
 """Tag → its description, in the order of the page."""
 
 _NO_KEY = {
-    Unauthenticated: Refusal("There is no admin key, or it is wrong.", "The admin key is not right."),
+    Unauthenticated: Refusal("There is no admin key, or it is wrong.", "The admin key is wrong."),
     Forbidden: Refusal(
         "A device's token was given; this call needs the admin key.",
         "This call needs the admin key, not a device's token.",
@@ -43,7 +43,7 @@ _NO_OWNER = Refusal(
 )
 _BUSY = Refusal(
     "Others changed the members at the same moment. Send the request again.",
-    "The members of this conversation are being changed by someone else.",
+    "Others are changing the members of this conversation. Send the request again.",
     "user_id",
 )
 _GROUP_FULL = Refusal(

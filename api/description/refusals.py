@@ -73,7 +73,9 @@ REFUSALS: dict[type[RingpostError], Refusal] = {
         "You ask too often. Wait for the seconds of `Retry-After`; no call answers this yet.",
         "You have sent too many requests.",
     ),
-    Internal: Refusal("The server has a fault, and its log says which.", "Something went wrong here."),
+    Internal: Refusal(
+        "The server has a fault, and its log says which.", "The server has a fault. Its log says which."
+    ),
     Unavailable: Refusal(
         "An engine behind the server does not answer. Send the same request again after `Retry-After`.",
         "The message store does not answer.",

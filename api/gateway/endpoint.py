@@ -118,7 +118,9 @@ class Gateway:
             cursor = await self._accounts.cursor(device.user_id, device.device_id)
         head = await self._sync.head(device.user_id, cursor)
         if cursor > head:
-            session.put(error_frame(CursorAhead(f"The inbox ends at {head}.", "cursor")))
+            session.put(
+                error_frame(CursorAhead(f"The cursor is ahead of the inbox, which ends at {head}.", "cursor"))
+            )
             raise _Ended(Close.BAD_FRAME)
         session.put(
             frame(
@@ -143,7 +145,7 @@ class Gateway:
         try:
             if len(text) > self._max_frame_bytes or len(text.encode()) > self._max_frame_bytes:
                 ref = ref_of_send(text)
-                raise TooLarge(f"A frame may take {self._max_frame_bytes} bytes.")
+                raise TooLarge(f"A frame may have {self._max_frame_bytes} bytes.")
             got: object = read_json(text, ClientFrame)
             match got:
                 case Send():
@@ -154,7 +156,7 @@ class Gateway:
                 case Ping():
                     session.put(frame("pong", **({} if got.ref is UNSET else {"ref": got.ref})))
                 case Hello():
-                    raise BadRequest("hello is the first frame, and comes once.", "type")
+                    raise BadRequest("`hello` is the first frame, and is sent once.", "type")
         except BadRequest as error:
             ref = ref if ref is not None else ref_of_send(text)
             session.put(error_frame(error, ref))
@@ -171,7 +173,7 @@ class Gateway:
     async def _acknowledge(self, session: Session, cursor: int) -> None:
         device = session.device
         if cursor > session.sent and cursor > (head := await self._sync.head(device.user_id, cursor)):
-            raise CursorAhead(f"The inbox ends at {head}.", "cursor")
+            raise CursorAhead(f"The cursor is ahead of the inbox, which ends at {head}.", "cursor")
         await self._accounts.acknowledge(device.user_id, device.device_id, cursor)
 
     async def _receive(self, socket: WebSocket) -> str:

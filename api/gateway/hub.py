@@ -117,13 +117,13 @@ class Hub:
                 await self._signals.send(dict.fromkeys(elsewhere, told))
         except RingpostError as error:
             self._lost = True
-            logger().warning("presence not written", user=user, error=error.message)
+            logger().warning("could not write presence", user=user, error=error.message)
 
     async def _leave(self, user: UserId, device: DeviceId) -> None:
         try:
             await self._presence.leave(self.gateway_id, user, device)
         except RingpostError as error:
-            logger().warning("presence not removed", user=user, error=error.message)
+            logger().warning("could not remove presence", user=user, error=error.message)
 
     @asynccontextmanager
     async def polling(self, user: UserId) -> AsyncIterator[asyncio.Event]:
@@ -186,14 +186,14 @@ class Hub:
                 await self._look_again()
         except RingpostError as error:
             if not self._lost:
-                logger().warning("presence not kept", error=error.message)
+                logger().warning("could not renew presence", error=error.message)
             self._lost = True
 
     def _deaf(self) -> bool:
         """Whether the listener has ended by itself, which only a fault makes it do."""
         failed = [task for task in self._listening if task.done()]
         for task in failed:
-            logger().error("listening failed", error=repr(task.exception()))
+            logger().error("could not listen to Redis", error=repr(task.exception()))
         return bool(failed)
 
     async def _listen(self) -> None:

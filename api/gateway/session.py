@@ -179,7 +179,9 @@ class Session:
                 try:
                     page = await self._sync.pull(self.device.user_id, self.sent, PAGE)
                 except RingpostError as error:
-                    logger().warning("pull failed", user=self.device.user_id, error=error.message)
+                    logger().warning(
+                        "could not pull for a socket", user=self.device.user_id, error=error.message
+                    )
                     await asyncio.sleep(next(waits))
                     continue
                 self._seen = max(self._seen, page.head)

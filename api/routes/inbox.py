@@ -73,7 +73,7 @@ class Inbox:
     async def acknowledge(self, device: Device, body: Cursor) -> Answer:
         head = await self._sync.head(device.user_id, body.cursor)
         if body.cursor > head:
-            raise CursorAhead(f"The cursor is ahead of the inbox, whose newest entry is {head}.", "cursor")
+            raise CursorAhead(f"The cursor is ahead of the inbox, which ends at {head}.", "cursor")
         stands = await self._accounts.acknowledge(device.user_id, device.device_id, body.cursor)
         return Answer(Cursor(stands))
 

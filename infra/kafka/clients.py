@@ -207,7 +207,7 @@ class Log:
             response = await admin._send_request(request)  # noqa: SLF001
         found = fingerprint_of(response)
         if found is None:
-            raise Unavailable(f"The topic {self.topic(topic)} is not whole.")
+            raise Unavailable(f"Some partitions of the topic {self.topic(topic)} have no leader.")
         return found
 
     @asynccontextmanager

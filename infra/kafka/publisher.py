@@ -62,7 +62,7 @@ class Receipt:
                 async with asyncio.timeout_at(self._deadline):
                     placed = await asyncio.gather(*self._futures)
             if any(where.offset < 0 for where in placed):  # in Kafka, but it no longer knows where
-                raise Unavailable("Kafka does not say where a record is.")
+                raise Unavailable("Kafka did not say where it put a record.")
         except Unavailable:
             self._publisher.abandon(self._producer)
             raise
@@ -101,7 +101,7 @@ class Publisher:
             for future in futures:
                 future.cancel()
             self.abandon(producer)
-            raise Unavailable("Kafka does not take a record.") from error
+            raise Unavailable("Kafka did not take a record.") from error
         return Receipt(self, producer, records, futures)
 
     async def _send(self, producer: AIOKafkaProducer, record: Record) -> asyncio.Future[RecordMetadata]:
@@ -125,7 +125,7 @@ class Publisher:
         """Fail what the producer has not delivered, and do without it from now on."""
         if producer is not self._producer:
             return
-        logger().warning("what Kafka has not confirmed is given up")
+        logger().warning("gave up records that Kafka did not confirm")
         self._dismiss(producer)
 
     def _dismiss(self, producer: AIOKafkaProducer) -> None:

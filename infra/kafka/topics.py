@@ -150,7 +150,9 @@ async def ready_topics(log: Log) -> int:
     await TopicTool(log).create()
     inbox, arrivals = await _settled(log, DELIVERIES), await _settled(log, ARRIVALS)
     if inbox != arrivals:
-        raise Unavailable(f"deliveries has {inbox} partitions, arrivals {arrivals}: they must be the same.")
+        raise Unavailable(
+            f"The topics deliveries ({inbox} partitions) and arrivals ({arrivals}) must have equally many."
+        )
     return inbox
 
 

@@ -125,7 +125,7 @@ class LuaScript:
             waiting = again
             with translated():
                 await self._client.script_load(self._script.script)
-        raise Unavailable("Redis does not keep its scripts.")
+        raise Unavailable("Redis lost a script right after it was loaded.")
 
     async def _raise(self, error: Exception) -> None:
         """Internal for a fault in the script, Unavailable for whatever keeps the server from running it."""

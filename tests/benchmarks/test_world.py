@@ -84,5 +84,5 @@ async def test_refused_send_is_an_error_by_its_code(world):
 
 async def test_wrong_admin_key_is_said_in_the_servers_words(world):
     world.server = world.server._replace(admin_key="wrong")
-    with pytest.raises(RuntimeError, match="The admin key is not right"):
+    with pytest.raises(RuntimeError, match="The admin key is wrong"):
         await world.make(users=1, group_size=1, conversations=1)
