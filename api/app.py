@@ -8,23 +8,24 @@ from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
+from starlette.routing import BaseRoute
 from starlette.routing import Route as HttpRoute
-from starlette.routing import WebSocketRoute
 
 from api.caller import Callers
 from api.contract import Route, endpoint, http_error
 from api.description.page import description_routes
-from api.gateway.endpoint import Gateway
 from api.openapi import describe
-from infra.telemetry.status import Health, status_routes
 
 VERSION = "0.1.0"
 
 
 def make_app(
-    routes: Sequence[Route], gateway: Gateway, health: Health, callers: Callers, max_request_bytes: int
+    routes: Sequence[Route], others: Sequence[BaseRoute], callers: Callers, max_request_bytes: int
 ) -> FastAPI:
-    """FastAPI serves and documents; what a route takes and gives stands in its `Route`."""
+    """FastAPI serves and documents; what a route takes and gives stands in its `Route`.
+
+    `others` are served as they are: the socket, and the doors for operators.
+    """
     app = FastAPI(title="Ringpost", version=VERSION, openapi_url=None, redirect_slashes=False)
     by_path: dict[str, list[Route]] = {}
     for route in routes:
@@ -32,8 +33,7 @@ def make_app(
     for path, some in by_path.items():
         methods = [route.method for route in some]
         app.add_route(path, endpoint(some, callers, max_request_bytes), methods)
-    app.router.routes.append(WebSocketRoute("/v1/connect", gateway.connect))
-    app.router.routes.extend(status_routes(health))
+    app.router.routes.extend(others)
     app.router.routes.extend(description_routes(describe(routes, VERSION)))
     app.router.routes.append(HttpRoute("/", _to_docs))
     app.add_exception_handler(HTTPException, http_error)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -12,8 +12,10 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-from api.connection import READ_S, HttpProtocol
+from api.admission import AdmittingProtocol, Refusals
+from api.connection import READ_S
 from api.gateway.frames import REASONS, Close
+from infra.descriptors import connections_of, open_files
 from infra.settings import GatewaySettings, SettingsError
 from infra.telemetry.names import CLOSED
 
@@ -65,8 +67,8 @@ class _Server(uvicorn.Server):
         self._listening.set()
 
 
-def bound_socket(host: str, port: int) -> socket.socket:
-    """A listening address of our own; SettingsError in plain words when it cannot be had."""
+def bound_socket(host: str, port: int, setting: str = "RINGPOST_HTTP_PORT") -> socket.socket:
+    """A listening address of our own; SettingsError in plain words, naming the setting, if it is not free."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     bound = socket.socket(family, socket.SOCK_STREAM)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -74,24 +76,35 @@ def bound_socket(host: str, port: int) -> socket.socket:
         bound.bind((host, port))
     except OSError as error:
         bound.close()
-        raise SettingsError(
-            f"Cannot listen on {host}:{port}: {error.strerror}. Set RINGPOST_HTTP_PORT."
-        ) from None
+        raise SettingsError(f"Cannot listen on {host}:{port}: {error.strerror}. Set {setting}.") from None
     return bound
 
 
 class HttpService:
-    """Serves one ASGI application until stopped, then finishes the requests under way."""
+    """Serves one ASGI application until stopped, then finishes the requests under way.
+
+    Holds at most `connections`, by default as many as there are file descriptors for (`api/admission.py`).
+    `X-Forwarded-For` and `-Proto` count only from `trusted_proxies`. The header `Forwarded` is not read:
+    a proxy that writes the others may pass on one that its client wrote.
+    """
 
     name = "http"
 
     def __init__(
-        self, app: Any, bound: socket.socket, gateway: GatewaySettings, read_s: float = READ_S
+        self,
+        app: Any,
+        bound: socket.socket,
+        gateway: GatewaySettings,
+        *,
+        read_s: float = READ_S,
+        trusted_proxies: Sequence[str] = (),
+        connections: int | None = None,
     ) -> None:
+        refusals = Refusals(connections or connections_of(open_files()))
         config = uvicorn.Config(
             app,
             loop="none",
-            http=partial(HttpProtocol, read_s=read_s),  # type: ignore[arg-type]
+            http=partial(AdmittingProtocol, refusals, read_s=read_s),  # type: ignore[arg-type]
             ws=SocketProtocol,
             ws_max_size=LARGEST_FRAME_BYTES,
             ws_ping_interval=gateway.heartbeat_s,
@@ -101,6 +114,8 @@ class HttpService:
             log_config=None,
             server_header=False,
             lifespan="off",
+            proxy_headers=bool(trusted_proxies),
+            forwarded_allow_ips=list(trusted_proxies),
             timeout_graceful_shutdown=5,
             timeout_keep_alive=60,
         )

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 
+from starlette.routing import WebSocketRoute
+
+from api.admission import ADMIN_CONNECTIONS, Admission
 from api.app import make_app
 from api.caller import Callers
+from api.contract import Route
 from api.gateway.endpoint import Gateway
 from api.gateway.hub import Hub
 from api.history import History
+from api.origins import with_origins
 from api.routes.accounts import Accounts
 from api.routes.conversations import Conversations
 from api.routes.inbox import Inbox
@@ -25,20 +30,23 @@ from infra.redis.presence import Presence
 from infra.redis.ring import Ring
 from infra.redis.signals import Signals
 from infra.settings import Settings
-from infra.telemetry.status import Check, Health
+from infra.telemetry.duties import DUTIES
+from infra.telemetry.status import Check, Health, status_routes
 from producers.wiring import Engines, open_engines, send_path
 
 
 @asynccontextmanager
 async def api_services(
-    settings: Settings, bound: socket.socket, stage: bool = False
+    settings: Settings, bound: socket.socket, admin: socket.socket | None = None, stage: bool = False
 ) -> AsyncIterator[list[Service]]:
     """What an API process runs, in the order in which it is to be stopped. Raises Unavailable.
 
-    The hub says goodbye to the devices, the server finishes its requests, the spreader what is
-    stored, the barrier ends the lease. `stage` adds the page of `ringpost up`.
+    If there is an `admin` socket, calls of admins and metrics are served there and not at `bound`. `stage`
+    adds the page of `ringpost up`. The hub says goodbye to the devices, the servers finish their requests,
+    the spreader what is stored, the barrier ends the lease. An API starts without Redis or Kafka, but not
+    without MongoDB.
     """
-    async with open_engines(settings) as engines:
+    async with open_engines(settings, may_lack={"kafka"}) as engines:
         path = await send_path(engines)
         callers = Callers(load_keys(settings.auth), settings.auth.token_algorithm)
         sync = Sync(Ring(engines.redis, engines.keys, settings.ring), engines.timelines, engines.messages)
@@ -55,16 +63,43 @@ async def api_services(
         ]
         largest = settings.http.max_request_bytes
         gateway = Gateway(callers, hub, sync, path.sender, engines.accounts, largest)
-        app = make_app(routes, gateway, Health(engine_checks(engines)), callers, largest)
+        health = Health(engine_checks(engines, {"api"}), parts={"api"})
+        servers = []
+        if admin is not None:
+            app = make_app(
+                [route for route in routes if route.admin], status_routes(health), callers, largest
+            )
+            servers.append(HttpService(app, admin, settings.gateway, connections=ADMIN_CONNECTIONS))
+            routes = [route for route in routes if not route.admin]
+        others = [
+            WebSocketRoute("/v1/connect", gateway.connect),
+            *status_routes(health, with_metrics=admin is None),
+        ]
+        app = make_app(routes, others, callers, largest)
         if stage:
             app.router.routes[:0] = Stage(engines.accounts, callers, bound.getsockname()[1]).routes()
-        yield [hub, HttpService(app, bound, settings.gateway), path.spreader, path.barrier]
+        public = with_origins(Admission(app, for_operators(routes)), listed(settings.http.origins))
+        trusted = listed(settings.http.trusted_proxies)
+        servers.append(HttpService(public, bound, settings.gateway, trusted_proxies=trusted))
+        yield [hub, *reversed(servers), path.partitions, path.spreader, path.barrier]
 
 
-def engine_checks(engines: Engines) -> dict[str, Check]:
-    """Ready means: all three engines answer."""
-    return {
+def listed(text: str) -> list[str]:
+    """The members of a setting that commas separate."""
+    return [part for part in text.split(",") if part]
+
+
+def for_operators(routes: Sequence[Route]) -> list[str]:
+    """What the paths of operators begin with."""
+    return ["/health/", "/metrics", *{route.path.partition("{")[0] for route in routes if route.admin}]
+
+
+def engine_checks(engines: Engines, parts: Collection[str]) -> dict[str, Check]:
+    """Whether each engine that these parts use answers."""
+    checks: dict[str, Check] = {
         "mongo": engines.database.ping,
         "redis": lambda: ping(engines.redis),
         "kafka": engines.log.version,
     }
+    used = {engine for part in parts for engine in DUTIES[part].engines}
+    return {engine: check for engine, check in checks.items() if engine in used}

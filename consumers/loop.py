@@ -16,7 +16,7 @@ from infra.kafka.reader import LogRecord, Reader
 from infra.retry import backoff_s
 from infra.settings import WorkerSettings
 from infra.telemetry.logs import logger
-from infra.telemetry.names import LAG, RETRIES
+from infra.telemetry.names import RETRIES, WORKER_LAG
 
 Event = TypeVar("Event")
 POLL_MS = 200
@@ -247,7 +247,7 @@ class Loop(Generic[Event]):
             crash_point("committing")
         try:
             await self._reader.commit(offsets)
-            LAG.labels(self.name).set(await self._reader.behind() + self._in_flight())
+            WORKER_LAG.labels(self.name).set(await self._reader.behind() + self._in_flight())
         except Unavailable as error:
             self.moves += 1
             logger().warning("could not commit offsets", error=error.message)

@@ -7,7 +7,7 @@ the name of the setting. It never quotes a user or a password, nor anything that
 from __future__ import annotations
 
 import re
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -25,6 +25,8 @@ REDIS_FORM = (
     f"`redis+sentinel://[user:password@]host:{SENTINEL_PORT},host:{SENTINEL_PORT}/name[/0]`"
 )
 LISTEN_FORM = "an IP address or the name of this host, such as `127.0.0.1`, `0.0.0.0` or `::1`"
+NETWORKS_FORM = "addresses or networks, such as `10.0.0.7` or `10.0.0.0/8`, separated by commas"
+ORIGINS_FORM = "origins without a path, such as `https://chat.example`, separated by commas, or `*`"
 
 _ESCAPES = "`@` is written %40, `:` %3A, `/` %2F, `?` %3F, `#` %23 and `%` %25 in a user or password"
 _LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
@@ -99,6 +101,28 @@ def listen_host(text: str) -> str:
     if not _is_host(host):
         raise ValueError(f'must be {LISTEN_FORM}, and is "{text}"')
     return host
+
+
+def ip_networks(text: str) -> str:
+    """Addresses and networks, separated by commas; spaces around them go away."""
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    for part in parts:
+        try:
+            ip_network(part)
+        except ValueError:
+            raise ValueError(f'must be {NETWORKS_FORM}, and has "{part}"') from None
+    return ",".join(parts)
+
+
+def page_origins(text: str) -> str:
+    """Origins of web pages, separated by commas; `*` alone stands for all of them."""
+    parts = [part.strip().lower() for part in text.split(",") if part.strip()]
+    for part in parts:
+        if part != "*" and not re.fullmatch(r"https?://[^/?#@\s]+", part):
+            raise ValueError(f'must be {ORIGINS_FORM}, and has "{part}"')
+    if "*" in parts and len(parts) > 1:
+        raise ValueError("must be `*` alone, or a list of origins without it")
+    return ",".join(parts)
 
 
 def hosts_of(address: str) -> list[Address]:

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
-from infra.addresses import listen_host
+from infra.addresses import ip_networks, listen_host, page_origins
 from infra.engine_settings import KafkaSettings, MongoSettings, RedisSettings
 from infra.environment import SettingsError, nearest, refuse_unknown
 from infra.part import Part
@@ -40,6 +40,26 @@ class HttpSettings(Part):
     )
     max_request_bytes: int = Field(
         65_536, ge=1024, description="The most bytes in a request body or a frame."
+    )
+    trusted_proxies: Annotated[str, AfterValidator(ip_networks)] = Field(
+        "",
+        description="The proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed: addresses or "
+        "networks, separated by commas. None by default.",
+    )
+    origins: Annotated[str, AfterValidator(page_origins)] = Field(
+        "",
+        description="The origins whose web pages may call the API (CORS), separated by commas. `*` is all. "
+        "None by default.",
+    )
+    admin_host: Annotated[str, AfterValidator(listen_host)] = Field(
+        "127.0.0.1", description="The address of the admin port, if there is one."
+    )
+    admin_port: int = Field(
+        0,
+        ge=0,
+        le=65535,
+        description="The port for `/metrics` and calls with the admin key. Then the other port has neither. "
+        "0 serves them on the same port.",
     )
 
 
@@ -116,6 +136,9 @@ class WorkerSettings(Part):
         60.0,
         gt=0,
         description="Seconds that a worker with work to do may make no progress. Then it ends itself.",
+    )
+    lag_s: float = Field(
+        10.0, gt=0, description="Seconds between two looks of the relay at how far the workers are behind."
     )
     host: Annotated[str, AfterValidator(listen_host)] = Field(
         "127.0.0.1", description="The address on which a worker serves `/metrics` and `/health`."

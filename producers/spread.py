@@ -57,7 +57,8 @@ class Spreader:
 
     A row that Kafka does not take in time, or for which there is no place in the queue, is given up to
     the relay, and so are those behind it until the relay is through with all that waits: nothing is
-    lost by it, nothing overtakes, and no sender waits for Kafka.
+    lost by it, nothing overtakes, and no sender waits for Kafka. While `partitions` is 0 the number of
+    inbox partitions is unknown, and every row is given up.
     """
 
     name = "spreader"
@@ -65,14 +66,14 @@ class Spreader:
     def __init__(self, publisher: Publisher, barrier: Barrier, partitions: int) -> None:
         self._publisher = publisher
         self._barrier = barrier
-        self._partitions = partitions
+        self.partitions = partitions
         self._rows: asyncio.Queue[tuple[str, Sequence[Spreadable], float] | None] = asyncio.Queue()
         self._unconfirmed: set[asyncio.Task[None]] = set()
         self._slots = asyncio.Semaphore(UNCONFIRMED_ROWS)
 
     def submit(self, row_id: str, items: Sequence[Spreadable]) -> None:
         """Spread the messages of one outbox row, after those of all rows submitted before."""
-        if self._barrier.detour or self._rows.qsize() >= WAITING_ROWS:
+        if self._barrier.detour or not self.partitions or self._rows.qsize() >= WAITING_ROWS:
             self._barrier.give_up(row_id)
         else:
             self._rows.put_nowait((row_id, items, time.perf_counter()))
@@ -95,7 +96,7 @@ class Spreader:
             self._barrier.give_up(row_id)
             return
         crash_point("publishing")
-        records = [record for item in items for record in records_of(item, self._partitions)]
+        records = [record for item in items for record in records_of(item, self.partitions)]
         try:
             receipt = await self._publisher.enqueue(records)
         except Unavailable as error:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Collection, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from domain.errors import Unavailable
 from infra.kafka.clients import Log, Progress
 from infra.kafka.publisher import Publisher, open_publisher
 from infra.kafka.topics import DELIVERIES, TopicTool, ready_topics
@@ -21,11 +22,13 @@ from infra.redis.client import Client, open_redis
 from infra.redis.keys import Keys
 from infra.redis.sequence import Sequence
 from infra.settings import Settings
+from infra.telemetry.logs import logger
 from producers.barrier import Barrier
 from producers.commit import Commit
 from producers.groups import Groups
 from producers.membership import Membership
 from producers.numbering import Numbering
+from producers.partitions import Partitions
 from producers.relay import Relay
 from producers.send import Sender
 from producers.spread import Spreader
@@ -58,28 +61,46 @@ class Engines:
 
 
 @asynccontextmanager
-async def open_engines(settings: Settings) -> AsyncIterator[Engines]:
+async def open_engines(settings: Settings, may_lack: Collection[str] = ()) -> AsyncIterator[Engines]:
     """Clients for the length of the block; creates collections, indexes and topics that are missing.
 
-    Raises Unavailable when an engine does not answer.
+    Raises Unavailable when an engine does not answer, unless it `may_lack` that engine (`mongo`, `kafka`).
+    Without Kafka, `partitions` is 0. Redis need not answer.
     """
     async with open_database(settings.mongo) as database, open_redis(settings.redis) as redis:
-        await ensure_schema(database)
-        log = Log(settings.kafka)
-        partitions = await ready_topics(log)
-        async with open_publisher(log) as publisher, log.progress("inbox", DELIVERIES) as inbox:
+        with _allowed("mongo" in may_lack):
+            await ensure_schema(database)
+        log, partitions = Log(settings.kafka), 0
+        with _allowed("kafka" in may_lack):
+            partitions = await ready_topics(log)
+        async with (
+            open_publisher(log, now=partitions > 0) as publisher,
+            log.progress("inbox", DELIVERIES) as inbox,
+        ):
             yield Engines(settings, Clients(database, redis, log, publisher, inbox), partitions)
+
+
+@contextmanager
+def _allowed(it_is: bool) -> Iterator[None]:
+    """An engine that is away is logged, where that is allowed."""
+    try:
+        yield
+    except Unavailable as error:
+        if not it_is:
+            raise
+        logger().warning("starting without an engine", error=error.message)
 
 
 @dataclass(frozen=True)
 class SendPath:
-    """`barrier` and `spreader` are services; stop the spreader before the barrier."""
+    """`partitions`, `spreader` and `barrier` are services, to be stopped in this order."""
 
     sender: Sender
     groups: Groups
     membership: Membership
     barrier: Barrier
     spreader: Spreader
+    partitions: Partitions
 
 
 def _membership(engines: Engines) -> tuple[Membership, Numbering]:
@@ -96,7 +117,8 @@ async def send_path(engines: Engines) -> SendPath:
     spreader = Spreader(engines.publisher, barrier, engines.partitions)
     groups = Groups(engines.conversations, engines.accounts, membership, settings.send.group_members)
     commit = Commit(engines.messages, numbering, membership, barrier, spreader)
-    return SendPath(Sender(commit, membership, groups, settings.send), groups, membership, barrier, spreader)
+    sender = Sender(commit, membership, groups, settings.send)
+    return SendPath(sender, groups, membership, barrier, spreader, Partitions(engines.log, spreader))
 
 
 async def relay(engines: Engines) -> tuple[Relay, Barrier]:

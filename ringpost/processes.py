@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
 
 import uvloop
 from starlette.applications import Starlette
@@ -21,10 +21,14 @@ from consumers.loop import Loop
 from consumers.watchdog import Watchdog
 from domain.errors import Unavailable
 from infra.crash import arm
+from infra.descriptors import raise_limit
+from infra.kafka.lag import LagWatch
 from infra.lifecycle import Service, run_services
 from infra.retry import backoff_s
 from infra.settings import Settings, SettingsError
+from infra.telemetry.duties import DUTIES, ENGINES
 from infra.telemetry.logs import configure_logs, logger
+from infra.telemetry.names import UP
 from infra.telemetry.status import Health, status_routes
 from producers.wiring import Engines, open_engines
 
@@ -38,9 +42,18 @@ def run_api(settings: Settings, stage: bool = False) -> None:
     settings.need_engines()
     configure_logs(settings.log, "api")
     arm(settings.debug)
-    with bound_socket(settings.http.host, settings.http.port) as bound:
+    raise_limit()
+    http = settings.http
+    with ExitStack() as sockets:
+        bound = sockets.enter_context(bound_socket(http.host, http.port))
+        admin = None
+        if http.admin_port:
+            admin = sockets.enter_context(
+                bound_socket(http.admin_host, http.admin_port, "RINGPOST_HTTP_ADMIN_PORT")
+            )
         host, port = bound.getsockname()[:2]
-        uvloop.run(_run(lambda: api_services(settings, bound, stage), f"http://{host}:{port}"))
+        address = f"http://{host}:{port}"
+        uvloop.run(_run(lambda: api_services(settings, bound, admin, stage), address, ["api"]))
 
 
 def run_workers(settings: Settings, names: list[str]) -> None:
@@ -48,18 +61,21 @@ def run_workers(settings: Settings, names: list[str]) -> None:
     settings.need_engines()
     configure_logs(settings.log, "+".join(names))
     arm(settings.debug)
-    with bound_socket(settings.worker.host, settings.worker.port) as bound:
+    raise_limit()
+    with bound_socket(settings.worker.host, settings.worker.port, "RINGPOST_WORKER_PORT") as bound:
         host, port = bound.getsockname()[:2]
-        uvloop.run(_run(lambda: _worker_services(settings, names, bound), f"http://{host}:{port}"))
+        uvloop.run(_run(lambda: _worker_services(settings, names, bound), f"http://{host}:{port}", names))
 
 
-async def _run(opening: Opening, address: str) -> None:
+async def _run(opening: Opening, address: str, parts: Sequence[str]) -> None:
     """Open, run, close. Engines that do not answer yet are waited for, up to a deadline."""
     deadline = time.monotonic() + START_DEADLINE_S
     waits = backoff_s(0.2, 3.0)
     while True:
         try:
             async with opening() as services:
+                for part in parts:
+                    UP.labels(part).set(1)
                 logger().info("ready", address=address)
                 await run_services(services)
             logger().info("stopped")
@@ -75,9 +91,12 @@ async def _run(opening: Opening, address: str) -> None:
 async def _worker_services(
     settings: Settings, names: list[str], bound: socket.socket
 ) -> AsyncIterator[list[Service]]:
-    async with open_engines(settings) as engines:
+    if unknown := [name for name in names if name not in WORKERS]:
+        raise SettingsError(f"There is no worker {unknown[0]}; there are {', '.join(WORKERS)} and all.")
+    unused = set(ENGINES).difference(*(DUTIES[name].engines for name in names))
+    async with open_engines(settings, may_lack=unused) as engines:
         services: list[Service] = []
-        checks = engine_checks(engines)
+        checks = engine_checks(engines, names)
         alive = {}
         for name in names:
             made = await _made(engines, name)
@@ -87,7 +106,7 @@ async def _worker_services(
                 services.append(watchdog)
             services += made
         app = Starlette(
-            routes=status_routes(Health(checks, alive)), exception_handlers={HTTPException: http_error}
+            routes=status_routes(Health(checks, alive, names)), exception_handlers={HTTPException: http_error}
         )
         app.router.redirect_slashes = False
         yield [*services, HttpService(app, bound, settings.gateway)]
@@ -99,7 +118,6 @@ async def _made(engines: Engines, name: str) -> list[Service]:
             return [consumers.wiring.inbox(engines)]
         case "push":
             return [consumers.wiring.push(engines)]
-        case "relay":
-            return list(await producers.wiring.relay(engines))
         case _:
-            raise SettingsError(f"There is no worker {name}; there are {', '.join(WORKERS)} and all.")
+            watch = LagWatch(engines.log, engines.partitions, engines.settings.worker.lag_s)
+            return [*await producers.wiring.relay(engines), watch]

@@ -14,6 +14,7 @@ import httpx
 from rich.console import Console
 
 from api.server import bound_socket
+from infra.descriptors import raise_limit
 from infra.keys import load_keys
 from infra.local.process import ChildProcess
 from infra.local.stack import LocalEngines
@@ -32,6 +33,7 @@ PARTS = {
 
 def run_up(settings: Settings) -> None:
     """Start all, say where it is, supervise until SIGINT or SIGTERM, stop all."""
+    raise_limit()  # the engines and the parts inherit it
     with bound_socket(settings.http.host, settings.http.port) as bound:  # a taken port is said at once
         port = int(bound.getsockname()[1])
     try:

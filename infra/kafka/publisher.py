@@ -153,11 +153,15 @@ async def _leave(producer: AIOKafkaProducer) -> None:
 
 
 @asynccontextmanager
-async def open_publisher(log: Log) -> AsyncIterator[Publisher]:
-    """A publisher for the length of the block. Raises Unavailable when no broker answers."""
+async def open_publisher(log: Log, *, now: bool = True) -> AsyncIterator[Publisher]:
+    """A publisher for the length of the block. It connects `now`, or with its first record.
+
+    Raises Unavailable when it is to connect now and no broker answers.
+    """
     publisher = Publisher(log)
     try:
-        await publisher.open()
+        if now:
+            await publisher.open()
         yield publisher
     finally:
         await publisher.close()

@@ -58,6 +58,7 @@ class KafkaServer(Server):
     )
     port_names = ("broker", "controller")
     stop_deadline_s = 15.0
+    open_files = 512  # measured: 92 when empty, 254 with records in 160 partitions; then connections
 
     advertised_port: int | None = None
     """Where clients are sent to, if not to the broker's own port: whatever listens there passes them on."""

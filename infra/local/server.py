@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import resource
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -38,6 +39,8 @@ class Server(ABC):
     wanted: Wanted
     port_names: Sequence[str] = ("port",)
     stop_deadline_s = 10.0
+    open_files = 0
+    """How many files it must be allowed to have open."""
 
     def __init__(self, folder: Path, tell: Tell) -> None:
         self.folder = folder
@@ -83,6 +86,15 @@ class Server(ABC):
     @property
     def pid(self) -> int:
         return self._process.pid
+
+    def check_limits(self) -> None:
+        """LocalEngineError when the hard limit of open files is lower than what the engine needs."""
+        _, allowed = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if allowed != resource.RLIM_INFINITY and allowed < self.open_files:
+            raise LocalEngineError(
+                f"{self.name} needs {self.open_files} open files, and the hard limit is {allowed}. "
+                f"Raise it (`ulimit -Hn`), or set the address of an engine that runs elsewhere."
+            )
 
     async def start(self, keep_open: Sequence[int] = ()) -> None:
         """Return once it serves. LocalEngineError, with the end of its log, if it does not."""

@@ -49,6 +49,8 @@ class LocalEngines:
 
     async def __aenter__(self) -> Self:
         """All of them serve when this returns. LocalEngineError otherwise, and nothing is left running."""
+        for server in self._servers.values():
+            server.check_limits()
         await self._lock.take()
         try:
             async with asyncio.TaskGroup() as starting:

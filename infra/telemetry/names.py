@@ -44,9 +44,33 @@ REQUESTS = Counter(
     "HTTP requests that were answered, by route and status. Status 499: the client went away in its midst.",
     ["route", "status"],
 )
+REFUSED = Counter(
+    "ringpost_refused",
+    "Connections that were refused for want of file descriptors, by kind: `socket`, `request`, or "
+    "`connection` if it was closed without an answer.",
+    ["kind"],
+)
 CLOSED = Counter("ringpost_sockets_closed", "Sockets that the gateway closed, by close code.", ["code"])
 
-LAG = Gauge("ringpost_lag", "Records in Kafka that the consumer group has not finished, by group.", ["group"])
+UP = Gauge(
+    "ringpost_up", "1 for each part that runs in the process: `api`, `inbox`, `push`, `relay`.", ["part"]
+)
+READY = Gauge("ringpost_ready", "1 while the part can do its job, else 0. The part is its label.", ["part"])
+DEGRADED = Gauge(
+    "ringpost_degraded",
+    "1 while the engine does not answer the part, else 0. Engines: `mongo`, `kafka`, `redis`.",
+    ["part", "engine"],
+)
+LAG = Gauge(
+    "ringpost_lag",
+    "Records in Kafka that the consumer group has not finished, as the relay sees it, by group.",
+    ["group"],
+)
+WORKER_LAG = Gauge(
+    "ringpost_worker_lag",
+    "Records in the worker's own partitions that it has not finished, by group.",
+    ["group"],
+)
 SOCKETS = Gauge("ringpost_sockets", "Sockets that are open now.")
 QUEUE = Gauge(
     "ringpost_queue",

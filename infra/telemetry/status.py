@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from typing import Any, NamedTuple
 
 import msgspec
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -14,39 +14,74 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from domain.errors import RingpostError
+from infra.telemetry.duties import DUTIES, ENGINES
+from infra.telemetry.names import DEGRADED, READY
 
 Check = Callable[[], Awaitable[Any]]
 CHECK_DEADLINE_S = 3.0
 REMEMBERED_S = 1.0
 
 
-class Health:
-    """Asks all parts at once whether they answer; remembers the result for a second.
+class State(NamedTuple):
+    """`checks`: name → `ok`, or a sentence that says what is wrong. `degraded`: what parts go on without."""
 
-    `alive` are those that say, without waiting, whether the process is still good for anything.
+    ready: bool
+    checks: dict[str, str]
+    degraded: list[str]
+
+    @property
+    def missing(self) -> list[str]:
+        return [name for name, said in self.checks.items() if said != "ok"]
+
+
+class Health:
+    """Makes all checks at once; remembers the result for a second.
+
+    The process is ready while each of its `parts` can do its job (`DUTIES`), and every check that is not
+    of an engine is good. `alive` are those that say, without waiting, whether the process is still good
+    for anything.
     """
 
     def __init__(
-        self, checks: Mapping[str, Check], alive: Mapping[str, Callable[[], str]] | None = None
+        self,
+        checks: Mapping[str, Check],
+        alive: Mapping[str, Callable[[], str]] | None = None,
+        parts: Collection[str] = (),
     ) -> None:
         self._checks = checks
         self._alive = alive or {}
+        self._parts = parts
         self._asked_at = float("-inf")
-        self._result: dict[str, str] = {}
+        self._state = State(False, {}, [])
         self._asking = asyncio.Lock()
 
-    async def parts(self) -> dict[str, str]:
-        """Part → `ok`, or a sentence that says what is wrong."""
+    async def state(self) -> State:
+        """How the process is; also shown by its gauges."""
         async with self._asking:
             if time.monotonic() - self._asked_at > REMEMBERED_S:
                 said = await asyncio.gather(*(self._ask(check) for check in self._checks.values()))
-                self._result = dict(zip(self._checks, said, strict=True))
+                self._state = self._judged(dict(zip(self._checks, said, strict=True)))
                 self._asked_at = time.monotonic()
-            return self._result
+            return self._state
 
     def alive(self) -> dict[str, str]:
-        """Part → `ok`, or a sentence that says why the process should be started again."""
+        """Check → `ok`, or a sentence that says why the process should be started again."""
         return {name: said() for name, said in self._alive.items()}
+
+    def _judged(self, checks: dict[str, str]) -> State:
+        answering = {name for name, said in checks.items() if said == "ok"}
+        engines = ENGINES if self._parts else ()
+        ready = all(name in answering for name in checks if name not in engines)
+        degraded = []
+        for part in self._parts:
+            able = DUTIES[part].is_done_with(answering)
+            ready = ready and able
+            READY.labels(part).set(able and checks.get(part, "ok") == "ok")
+            for engine, effect in DUTIES[part].without.items():
+                DEGRADED.labels(part, engine).set(engine not in answering)
+                if able and engine not in answering:
+                    degraded.append(f"{part} without {engine}: {effect}")
+        return State(ready, checks, degraded)
 
     async def _ask(self, check: Check) -> str:
         try:
@@ -58,24 +93,30 @@ class Health:
         return "ok"
 
 
-def status_routes(health: Health) -> list[Route]:
+def status_routes(health: Health, *, with_metrics: bool = True) -> list[Route]:
     """Routes to be mounted in any ASGI application."""
 
     async def metrics(_: Request) -> Response:
+        await health.state()  # it sets gauges
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
     async def live(_: Request) -> Response:
-        return _said(health.alive())
+        alive = health.alive()
+        return _answer(State(all(said == "ok" for said in alive.values()), alive, []))
 
     async def ready(_: Request) -> Response:
-        return _said(await health.parts())
+        return _answer(await health.state())
 
-    return [Route("/metrics", metrics), Route("/health/live", live), Route("/health/ready", ready)]
+    routes = [Route("/health/live", live), Route("/health/ready", ready)]
+    return [Route("/metrics", metrics), *routes] if with_metrics else routes
 
 
-def _said(parts: Mapping[str, str]) -> Response:
+def _answer(state: State) -> Response:
     """200, or 503 with what is wrong."""
-    missing = [name for name, said in parts.items() if said != "ok"]
-    status = "missing: " + ", ".join(missing) if missing else "ok"
-    body = msgspec.json.encode({"status": status, "parts": parts})
-    return Response(body, 503 if missing else 200, media_type="application/json")
+    status = "degraded: " if state.ready else "missing: "
+    body = {
+        "status": status + ", ".join(state.missing) if state.missing else "ok",
+        "parts": state.checks,
+        "degraded": state.degraded,
+    }
+    return Response(msgspec.json.encode(body), 200 if state.ready else 503, media_type="application/json")

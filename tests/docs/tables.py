@@ -10,6 +10,7 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
 from infra.settings import PARTS
+from infra.telemetry.duties import DUTIES
 from infra.telemetry.names import CATALOGUE
 from infra.wording import is_secret
 
@@ -18,6 +19,9 @@ README = ROOT / "README.md"
 METRICS = ROOT / "docs" / "metrics.md"
 SETTINGS = ROOT / "docs" / "settings.md"
 SAMPLE = ROOT / "docs" / "ringpost.toml"
+PRODUCTION = ROOT / "docs" / "production.md"
+READINESS_BEGIN = "<!-- readiness: made by `python -m tests.docs.tables`, checked by tests/docs -->\n"
+READINESS_END = "<!-- /readiness -->\n"
 SETTINGS_HEAD = """# Settings
 
 Each process reads its settings once, when it starts. A setting is an environment variable, or a line of
@@ -57,7 +61,12 @@ METRICS_TAIL = """
 Set an alarm for each of these:
 
 * `ringpost_dead_letters_total` rises.
-* `ringpost_lag` grows and does not come back.
+* `ringpost_lag` grows and does not come back. The relay measures it, so it also grows while no worker
+  runs. Several relays measure the same lag: take the largest, `max by (group) (ringpost_lag)`.
+* `ringpost_up` is absent for a part, or counts fewer processes than you run: `sum by (part) (ringpost_up)`.
+  Watch `relay` most of all: without it nobody measures the lag.
+* `ringpost_ready` is 0 for minutes: the part cannot do its job.
+* `ringpost_degraded` is 1 for minutes: an engine is away, and the part goes on without it or waits.
 * `ringpost_outbox_rows` stays above what a few seconds of sending leave behind.
 * `ringpost_retries_total` rises for minutes: an engine is away.
 * The 99th percentile of `ringpost_send_seconds` leaves its usual range.
@@ -113,6 +122,30 @@ def _cell(text: str) -> str:
     return text.replace("|", r"\|")
 
 
+def readiness_table() -> str:
+    """One row for each part: when it is ready, and what it does while an engine is away."""
+    names = {"mongo": "MongoDB", "kafka": "Kafka", "redis": "Redis"}
+    rows = [
+        "| part | ready while these answer | "
+        + " | ".join(f"without {name}" for name in names.values())
+        + " |",
+        "|---|---|---|---|---|",
+    ]
+    for part, duty in DUTIES.items():
+        needs = " or ".join(
+            " and ".join(name for engine, name in names.items() if engine in group) for group in duty.needs
+        )
+        effects = " | ".join(duty.without.get(engine, "Nothing changes.") for engine in names)
+        rows.append(f"| `{part}` {duty.job} | {needs} | {effects} |")
+    return "\n".join(rows) + "\n"
+
+
+def production_page() -> str:
+    """The whole of docs/production.md, with its table of readiness made anew."""
+    before, _, rest = PRODUCTION.read_text().partition(READINESS_BEGIN)
+    return before + READINESS_BEGIN + readiness_table() + READINESS_END + rest.partition(READINESS_END)[2]
+
+
 def metrics_page() -> str:
     """The whole of docs/metrics.md."""
     return METRICS_HEAD + "".join(_metric(metric) for metric in CATALOGUE.values()) + METRICS_TAIL
@@ -126,7 +159,7 @@ def _metric(metric: object) -> str:
     return f"| `{description.name}{suffix}` | {kind} | {labels} | {_cell(description.documentation)} |\n"
 
 
-MADE = {SETTINGS: settings_page, SAMPLE: sample, METRICS: metrics_page}
+MADE = {SETTINGS: settings_page, SAMPLE: sample, METRICS: metrics_page, PRODUCTION: production_page}
 """What makes the whole of a file."""
 
 

@@ -73,6 +73,9 @@ def test_bad_value_is_named_by_its_variable(monkeypatch, variable, value):
         ("KAFKA_SECURITY", "tls", 'must be plaintext, ssl, sasl_plaintext or sasl_ssl, and is "tls".'),
         ("KAFKA_TOPIC_PREFIX", "a b", 'must be letters, digits, `.`, `_` and `-`, and is "a b".'),
         ("HTTP_PORT", "tcp://10.0.0.1:80", "`enableServiceLinks: false`."),
+        ("HTTP_TRUSTED_PROXIES", "10.0.0.0/8,proxy", 'and has "proxy".'),
+        ("HTTP_ORIGINS", "https://chat.example/", 'and has "https://chat.example/".'),
+        ("HTTP_ORIGINS", "*,https://chat.example", "or a list of origins without it."),
         ("KAFKA_BOOTSTRAP", "127.0.0.1:x", '"x" is no port, which is a number from 1 to 65535.'),
     ],
 )

@@ -187,3 +187,22 @@ def test_a_taken_port_is_said_before_anything_starts(tmp_path: Path) -> None:
         done.stderr == f"Cannot listen on 127.0.0.1:{port}: Address already in use. Set RINGPOST_HTTP_PORT.\n"
     )
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_limit_of_files_that_kafka_cannot_live_with_is_said_before_anything_starts(tmp_path: Path) -> None:
+    limited = ["/bin/sh", "-c", 'ulimit -n 300 && exec "$@"', "sh"]
+    done = subprocess.run(
+        [*limited, sys.executable, "-m", "ringpost", "up"],
+        cwd=ROOT,
+        env=settings(tmp_path),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr == (
+        "Apache Kafka needs 512 open files, and the hard limit is 300. Raise it (`ulimit -Hn`), or set the "
+        "address of an engine that runs elsewhere.\n"
+    )
+    assert list(tmp_path.iterdir()) == []

@@ -133,13 +133,18 @@ class Parts:
         """Nothing is left running, whatever happened."""
         await asyncio.gather(*(part.kill() for part in self._started))
 
-    def spawn(self, name: str, **settings: str) -> Part:
-        """Start one process and do not wait for it. It dies with the thread that calls this."""
+    def spawn(self, name: str, *, limits: str = "", **settings: str) -> Part:
+        """Start one process and do not wait for it. It dies with the thread that calls this.
+
+        `limits` are commands for the shell that becomes the process: `ulimit -n 300`.
+        """
         path = self._folder / f"{name}-{len(self._started)}.log"
-        words = ["api"] if name == "api" else ["worker", name]
+        words = [sys.executable, "-m", "ringpost", *(["api"] if name == "api" else ["worker", name])]
+        if limits:
+            words = ["/bin/sh", "-c", f'{limits} && exec "$@"', "sh", *words]
         with path.open("w") as log:
             process = subprocess.Popen(
-                tied([sys.executable, "-m", "ringpost", *words]),
+                tied(words),
                 cwd=ROOT,
                 env=self._environment | settings,
                 stdout=log,

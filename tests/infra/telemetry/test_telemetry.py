@@ -9,6 +9,7 @@ import pytest
 from starlette.applications import Starlette
 
 from domain.errors import Unavailable
+from infra.telemetry.duties import DUTIES, ENGINES
 from infra.telemetry.logs import hide_secrets
 from infra.telemetry.names import APPENDED, CATALOGUE
 from infra.telemetry.status import Health, status_routes
@@ -54,6 +55,34 @@ async def test_ready_when_all_parts_answer():
     assert (answer.status_code, answer.json()["status"]) == (200, "ok")
 
 
+@pytest.mark.parametrize("part", DUTIES)
+def test_every_duty_is_about_engines_that_the_part_uses(part):
+    duty = DUTIES[part]
+    assert {engine for group in duty.needs for engine in group} <= set(duty.engines) <= set(ENGINES)
+    assert duty.is_done_with(duty.engines)
+    assert not duty.is_done_with([])
+
+
+async def test_part_that_goes_on_without_an_engine_is_ready_and_says_what_is_lacking():
+    health = Health({"mongo": ok, "redis": away, "kafka": ok}, parts=["api"])
+    state = await health.state()
+    assert state.ready
+    assert state.missing == ["redis"]
+    assert state.degraded == [f"api without redis: {DUTIES['api'].without['redis']}"]
+
+
+async def test_process_of_several_parts_is_ready_when_each_of_them_is():
+    """inbox goes on without Redis, push cannot."""
+    checks = {"mongo": ok, "redis": away, "kafka": ok}
+    assert (await Health(checks, parts=["inbox"]).state()).ready
+    assert not (await Health(checks, parts=["inbox", "push"]).state()).ready
+
+
+async def test_worker_that_its_group_has_not_let_in_is_not_ready():
+    health = Health({"mongo": ok, "redis": ok, "kafka": ok, "inbox": away}, parts=["inbox"])
+    assert not (await health.state()).ready
+
+
 async def test_health_is_remembered_for_a_moment():
     """I8: however many ask, the engines are asked once a second."""
     asked = []
@@ -63,7 +92,7 @@ async def test_health_is_remembered_for_a_moment():
 
     health = Health({"mongo": counting})
     for _ in range(20):
-        await health.parts()
+        await health.state()
     assert len(asked) == 1
 
 
@@ -88,6 +117,7 @@ LIBRARIES = """
 import asyncio, logging
 from aiokafka.errors import KafkaConnectionError
 from infra.settings import LogSettings
+from infra.telemetry.duties import DUTIES, ENGINES
 from infra.telemetry.logs import configure_logs
 
 configure_logs(LogSettings(format="json"), "api")

@@ -1,0 +1,97 @@
+"""No more connections than there are file descriptors for: those beyond are told so, and counted."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from api.connection import HttpProtocol
+from api.contract import error_response
+from domain.errors import Overloaded
+from infra.telemetry.logs import logger
+from infra.telemetry.names import REFUSED
+
+REFUSED_AT_ONCE = 32
+"""The most connections beyond the limit that are answered at a time. Further ones are closed unanswered."""
+
+ADMIN_CONNECTIONS = 32
+"""The most connections to the admin port."""
+
+ANSWERED_WITHIN_S = 10.0
+LOGGED_EVERY_S = 60.0
+BEYOND = "beyond"
+
+
+class Refusals:
+    """Counts what one process refuses, and logs it once a minute."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self._refused = 0
+        self._logged_at = float("-inf")
+
+    def add(self, kind: str) -> None:
+        REFUSED.labels(kind).inc()
+        self._refused += 1
+        if time.monotonic() - self._logged_at > LOGGED_EVERY_S:
+            self._logged_at = time.monotonic()
+            logger().warning(
+                "connections refused: raise the hard limit of open files",
+                refused=self._refused,
+                connections=self.most,
+            )
+
+
+class AdmittingProtocol(HttpProtocol):
+    """Marks what comes over a connection beyond the limit; `Admission` refuses it, and it is closed.
+
+    A mark stays until the connection ends: whoever was refused connects again.
+    """
+
+    def __init__(self, refusals: Refusals, **given: Any) -> None:
+        super().__init__(**given)
+        self._refusals = refusals
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        beyond = len(self.connections) - self._refusals.most
+        if beyond > REFUSED_AT_ONCE:
+            self._refusals.add("connection")
+            transport.abort()
+        elif beyond > 0:
+            self.app_state = {**self.app_state, BEYOND: self._refusals}
+            self.loop.call_later(ANSWERED_WITHIN_S, transport.abort)
+
+
+class Admission:
+    """Answers 503 `overloaded` over a connection that is beyond the limit, unless an operator asks.
+
+    What operators ask begins with one of `for_operators`. Either way the connection is closed then.
+    """
+
+    def __init__(self, app: Any, for_operators: Sequence[str]) -> None:
+        self._app = app
+        self._for_operators = tuple(for_operators)
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        refusals = scope.get("state", {}).get(BEYOND)
+        if refusals is None:
+            await self._app(scope, receive, send)
+        elif scope["type"] == "http" and scope["path"].startswith(self._for_operators):
+            await self._app(scope, receive, _closing(send))
+        else:
+            refusals.add("socket" if scope["type"] == "websocket" else "request")
+            refused = Overloaded("This process has no room for another connection.")
+            await error_response(refused)(scope, receive, _closing(send))
+
+
+def _closing(send: Any) -> Any:
+    """The connection ends with this answer."""
+
+    async def closing(message: Any) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message.get("headers", ()), (b"connection", b"close")]
+        await send(message)
+
+    return closing
