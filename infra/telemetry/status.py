@@ -117,6 +117,6 @@ def _answer(state: State) -> Response:
     body = {
         "status": status + ", ".join(state.missing) if state.missing else "ok",
         "parts": state.checks,
-        "degraded": state.degraded,
+        "reasons": state.degraded,
     }
     return Response(msgspec.json.encode(body), 200 if state.ready else 503, media_type="application/json")

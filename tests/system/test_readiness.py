@@ -112,7 +112,7 @@ async def test_a_part_is_ready_while_it_can_do_its_job(engines, unique, tmp_path
                 if one is not None:
                     await until(lambda part=part, one=one: finds_itself(part, one), PATIENCE_S, 0.3)
             can = expected[0].startswith("200")
-            degraded = (await readiness(api))[1]["degraded"]
+            degraded = (await readiness(api))[1]["reasons"]
             assert [line.partition(":")[0] for line in degraded] == [f"api without {away[0]}"] * can
             assert await metric(api, "ringpost_degraded", part="api", engine=away[0]) == 1
             assert await metric(api, "ringpost_ready", part="api") == can
