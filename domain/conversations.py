@@ -10,17 +10,21 @@ from msgspec import Struct
 from domain.ids import MAX_SEQ, ConversationId, UserId, direct_pair, inbox_partition
 
 ConversationKind = Literal["direct", "group"]
-Role = Literal["owner", "member"]
+Role = Literal["owner", "admin", "member"]
 
 
 class Conversation(Struct, frozen=True):
-    """`version` counts the changes of the member list; it is 0 for ever in a direct conversation."""
+    """`version` counts the changes of the member list; it is 0 for ever in a direct conversation.
+
+    `owner` is the owner of a group. Groups of before this field have their owner in the member's role.
+    """
 
     conversation_id: ConversationId
     kind: ConversationKind
     title: str | None
     created_at_ms: int
     version: int = 0
+    owner: UserId | None = None
 
 
 class Window(Struct, frozen=True, array_like=True):
@@ -58,12 +62,13 @@ class Members(Struct, frozen=True):
     """The member list of one conversation at one version.
 
     Windows make it timeless: for a message numbered at this version or earlier, the recipients
-    are the same whoever computes them and whenever.
+    are the same whoever computes them and whenever. `owner` is what the store has: also one who has left.
     """
 
     conversation_id: ConversationId
     version: int
     by_user: Mapping[UserId, Member]
+    owner: UserId | None = None
 
     def holds(self, user: UserId, seq: int) -> bool:
         """Whether the user is a recipient of (and so may send or read) this message."""
@@ -74,6 +79,22 @@ class Members(Struct, frozen=True):
         """Whether the user is a member now."""
         member = self.by_user.get(user)
         return member is not None and member.present
+
+    @property
+    def present(self) -> list[Member]:
+        """The members of now."""
+        return [member for member in self.by_user.values() if member.present]
+
+    @property
+    def heir(self) -> UserId | None:
+        """Who takes the group over from an owner who has left; None if the group needs nobody.
+
+        The admin who joined first, else the member who joined first.
+        """
+        present = self.present
+        if not present or direct_pair(self.conversation_id) or (self.owner and self.has(self.owner)):
+            return None
+        return min(present, key=lambda m: (m.role != "admin", m.windows[-1].joined, m.user_id)).user_id
 
     def recipients(self, seq: int, partitions: int) -> dict[int, list[UserId]]:
         """Inbox partition → the users there whose message this is, the sender included."""

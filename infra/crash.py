@@ -27,6 +27,7 @@ POINTS = {
     "pushing": "gateways are looked up, nothing is told them",
     "pushed": "gateways are told, no offset committed",
     "change-begun": "a change of members is pending, without a seq",
+    "owner-left": "the owner has left a group, nobody has taken it over",
     "change-counted": "the version of the member list is raised, the change has no seq",
 }
 

@@ -81,9 +81,11 @@ def entries(first: int, last: int) -> list[Entry]:
     return [Entry(seq, b'{"n":%d}' % seq) for seq in range(first, last + 1)]
 
 
-def conversation(conversation_id: ConversationId, title: str | None = None) -> Conversation:
+def conversation(
+    conversation_id: ConversationId, title: str | None = None, owner: UserId | None = None
+) -> Conversation:
     kind = "direct" if conversation_id.startswith("d:") else "group"
-    return Conversation(conversation_id, kind, title, now_ms())
+    return Conversation(conversation_id, kind, title, now_ms(), owner=owner)
 
 
 def settings_for(servers: Any, unique: str, **parts: dict[str, Any]) -> Settings:

@@ -114,8 +114,6 @@ class Conversations:
         others = await self._history.others(device.user_id, [conversation])
         view.with_ = others.get(conversation, UNSET)
         if members.has(device.user_id):
-            present = [member for member in members.by_user.values() if member.present]
-            view.members = sorted(member.user_id for member in present)
-            owners = [member.user_id for member in present if member.role == "owner"]
-            view.owner_id = owners[0] if owners else UNSET
+            view.members = sorted(member.user_id for member in members.present)
+            view.owner_id = members.owner or UNSET
         return view

@@ -9,7 +9,7 @@ the same whoever computes them and whenever.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from domain.conversations import Conversation, Member, Members, Role, Window
@@ -33,8 +33,21 @@ def member_of(document: Document) -> Member:
     return Member(document["_id"]["u"], document["r"], windows, document["read"])
 
 
+def _owner_by_role(by_user: Mapping[UserId, Member]) -> UserId | None:
+    """The owner of a group that was made before the conversation held its owner."""
+    owners = [member for member in by_user.values() if member.role == "owner" and member.present]
+    return min(owners, key=lambda m: (m.windows[-1].joined, m.user_id)).user_id if owners else None
+
+
 def _conversation(document: Document) -> Conversation:
-    return Conversation(document["_id"], document["kind"], document["title"], document["at"], document["ver"])
+    return Conversation(
+        document["_id"],
+        document["kind"],
+        document["title"],
+        document["at"],
+        document["ver"],
+        document.get("owner"),
+    )
 
 
 def all_members(conversation: ConversationId) -> Document:
@@ -67,6 +80,7 @@ class ConversationStore:
             "at": conversation.created_at_ms,
             "ver": 0,
             "floor": 0,
+            "owner": conversation.owner,
         }
         try:
             await self._conversations.insert(document)
@@ -100,14 +114,14 @@ class ConversationStore:
 
         None when there is no such conversation. Raises PendingChange.
         """
-        found = await self._conversations.find_one({"_id": conversation}, ["ver"])
+        found = await self._conversations.find_one({"_id": conversation}, ["ver", "owner"])
         if found is None:
             return None
         rows = await self._members.find_any_order(all_members(conversation))
         if any(PENDING in window for row in rows for window in row["w"]):
             raise PendingChange(conversation)
         by_user = {row["_id"]["u"]: member_of(row) for row in rows}
-        return Members(conversation, found["ver"], by_user)
+        return Members(conversation, found["ver"], by_user, found.get("owner") or _owner_by_role(by_user))
 
     async def begin(self, conversation: ConversationId, user: UserId, *, join: bool) -> bool:
         """Write a pending join or leave. True: a pending change of this user waits for `finish`.
@@ -153,8 +167,11 @@ class ConversationStore:
             numbered = [[from_seq if place == PENDING else place for place in stay] for stay in stays]
             await self._members.update({"_id": row["_id"], "w": stays}, {"$set": {"w": numbered}})
 
-    async def set_role(self, conversation: ConversationId, user: UserId, role: Role) -> None:
-        await self._members.update({"_id": {"c": conversation, "u": user}}, {"$set": {"r": role}})
+    async def take_over(self, members: Members, heir: UserId) -> bool:
+        """Make the heir the owner; False when the members or the owner changed since the list was read."""
+        unchanged = {"_id": members.conversation_id, "ver": members.version}
+        stored = {"$or": [{"owner": members.owner}, {"owner": None}]}
+        return await self._conversations.update({**unchanged, **stored}, {"$set": {"owner": heir}}) > 0
 
     async def of_user(self, user: UserId) -> list[tuple[ConversationId, Member]]:
         """All conversations that the user is or was in, with their part in each."""

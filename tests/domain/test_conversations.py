@@ -64,3 +64,36 @@ def test_members_of_a_direct_conversation_are_known_from_its_id():
     assert set(direct_members("d:ann:bob").by_user) == {"ann", "bob"}
     assert set(direct_members("d:ann:ann").by_user) == {"ann"}
     assert direct_members(GROUP) is None
+
+
+def group_of(owner: str | None, **stays: tuple[str, tuple[Window, ...]]) -> Members:
+    by_user = {user: Member(user, role, windows) for user, (role, windows) in stays.items()}
+    return Members(GROUP, 1, by_user, owner)
+
+
+LEFT, EARLY, LATE = (Window(1, 5),), (Window(2),), (Window(9),)
+
+
+def test_group_whose_owner_is_a_member_needs_no_heir():
+    assert group_of("ann", ann=("member", LATE), bob=("admin", EARLY)).heir is None
+
+
+def test_admin_who_joined_first_takes_over_before_any_member():
+    group = group_of(
+        "ann", ann=("member", LEFT), bob=("member", EARLY), cem=("admin", LATE), dea=("admin", (Window(12),))
+    )
+    assert group.heir == "cem"
+
+
+def test_member_who_joined_first_takes_over_where_there_is_no_admin():
+    assert group_of("ann", ann=("member", LEFT), bob=("member", LATE), cem=("member", EARLY)).heir == "cem"
+
+
+def test_who_came_back_counts_from_their_return_and_who_has_left_does_not_count():
+    back = (Window(1, 3), Window(20))
+    assert group_of(None, ann=("admin", LEFT), bob=("member", back), cem=("member", LATE)).heir == "cem"
+
+
+def test_group_without_members_and_a_direct_conversation_have_no_heir():
+    assert group_of("ann", ann=("member", LEFT)).heir is None
+    assert direct_members("d:ann:bob").heir is None

@@ -230,6 +230,13 @@ class World:
         path = f"/v1/conversations/{conversation.conversation_id}/members/{user}"
         return await self._client.request(method, url + path, headers=self._as(conversation.members[0]))
 
+    async def view(self, user: str, conversation: Conversation) -> dict[str, Any]:
+        path = f"{self.urls[0]}/v1/conversations/{conversation.conversation_id}"
+        answer = await self._client.get(path, headers=self._as(user))
+        answer.raise_for_status()
+        seen: dict[str, Any] = answer.json()
+        return seen
+
     async def pull(self, user: str, limit: int) -> list[dict[str, Any]]:
         """Everything from cursor 0, page after page."""
         entries: list[dict[str, Any]] = []

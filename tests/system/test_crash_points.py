@@ -34,11 +34,12 @@ ROUNDS = (
 )
 """Who dies where, together. A relay has something to do once an API has died in the same round."""
 OF_CHANGES = ("change-begun", "change-counted")
+OF_LEAVES = (*OF_CHANGES, "owner-left")
 
 
 def test_every_point_is_tried():
     tried = {at.partition(":")[0] for deaths in ROUNDS for at in deaths.values()}
-    assert tried | set(OF_CHANGES) == set(POINTS)
+    assert tried | set(OF_LEAVES) == set(POINTS)
 
 
 @pytest.mark.timeout(600)
@@ -96,3 +97,24 @@ async def test_change_of_members_that_died_half_way_is_finished_by_others(
                 world.check_entries(user, await world.pull(user, 100))
             seqs = [entry["message"]["seq"] for entry in await world.pull(third, 100)]
             assert seqs in ([2, 3], [3]), "in from the death or from the repetition on, without a hole"
+
+
+@pytest.mark.parametrize("point", OF_LEAVES)
+async def test_group_whose_owner_leaves_through_a_process_that_dies_gets_an_owner(
+    engines: Engines, unique: str, tmp_path: Path, point: str
+) -> None:
+    async with opened_parts(engines, unique, tmp_path, **IMPATIENT) as parts:
+        api, *_ = await parts.start("api")
+        (doomed,) = await parts.start("api", RINGPOST_DEBUG_CRASH_AT=point)
+        async with opened_world([api.url], seed=7, users=3) as world:
+            owner, second, third = world.users
+            group = await world.open_group(owner, second, third)
+            with pytest.raises(httpx.TransportError):
+                await world.change_members("DELETE", group, owner, doomed.url)
+            await until(lambda: not doomed.alive)
+            heir, other = sorted((second, third))
+            for user in (second, third):
+                seen = await world.view(user, group)
+                assert (seen["owner_id"], seen["members"]) == (heir, [heir, other])
+            answer = await world.change_members("DELETE", group._replace(members=(heir,)), other, api.url)
+            assert answer.is_success, "the new owner may remove a member"

@@ -8,6 +8,8 @@ from domain.conversations import ALWAYS, Member, Window
 from infra.mongo.conversations import ConversationStore, PendingChange
 from tests.builders import GROUP, conversation
 
+OTHER = "g:bbbbbbbbbbbbbbbb"
+
 
 @pytest.fixture
 async def store(database):
@@ -138,14 +140,54 @@ async def test_user_finds_all_their_conversations_also_those_left(store):
     assert found["d:ann:bob"].windows == ALWAYS
 
 
-async def test_title_and_role_can_be_changed(store):
+async def test_title_can_be_changed(store):
     await store.set_title(GROUP, None)
-    await store.set_role(GROUP, "bob", "owner")
     assert (await store.get(GROUP)).title is None
-    assert (await store.members(GROUP)).by_user["bob"].role == "owner"
 
 
 async def test_many_conversations_are_read_at_once(store):
     await store.create(conversation("d:ann:bob"), [Member("ann", "member", ALWAYS)])
     found = await store.get_many([GROUP, "d:ann:bob", "d:ann:zoe"])
     assert {name: one.kind for name, one in found.items()} == {GROUP: "group", "d:ann:bob": "direct"}
+
+
+async def owned_by(store, owner: str | None) -> None:
+    await store.create(
+        conversation(OTHER, owner=owner), [Member(user, "member", ALWAYS) for user in ("ann", "bob", "cem")]
+    )
+
+
+async def test_group_has_the_owner_that_took_it_over(store):
+    await owned_by(store, "ann")
+    members = await store.members(OTHER)
+    assert members.owner == "ann"
+    assert await store.take_over(members, "bob")
+    assert (await store.members(OTHER)).owner == "bob"
+
+
+async def test_of_those_who_take_over_at_once_one_does(store):
+    await owned_by(store, "ann")
+    members = await store.members(OTHER)
+    heirs = ["bob", "cem"] * 4
+    taken = await asyncio.gather(*(store.take_over(members, heir) for heir in heirs))
+    winners = {heir for heir, won in zip(heirs, taken, strict=True) if won}
+    assert winners == {(await store.members(OTHER)).owner}
+
+
+async def test_group_is_not_taken_over_by_who_read_an_older_list(store):
+    """The heir may have left in between."""
+    await owned_by(store, "ann")
+    members = await store.members(OTHER)
+    await store.raise_version(OTHER)
+    assert not await store.take_over(members, "bob")
+    assert (await store.members(OTHER)).owner == "ann"
+
+
+async def test_group_of_before_owners_stood_in_the_conversation_keeps_its_owner(store):
+    members = await store.members(GROUP)
+    assert members.owner == "ann"
+    await change(store, "ann", 5, join=False)
+    members = await store.members(GROUP)
+    assert (members.owner, members.heir) == (None, "bob")
+    assert await store.take_over(members, "bob")
+    assert (await store.members(GROUP)).owner == "bob"
