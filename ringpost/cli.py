@@ -68,9 +68,11 @@ def _every_command(
 @app.command(epilog=example("ringpost up", "RINGPOST_HTTP_PORT=8090 ringpost up"))
 def up() -> None:
     """Start the engines and every part; Ctrl-C stops them. For trying out and developing."""
+    settings = load_settings()
+    write("Starting Ringpost")  # what is imported next takes seconds on a slow machine
     from ringpost.up import run_up
 
-    run_up(load_settings())
+    run_up(settings)
 
 
 @app.command(epilog=example("RINGPOST_HTTP_HOST=0.0.0.0 ringpost api"))

@@ -7,7 +7,8 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -17,9 +18,11 @@ from api.server import bound_socket
 from infra.descriptors import raise_limit
 from infra.keys import load_keys
 from infra.local.process import ChildProcess
-from infra.local.stack import LocalEngines
+from infra.local.server import EngineInfo
+from infra.local.stack import ENGINES, LocalEngines
 from infra.retry import backoff_s
 from infra.settings import Settings, SettingsError
+from ringpost.starting import Starting
 
 READY_DEADLINE_S = 120.0
 STOP_S = 6.0
@@ -29,6 +32,8 @@ PARTS = {
     "push": ("worker", "push"),
     "relay": ("worker", "relay"),
 }
+CONSUMERS = ("inbox", "push")
+TITLES = {"api": "API", "inbox": "worker inbox", "push": "worker push", "relay": "worker relay"}
 
 
 def run_up(settings: Settings) -> None:
@@ -53,36 +58,77 @@ class _Up:
         self._folder: Path = settings.auth.data_dir.resolve()
         self._console = Console(highlight=False, soft_wrap=True)
         self._stopping = asyncio.Event()
+        self._engines_serve = False
 
     async def run(self) -> None:
-        began = time.monotonic()
+        """Until SIGINT or SIGTERM, which also ends a start that is still under way."""
         loop = asyncio.get_running_loop()
+        working = asyncio.create_task(self._work())
         for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self._stopping.set)
-        async with LocalEngines(self._folder, self._say, self._which()) as engines:
-            for one in engines.running:
-                self._say(f"{one.name} {one.version} at {one.address}, {one.source}")
-            self._say("These engines are for trying out and developing; production: docs/production.md")
-            addresses = self._addresses(engines)
-            own = {
-                "RINGPOST_DATA_DIR": str(self._folder),
-                "RINGPOST_HTTP_PORT": str(self._port),
-                "RINGPOST_WORKER_PORT": "0",
-            }
-            parts = [self._part(name, {**os.environ, **own, **addresses}) for name in PARTS]
-            tasks = [asyncio.create_task(self._keep(part)) for part in parts]
-            tasks.append(asyncio.create_task(self._keep_engines(engines)))
-            try:
-                await self._ready(parts)
-                if not self._stopping.is_set():
-                    self._welcome(time.monotonic() - began, addresses)
-                await self._stopping.wait()
-                self._say("Stopping.")
-            finally:
-                for task in tasks:
-                    task.cancel()
-                await asyncio.gather(*tasks, return_exceptions=True)
-                await self._stop(parts)
+            loop.add_signal_handler(number, self._told_to_stop, working)
+        try:
+            await working
+        except asyncio.CancelledError:
+            if not self._stopping.is_set():
+                raise
+
+    def _told_to_stop(self, working: asyncio.Task[None]) -> None:
+        if not self._stopping.is_set():
+            self._say("Stopping.")
+            self._stopping.set()
+            if not self._engines_serve:
+                working.cancel()
+
+    async def _work(self) -> None:
+        began = time.monotonic()
+        async with AsyncExitStack() as stack:
+            async with Starting(self._console) as starting:
+                engines = await stack.enter_async_context(self._engines(starting))
+                self._engines_serve = True
+                addresses = self._addresses(engines)
+                parts = self._parts(addresses)
+                await stack.enter_async_context(self._kept(parts, engines))
+                await self._ready(parts, starting)
+            if not self._stopping.is_set():
+                self._welcome(time.monotonic() - began, addresses)
+            await self._stopping.wait()
+
+    def _engines(self, starting: Starting) -> LocalEngines:
+        """Those that have no address; the others are said to be used."""
+        which = self._which()
+        for key in ENGINES:
+            if key in which:
+                starting.begin(ENGINES[key].name)
+            else:
+                self._say(f"{ENGINES[key].name}: the one that your settings name")
+
+        def serves(engine: EngineInfo) -> None:
+            starting.ready(
+                engine.name, f"{engine.name} {engine.version} at {engine.address}, {engine.source}"
+            )
+
+        return LocalEngines(self._folder, starting.note, which, on_serving=serves)
+
+    def _parts(self, addresses: dict[str, str]) -> list[ChildProcess]:
+        own = {
+            "RINGPOST_DATA_DIR": str(self._folder),
+            "RINGPOST_HTTP_PORT": str(self._port),
+            "RINGPOST_WORKER_PORT": "0",
+        }
+        return [self._part(name, {**os.environ, **own, **addresses}) for name in PARTS]
+
+    @asynccontextmanager
+    async def _kept(self, parts: Sequence[ChildProcess], engines: LocalEngines) -> AsyncIterator[None]:
+        """Parts and engines run, and are started again when they end, until the block ends."""
+        tasks = [asyncio.create_task(self._keep(part)) for part in parts]
+        tasks.append(asyncio.create_task(self._keep_engines(engines)))
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await self._stop(parts)
 
     def _say(self, text: str) -> None:
         self._console.print(text, markup=False)
@@ -125,18 +171,28 @@ class _Up:
             self._say(f"{name} ended and is started again on its data")
             await engines.restart(name)
 
-    async def _ready(self, parts: Sequence[ChildProcess]) -> None:
+    async def _ready(self, parts: Sequence[ChildProcess], starting: Starting) -> None:
         """Wait until the API answers and every worker says that it is ready."""
+        for part in parts:
+            joins = part.name in CONSUMERS
+            starting.begin(TITLES[part.name], "starts and joins its group in Kafka" if joins else "starts")
         deadline = time.monotonic() + READY_DEADLINE_S
-        while not self._stopping.is_set():
-            if await self._api_ready() and all(_says_ready(part) for part in parts):
-                return
+        while starting.waiting and not self._stopping.is_set():
+            for part in parts:
+                title = TITLES[part.name]
+                if title in starting.waiting and await self._says_ready(part):
+                    starting.ready(title, f"{title} is ready")
             if time.monotonic() > deadline:
-                raise SettingsError(f"Ringpost did not become ready; see {self._folder / 'logs'}.")
-            try:
+                missing = ", ".join(starting.waiting)
+                raise SettingsError(f"{missing}: not ready in time. See the logs in {self._folder / 'logs'}.")
+            with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), 0.1)
-            except TimeoutError:
-                continue
+
+    async def _says_ready(self, part: ChildProcess) -> bool:
+        """The API by its own word; of the workers the log says so."""
+        if part.name == "api":
+            return await self._api_ready()
+        return part.running and _says_ready(part)
 
     async def _api_ready(self) -> bool:
         try:
@@ -157,6 +213,7 @@ class _Up:
         if addresses:
             exports = " ".join(f"{name}='{address}'" for name, address in addresses.items())
             self._say(f"For `ringpost doctor` and `ringpost topics` in another terminal:\n  export {exports}")
+        self._say("These engines are for trying out and developing; production: docs/production.md")
         self._say("Ctrl-C stops everything.")
 
     def _page(self) -> str | None:
@@ -172,6 +229,6 @@ class _Up:
 
 
 def _says_ready(part: ChildProcess) -> bool:
-    """Its log says so: a consumer once its group has let it in, the others once their services run."""
-    sign = "partitions assigned" if part.name in ("inbox", "push") else '"ready"'
+    """A consumer once its group has let it in, the relay once its services run."""
+    sign = "partitions assigned" if part.name in CONSUMERS else '"ready"'
     return sign in part.written()

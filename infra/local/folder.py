@@ -6,6 +6,7 @@ import asyncio
 import fcntl
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from infra.local.process import LocalEngineError
@@ -19,8 +20,9 @@ class FolderLock:
     So whoever has the lock knows that no engine of an earlier, killed stack still writes to the folder.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, tell: Callable[[str], None] = lambda _: None) -> None:
         self._path = folder / "engines.lock"
+        self._tell = tell
         self.fd = -1
 
     async def take(self) -> None:
@@ -28,6 +30,7 @@ class FolderLock:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self.fd = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
         give_up = time.monotonic() + _LEFTOVERS_S
+        told = False
         while not self._locked():
             owner = self._owner()
             if owner == os.getpid() or (owner and _alive(owner)) or time.monotonic() > give_up:
@@ -36,6 +39,9 @@ class FolderLock:
                     f"The data folder {self._path.parent} is already in use by process {owner or 'unknown'}. "
                     "Stop that one, or set RINGPOST_DATA_DIR to another folder."
                 )
+            if not told:
+                self._tell("The engines of a Ringpost that was killed still run here. Waiting for their end")
+                told = True
             await asyncio.sleep(0.05)
         os.ftruncate(self.fd, 0)
         os.pwrite(self.fd, str(os.getpid()).encode(), 0)

@@ -134,6 +134,7 @@ class KafkaServer(Server):
             "--config",
             str(self._properties),
         ]
+        self.tell("Making the data folder of Apache Kafka, only this once")
         tool = ChildProcess("kafka-format", command, self.folder / "format.log")
         await tool.start()
         try:

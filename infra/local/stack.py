@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -18,7 +18,7 @@ from infra.local.server import EngineInfo, Server, Tell
 ENGINES: dict[str, type[Server]] = {kind.key: kind for kind in (MongoServer, KafkaServer, RedisServer)}
 
 
-def _silent(event: str) -> None:
+def _silent(event: object) -> None:
     pass
 
 
@@ -27,8 +27,9 @@ class LocalEngines:
 
     What they stored is there again when the same folder is used again. Addresses never change inside
     the block. The servers die with the thread that entered it, even if that is killed. One folder
-    serves one block at a time. `on_event` is called with a sentence on what takes long. Kafka tells its
-    clients to come to `kafka_advertised_port`, if that is given: someone there has to pass them on.
+    serves one block at a time. `on_event` is called with a sentence on what takes long, `on_serving` with
+    each server once it serves. Kafka tells its clients to come to `kafka_advertised_port`, if that is
+    given: someone there has to pass them on.
     """
 
     def __init__(
@@ -37,11 +38,13 @@ class LocalEngines:
         on_event: Tell = _silent,
         which: Collection[str] = tuple(ENGINES),
         kafka_advertised_port: int | None = None,
+        on_serving: Callable[[EngineInfo], None] = _silent,
     ) -> None:
         if unknown := set(which) - set(ENGINES):
             raise ValueError(f"no such engine: {', '.join(sorted(unknown))}")
         folder = Path(data_dir).resolve()
-        self._lock = FolderLock(folder)
+        self._lock = FolderLock(folder, on_event)
+        self._on_serving = on_serving
         self._servers = {key: kind(folder / key, on_event) for key, kind in ENGINES.items() if key in which}
         kafka = self._servers.get("kafka")
         if isinstance(kafka, KafkaServer):
@@ -55,13 +58,17 @@ class LocalEngines:
         try:
             async with asyncio.TaskGroup() as starting:
                 for server in self._servers.values():
-                    starting.create_task(server.start(keep_open=(self._lock.fd,)))
+                    starting.create_task(self._start(server))
         except BaseException as error:
             await self._close()
             if isinstance(error, BaseExceptionGroup):
                 raise error.exceptions[0] from None
             raise
         return self
+
+    async def _start(self, server: Server) -> None:
+        await server.start(keep_open=(self._lock.fd,))
+        self._on_serving(server.info)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -41,7 +41,7 @@ class Up:
 
     @property
     def url(self) -> str:
-        return re.findall(r"API +(\S+)", self.said)[0]
+        return re.findall(r"  API +(\S+)", self.said)[0]
 
     def command(self, *words: str) -> Any:
         """What a command says, as JSON; its settings are those that `up` printed."""
@@ -122,6 +122,8 @@ def test_however_it_ends_nothing_is_left_running_and_every_message_is_there(tmp_
         for engine in ("MongoDB", "Kafka", "Redis"):
             assert len(re.findall(rf"{engine} \S.* at 127\.0\.0\.1:\d+", up.said)) == 1
         assert "docs/production.md" in up.said
+        for part in ("API", "worker inbox", "worker push", "worker relay"):
+            assert up.said.index(f"{part} starts") < up.said.index(f"{part} is ready (")
         assert all(finding["ok"] for finding in up.command("doctor", "--json"))
         ann = up.command("token", "ann", "phone", "--create-user")
         up.command("send", "before Ctrl-C", "--to", "ann", "--token", ann)

@@ -1,0 +1,88 @@
+"""What is being started and for how long already: live on a terminal, line by line elsewhere."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.text import Text
+
+from infra.tasks import ended
+
+REMIND_S = 10.0
+
+
+class Starting:
+    """`async with Starting(console) as starting:` shows what has begun and is not ready, for that long.
+
+    Where the output is no terminal, a line every ten seconds says what is still waited for.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._began: dict[str, float] = {}
+        self._rows: dict[str, TaskID] = {}
+        self._live = Progress(
+            SpinnerColumn("dots" if console.encoding.startswith("utf") else "line"),
+            TextColumn("{task.description}", markup=False),
+            TimeElapsedColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._reminding: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._live.start()
+        if not self._console.is_terminal:
+            self._reminding = asyncio.create_task(self._remind())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._live.stop()
+        if self._reminding is not None:
+            await ended([self._reminding])
+
+    def begin(self, name: str, doing: str = "starts") -> None:
+        """It is being started now; `doing` follows its name."""
+        self._began[name] = time.monotonic()
+        self._rows[name] = self._live.add_task(f"{name} {doing}")
+        if not self._console.is_terminal:
+            self._line(f"{name} {doing}")
+
+    def note(self, text: str) -> None:
+        """What takes long about the one that the text names."""
+        row = next((row for name, row in self._rows.items() if name in text), None)
+        if self._console.is_terminal and row is not None:
+            self._live.update(row, description=text)
+        else:
+            self._line(text)
+
+    def ready(self, name: str, text: str) -> None:
+        """It works now. Nothing happens when that was said before."""
+        if name not in self._began:
+            return
+        took_s = time.monotonic() - self._began.pop(name)
+        self._live.remove_task(self._rows.pop(name))
+        self._line(f"{text} ({took_s:.1f} s)")
+
+    @property
+    def waiting(self) -> list[str]:
+        """What has begun and is not ready."""
+        return list(self._began)
+
+    async def _remind(self) -> None:
+        began = time.monotonic()
+        while True:
+            await asyncio.sleep(REMIND_S)
+            if self._began:
+                self._line(f"Waiting for {', '.join(self._began)} ({time.monotonic() - began:.0f} s)")
+
+    def _line(self, text: str) -> None:
+        self._console.print(Text(text))
