@@ -231,14 +231,14 @@ class Settings:
         for name, part in PARTS.items():
             setattr(self, name, part(**tables.get(name, {})))
 
-    def need_engines(self) -> None:
-        """SettingsError that names the variables of those engines that have no URL."""
+    def need_engines(self, *names: str) -> None:
+        """SettingsError that names the variables of those engines, or of any, that have no address."""
         given = {
-            "RINGPOST_MONGO_URL": self.mongo.url,
-            "RINGPOST_KAFKA_BOOTSTRAP": self.kafka.bootstrap,
-            "RINGPOST_REDIS_URL": self.redis.url,
+            "mongo": ("RINGPOST_MONGO_URL", self.mongo.url),
+            "kafka": ("RINGPOST_KAFKA_BOOTSTRAP", self.kafka.bootstrap),
+            "redis": ("RINGPOST_REDIS_URL", self.redis.url),
         }
-        if missing := [name for name, value in given.items() if not value]:
+        if missing := [given[name][0] for name in names or given if not given[name][1]]:
             raise SettingsError(
                 f"Set {', '.join(missing)}. Without them only `ringpost up` runs: it brings its own engines."
             )

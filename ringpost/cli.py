@@ -202,6 +202,13 @@ def doctor(
         list[str] | None,
         typer.Option(help="The address of a worker that is to be asked too; may be repeated."),
     ] = None,
+    part: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Look at the engines only, with the rights of this part: "
+            "api, inbox, push, relay or topics; may be repeated."
+        ),
+    ] = None,
     deep: Annotated[
         bool, typer.Option("--deep", help="Instead, read the whole database and check that it fits together.")
     ] = False,
@@ -214,6 +221,7 @@ def doctor(
     """Look at the engines, the API and the workers, and say what to do. Exit code 1 if something is wrong."""
     from ringpost.doctor import examine
     from ringpost.parts import Places
+    from ringpost.rights import known_parts
 
     settings = load_settings()
     if deep or against is not None:
@@ -223,7 +231,7 @@ def doctor(
     settings.need_engines()
     places = Places(checked_url(url or _own_url(settings.http)), [checked_url(one) for one in worker or ()])
     with progress("Asking MongoDB, Redis, Kafka, the API and the workers"):
-        findings = asyncio.run(examine(settings, places))
+        findings = asyncio.run(examine(settings, places, known_parts(part or ())))
     show([asdict(one) for one in findings], as_json, Text("\n").join(one.coloured() for one in findings))
     if not all(one.ok for one in findings):
         raise typer.Exit(1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 from domain.errors import RingpostError
 from infra.kafka.clients import Log
@@ -15,28 +16,38 @@ from infra.redis.client import open_redis, ping
 from infra.settings import Settings
 from ringpost.finding import Finding, found
 from ringpost.parts import Places, api, consumer, relay, worker_at
+from ringpost.rights import ALL, kafka_rights, mongo_rights, redis_rights
 
 __all__ = ["Finding", "examine"]
 
 
-async def examine(settings: Settings, places: Places) -> list[Finding]:
-    """All findings; never raises for an engine, or a part of Ringpost, that is not there."""
-    log = Log(settings.kafka)
+async def examine(settings: Settings, places: Places, rights_of: Sequence[str] = ()) -> list[Finding]:
+    """All findings; never raises for an engine, or a part of Ringpost, that is not there.
+
+    With `rights_of` it looks at the engines only, and the user needs no more rights than these parts.
+    """
+    log, parts = Log(settings.kafka), rights_of or ALL
     async with open_database(settings.mongo) as database, open_redis(settings.redis) as redis:
-        outbox, groups = OutboxStore(database), GroupTool(log)
         looks = [
             found("MongoDB", database.ping, "Check RINGPOST_MONGO_URL."),
             found("MongoDB topology", lambda: _topology(database), "It must be a replica set."),
+            found("MongoDB rights", lambda: mongo_rights(database, settings, parts)),
             found("indexes", lambda: _indexes(database), "They are made when the API starts."),
             found("Redis", lambda: ping(redis), "Check RINGPOST_REDIS_URL."),
+            found("Redis rights", lambda: redis_rights(redis, settings, parts)),
             found("Kafka", log.version, "Check RINGPOST_KAFKA_BOOTSTRAP."),
+            found("Kafka rights", lambda: kafka_rights(log, parts)),
             found("topics", lambda: _topics(log), "Run `ringpost topics create`."),
-            api(places.api, outbox),
-            consumer("inbox", DELIVERIES, groups),
-            consumer("push", ARRIVALS, groups),
-            relay(outbox),
-            *(worker_at(url) for url in places.workers),
         ]
+        if not rights_of:
+            outbox, groups = OutboxStore(database), GroupTool(log)
+            looks += [
+                api(places.api, outbox),
+                consumer("inbox", DELIVERIES, groups),
+                consumer("push", ARRIVALS, groups),
+                relay(outbox),
+                *(worker_at(url) for url in places.workers),
+            ]
         return list(await asyncio.gather(*looks))
 
 

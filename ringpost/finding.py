@@ -32,11 +32,11 @@ class Ailing(Exception):
     """What was looked at is there and not well; the message says what is wrong, and what to do."""
 
 
-async def found(name: str, look: Callable[[], Awaitable[str]], advice: str) -> Finding:
+async def found(name: str, look: Callable[[], Awaitable[str]], advice: str = "") -> Finding:
     """What `look` says, or why it could not, with the advice. Never raises for what may be away."""
     try:
         return Finding(name, True, await look())
     except Ailing as ailing:
         return Finding(name, False, str(ailing))
     except RingpostError as error:
-        return Finding(name, False, f"{error.message} {advice}")
+        return Finding(name, False, f"{error.message} {advice}".rstrip())

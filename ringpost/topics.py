@@ -110,7 +110,7 @@ def _log() -> Log:
     from infra.kafka.clients import Log
 
     settings = load_settings()
-    settings.need_engines()
+    settings.need_engines("kafka")
     return Log(settings.kafka)
 
 

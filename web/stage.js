@@ -146,7 +146,7 @@ class Device {
     for (const { seq, type, message } of entries) {
       if (type === "message" && message.conversation_id === this.conversation) this.arrived(message, seq);
     }
-    this.pane.querySelector("output").textContent = this.inbox.cursor;
+    this.pane.querySelector(".inbox b").textContent = this.inbox.cursor;
     if (this.inbox.cursor < this.until) return;
     this.log.ariaBusy = "false";
     const [state, count] = this.link;

@@ -12,7 +12,7 @@ const WORDS = {
   inbox: ["Inbox", "收件箱"],
   ann: [["Write to Bob below and press Enter.", "Take Bob offline with the switch, and write a few more.",
     "Switch Bob on again: all of it arrives, once and in order."],
-  ["在下方写给 Bob，按回车键发送。", "用开关让 Bob 离线，再多写几条。", "让 Bob 重新上线：消息全部送达，不重复、不乱序。"]],
+  ["在下方写给 Bob，按回车键发送。", "用开关让 Bob 离线，再多写几条。", "让 Bob 重新上线：全部送达，不重不乱。"]],
   bob: [["What Ann writes arrives here."], ["Ann 写的消息会出现在这里。"]],
   log: [(me) => `Messages on ${me}’s device`, (me) => `${me} 设备上的消息`],
   switch: [(me) => `${me}’s device is online`, (me) => `${me} 的设备在线`],

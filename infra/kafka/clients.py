@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError
+from aiokafka.errors import (
+    ClusterAuthorizationFailedError,
+    GroupAuthorizationFailedError,
+    KafkaError,
+    TopicAuthorizationFailedError,
+)
 
 from domain.errors import Unavailable
 from infra.kafka.metadata import Fingerprint, TopicMetadata, fingerprint_of
@@ -27,6 +32,7 @@ METADATA_MAX_AGE_MS = 10_000
 """A topic that Kafka lost and that was made again is found after it."""
 
 MAX_RECORD_BYTES = 1_048_576
+_NOT_ALLOWED = (TopicAuthorizationFailedError, GroupAuthorizationFailedError, ClusterAuthorizationFailedError)
 
 
 @contextmanager
@@ -34,6 +40,11 @@ def translated() -> Iterator[None]:
     """Kafka errors become Unavailable."""
     try:
         yield
+    except _NOT_ALLOWED as error:
+        raise Unavailable(
+            f"Kafka does not allow this to the user ({type(error).__name__}). "
+            "`ringpost doctor` says which right is missing."
+        ) from error
     except (KafkaError, OSError, TimeoutError) as error:
         raise Unavailable(f"Kafka does not answer: {type(error).__name__}.") from error
 

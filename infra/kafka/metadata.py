@@ -106,11 +106,13 @@ class TopicMetadata(Request[_Asked]):  # type: ignore[misc]
 
     API_KEY = _API_KEY
 
-    def __init__(self, topic: str) -> None:
+    def __init__(self, topic: str, *, rights: bool = False) -> None:
+        """`rights`: the answer tells the operations that the user is allowed, as bits."""
         self._topic = topic
+        self._rights = rights
 
     def build(self, request_struct_class: type[_Asked]) -> _Asked:
-        return request_struct_class([(0, 0, self._topic, {})], False, False, {})
+        return request_struct_class([(0, 0, self._topic, {})], False, self._rights, {})
 
 
 def fingerprint_of(response: Any) -> Fingerprint | None:

@@ -95,6 +95,11 @@ class TopicTool:
             ]
         )
         for name, code, *reason in reply.topic_errors:
+            if code in (29, 31):
+                raise Unavailable(
+                    f"The topic {name} is missing, and Kafka does not allow the user to create it: "
+                    "run `ringpost topics create` with one who may."
+                )
             if code not in (0, 36):  # 36: another process was faster
                 raise Internal(
                     f"Kafka refused to create the topic {name}: {for_code(code).__name__} {reason}."

@@ -106,7 +106,7 @@ class KafkaServer(Server):
         return self.folder / "cluster-id"
 
     def settings(self) -> dict[str, str]:
-        broker, controller = (f"127.0.0.1:{self.ports[name]}" for name in self.port_names)
+        broker, controller = (f"127.0.0.1:{self.ports[name]}" for name in ("broker", "controller"))
         return {
             **SETTINGS,
             "log.dirs": str(self.folder / "data"),
@@ -115,6 +115,10 @@ class KafkaServer(Server):
             # Not written into the data, so that the ports may change from run to run.
             "controller.quorum.voters": f"1@{controller}",
         }
+
+    def format_arguments(self) -> list[str]:
+        """What else is written into a new data folder."""
+        return []
 
     def _write_properties(self) -> None:
         lines = [f"{key}={value}\n" for key, value in self.settings().items()]
@@ -133,6 +137,7 @@ class KafkaServer(Server):
             cluster_id,
             "--config",
             str(self._properties),
+            *self.format_arguments(),
         ]
         self.tell("Making the data folder of Apache Kafka, only this once")
         tool = ChildProcess("kafka-format", command, self.folder / "format.log")

@@ -41,8 +41,8 @@ class MongoServer(Server):
     async def prepare(self, program: Program) -> None:
         (self.folder / "data").mkdir(parents=True, exist_ok=True)
 
-    def command(self, program: Program) -> list[str]:
-        settings = {
+    def settings(self) -> dict[str, str]:
+        return {
             "replSet": SET_NAME,
             "dbpath": str(self.folder / "data"),
             "port": str(self.ports["port"]),
@@ -50,6 +50,9 @@ class MongoServer(Server):
             "wiredTigerCacheSizeGB": "0.5",
             "oplogSize": "990",
         }
+
+    def command(self, program: Program) -> list[str]:
+        settings = self.settings()
         parameters = ("diagnosticDataCollectionEnabled=false", "shutdownTimeoutMillisForSignaledShutdown=100")
         return [
             str(program.path),
@@ -59,6 +62,10 @@ class MongoServer(Server):
             *(part for parameter in parameters for part in ("--setParameter", parameter)),
         ]
 
+    def client_options(self) -> dict[str, Any]:
+        """What else its administrator's connection needs."""
+        return {}
+
     async def serves(self) -> bool:
         """Whether it is the writable primary; makes it one if it never was, or was one on another port."""
         client: AsyncMongoClient[Mapping[str, Any]] = AsyncMongoClient(
@@ -67,6 +74,7 @@ class MongoServer(Server):
             directConnection=True,
             serverSelectionTimeoutMS=2000,
             serverMonitoringMode="poll",  # no second connection, which would still be opening at the close
+            **self.client_options(),
         )
         try:
             hello = await client.admin.command("hello")

@@ -20,6 +20,7 @@ from pymongo.errors import (
     DuplicateKeyError,
     ExecutionTimeout,
     InvalidURI,
+    OperationFailure,
     PyMongoError,
     WriteConcernError,
     WTimeoutError,
@@ -38,6 +39,11 @@ Filter = Mapping[str, Any]
 Change = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 
 _TRANSIENT_CODES = {11600, 11602, 10107, 13435, 13436, 189, 91, 7, 6, 89, 9001, 262, 50, 64, 112}
+
+_REFUSED = {
+    13: "MongoDB does not allow this to the user of Ringpost. `ringpost doctor` says which right is missing.",
+    18: "MongoDB refuses the user or the password in RINGPOST_MONGO_URL.",
+}
 
 
 class Duplicate(Exception):
@@ -74,6 +80,8 @@ def _translated() -> Iterator[None]:
     except DuplicateKeyError as error:
         raise Duplicate(_by_id(error.details)) from None
     except PyMongoError as error:
+        if isinstance(error, OperationFailure) and error.code in _REFUSED:
+            raise Internal(_REFUSED[error.code]) from error
         if _unavailable(error):
             raise Unavailable("The message store does not answer.") from error
         raise Internal(f"The message store refused an operation: {type(error).__name__}.") from error
@@ -249,6 +257,22 @@ class Database:
         if hello.get("msg") == "isdbgrid":
             return "sharded cluster"
         return f"replica set {hello['setName']}" if "setName" in hello else "standalone"
+
+    async def privileges(self) -> list[Document] | None:
+        """What the user may do, as MongoDB lists it; None if this server asks nobody for a user."""
+        with _translated():
+            status = await self._client.admin.command("connectionStatus", showPrivileges=True)
+        auth = status["authInfo"]
+        if not auth["authenticatedUsers"] and await self._open_to_all():
+            return None
+        return list(auth["authenticatedUserPrivileges"])
+
+    async def _open_to_all(self) -> bool:
+        try:
+            await self.collection_names()
+        except Internal:
+            return False
+        return True
 
     async def drop(self) -> None:
         """Remove the database and all it holds."""

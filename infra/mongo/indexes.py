@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from infra.mongo.client import Database
+from infra.mongo.client import Database, Document
 
 
 class Index(NamedTuple):
@@ -27,18 +27,29 @@ INDEXES = (
 
 
 async def ensure_schema(database: Database) -> None:
-    """Create what is missing; may run any number of times, also at once in several processes."""
+    """Create what is missing; may run any number of times, also at once in several processes.
+
+    What is there needs no right to create.
+    """
     present = set(await database.collection_names())
     for name in (*CLUSTERED, *PLAIN):
         if name not in present:
             await database.create_collection(name, clustered=name in CLUSTERED)
-    for index in INDEXES:
+    for index in await missing_indexes(database):
         collection = database.collection(index.collection)
         await collection.create_index(index.name, index.keys, unique=index.unique)
 
 
 async def missing_indexes(database: Database) -> list[Index]:
-    """What `ensure_schema` would create."""
-    return [
-        index for index in INDEXES if index.name not in await database.collection(index.collection).indexes()
-    ]
+    """What `ensure_schema` would create, and what it would refuse as another index of the same name."""
+    present = {
+        name: await database.collection(name).indexes() for name in {one.collection for one in INDEXES}
+    }
+    return [index for index in INDEXES if not _is(index, present[index.collection].get(index.name))]
+
+
+def _is(index: Index, present: Document | None) -> bool:
+    if present is None:
+        return False
+    keys = [(name, int(direction)) for name, direction in present["key"]]
+    return keys == list(index.keys) and bool(present.get("unique")) == index.unique

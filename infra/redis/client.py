@@ -12,7 +12,14 @@ from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.commands.core import Script
-from redis.exceptions import NoScriptError, ReadOnlyError, RedisError, ResponseError
+from redis.exceptions import (
+    AuthenticationError,
+    NoPermissionError,
+    NoScriptError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+)
 
 from domain.errors import Internal, Unavailable
 from infra.redis.sentinel import SCHEMES, open_primary
@@ -25,6 +32,7 @@ _LUA = Path(__file__).parent / "lua"
 Client = Redis
 CONNECTIONS = 64
 CALLS_AT_ONCE = 1_000
+NOT_ALLOWED = "Redis does not allow a command to the user. `ringpost doctor` says which right is missing."
 _PASSING = ("BUSY", "MISCONF", "NOREPLICAS")  # what passes by itself and has no error class of its own
 
 
@@ -33,6 +41,10 @@ def translated() -> Iterator[None]:
     """Redis errors become Unavailable."""
     try:
         yield
+    except AuthenticationError as error:
+        raise Unavailable("Redis refuses the user or the password in RINGPOST_REDIS_URL.") from error
+    except NoPermissionError as error:
+        raise Unavailable(NOT_ALLOWED) from error
     except (RedisError, OSError, TimeoutError) as error:
         raise Unavailable("Redis does not answer.") from error
 
@@ -77,7 +89,8 @@ def _tls_options(settings: RedisSettings) -> dict[str, Any]:
 
 
 @cache
-def _source(name: str) -> str:
+def script_source(name: str) -> str:
+    """The whole text of a script, as Redis gets it."""
     return "".join((_LUA / f"{part}.lua").read_text() for part in ("generation", name))
 
 
@@ -89,7 +102,7 @@ class LuaScript:
 
     def __init__(self, client: Redis, name: str) -> None:
         self._client = client
-        self._script: Script = Script(client, _source(name))  # type: ignore[arg-type]
+        self._script: Script = Script(client, script_source(name))  # type: ignore[arg-type]
 
     async def call(self, keys: Sequence[str], args: Sequence[Any]) -> Any:
         """The reply of one call. Raises Unavailable."""
@@ -133,7 +146,9 @@ class LuaScript:
             await self._client.connection_pool.disconnect(inuse_connections=False)
         if type(error) is ResponseError and not str(error).startswith(_PASSING):
             raise Internal("A Redis script failed.") from error
-        raise Unavailable("Redis refused a command.") from error
+        raise Unavailable(
+            NOT_ALLOWED if isinstance(error, NoPermissionError) else "Redis refused a command."
+        ) from error
 
 
 async def ping(client: Redis) -> str:

@@ -13,11 +13,13 @@ from infra.settings import PARTS
 from infra.telemetry.duties import DUTIES
 from infra.telemetry.names import CATALOGUE
 from infra.wording import is_secret
+from tests.docs.rights import with_rights
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 METRICS = ROOT / "docs" / "metrics.md"
 SETTINGS = ROOT / "docs" / "settings.md"
+SECURITY = ROOT / "docs" / "security.md"
 SAMPLE = ROOT / "docs" / "ringpost.toml"
 PRODUCTION = ROOT / "docs" / "production.md"
 READINESS_BEGIN = "<!-- readiness: made by `python -m tests.docs.tables`, checked by tests/docs -->\n"
@@ -159,7 +161,18 @@ def _metric(metric: object) -> str:
     return f"| `{description.name}{suffix}` | {kind} | {labels} | {_cell(description.documentation)} |\n"
 
 
-MADE = {SETTINGS: settings_page, SAMPLE: sample, METRICS: metrics_page, PRODUCTION: production_page}
+def security_page() -> str:
+    """docs/security.md with the commands that give each part its rights."""
+    return with_rights(SECURITY.read_text())
+
+
+MADE = {
+    SETTINGS: settings_page,
+    SAMPLE: sample,
+    METRICS: metrics_page,
+    PRODUCTION: production_page,
+    SECURITY: security_page,
+}
 """What makes the whole of a file."""
 
 

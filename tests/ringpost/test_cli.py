@@ -153,9 +153,9 @@ def test_missing_topics_are_created_once(run, unique):
 
 def test_the_doctor_finds_nothing_where_all_is_well(run):
     findings = as_json(run("doctor", "--json"))
-    assert len(findings) == 10
+    assert len(findings) == 13
     assert all(finding["ok"] for finding in findings)
-    assert run("doctor").stdout.count("ok ") == 10
+    assert run("doctor").stdout.count("ok ") == 13
 
 
 def test_the_doctor_says_what_is_wrong_and_what_to_do(run, unique):

@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.docs.running import ROOT
@@ -162,6 +163,13 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
 @pytest.fixture(scope="module")
 def ann(up: Up) -> str:
     return str(up.command("token", "ann", "phone", "--create-user"))
+
+
+def test_page_is_where_up_says_it_is_and_gets_its_tokens_there(up: Up) -> None:
+    (page,) = re.findall(r"page +(\S+)", up.said)
+    assert "stage/stage.js" in httpx.get(f"{page}/").text
+    answer = httpx.post(f"{page}/stage/tokens/bob/window", headers={"Origin": page})
+    assert up.command("pull", "--token", answer.json()["token"])["cursor"] == 0
 
 
 def send(up: Up, token: str, text: str) -> bool:

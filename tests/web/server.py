@@ -11,7 +11,8 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 from infra.local.ports import free_port
-from tests.docs.running import READY_S, ROOT, STOP_S, Running
+from tests.docs.running import ROOT, Running
+from tests.patience import PATIENCE_S
 
 
 class StageServer:
@@ -33,7 +34,7 @@ class StageServer:
                 stdout=log,
                 stderr=log,
             )
-        give_up = time.monotonic() + READY_S
+        give_up = time.monotonic() + PATIENCE_S
         while time.monotonic() < give_up and self._process.poll() is None:
             with suppress(URLError, OSError), urlopen(f"{self.url}/health/ready", timeout=5) as answer:
                 if answer.status == 200:
@@ -53,6 +54,6 @@ class StageServer:
             return
         self._process.terminate()
         try:
-            self._process.wait(STOP_S)
+            self._process.wait(PATIENCE_S)
         except subprocess.TimeoutExpired:
             self.kill()

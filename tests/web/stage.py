@@ -7,8 +7,9 @@ from typing import Any
 
 from playwright.async_api import BrowserContext, ConsoleMessage, Locator, Page, Request, expect
 
-PATIENCE_MS = 60_000
-expect.set_options(timeout=PATIENCE_MS)
+from tests.patience import PATIENCE_S
+
+expect.set_options(timeout=1000 * PATIENCE_S)
 
 
 class Pane:
@@ -31,7 +32,7 @@ class Pane:
 
     async def inbox(self) -> int:
         """The number in the header: the newest entry that this device has."""
-        return int(await self.pane.locator("output").inner_text())
+        return int(await self.pane.locator(".inbox b").inner_text())
 
     async def numbers(self, text: str) -> tuple[int, int]:
         """Of the message with this text: its place in the conversation, and in the inbox of this side."""

@@ -38,7 +38,7 @@ async def test_both_numbers_are_told_apart_where_an_inbox_has_more_than_this_con
     group = ann.group(ask("bob"), title="Lunch")
     before = await stage.bob.inbox()
     ann.send(group, fresh("to the group"))
-    await expect(stage.bob.pane.locator("output")).to_have_text(str(before + 1))
+    await expect(stage.bob.pane.locator(".inbox b")).to_have_text(str(before + 1))
     await stage.ann.write(text := fresh("to bob"))
     _, entry = await stage.bob.numbers(text)
     assert entry == before + 2
