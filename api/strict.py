@@ -46,7 +46,7 @@ def read_json(data: bytes | str, kind: Any) -> Any:
     """Decode JSON of this type. Raises BadRequest: not UTF-8, not JSON, a key twice, or not the type."""
     try:
         text = data if isinstance(data, str) else data.decode()
-        decoded, _ = numbers.decode(_decoder(kind), text)
+        decoded = numbers.decode(_decoder(kind), text)
         _scanner.decode(text)
         return decoded
     except UnicodeDecodeError:

@@ -140,7 +140,7 @@ def sent_of(message: bytes) -> Sent:
 
 
 def checked_body(kind: Kind, body: Raw) -> Raw:
-    """The body as it is to be stored: as it came, but for an integer written with a point.
+    """The body as it is to be stored: as it came, byte for byte.
 
     Raises BadRequest or TooLarge, naming the field, when it is not what its kind demands.
     """
@@ -148,7 +148,7 @@ def checked_body(kind: Kind, body: Raw) -> Raw:
     if len(memoryview(body)) > limit:
         raise TooLarge(f"The body of a message of kind {kind} may take {limit} bytes.", "body")
     try:
-        value, text = numbers.decode(_BODIES[kind], memoryview(body).tobytes())
+        value = numbers.decode(_BODIES[kind], memoryview(body).tobytes())
     except msgspec.ValidationError as error:
         reason, _, path = str(error).partition(" - at `$")
         raise BadRequest(f"{reason}.", "body" + path.rstrip("`")) from None
@@ -156,7 +156,7 @@ def checked_body(kind: Kind, body: Raw) -> Raw:
         raise BadRequest(f"The body is not valid JSON: {error}.", "body") from None
     if isinstance(value, dict) and not _within(value, MOST_LEVELS):
         raise BadRequest(f"The body may nest to {MOST_LEVELS} levels.", "body")
-    return Raw(text)
+    return body
 
 
 def _within(value: Any, levels: int) -> bool:
