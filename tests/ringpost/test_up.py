@@ -143,6 +143,27 @@ def test_however_it_ends_nothing_is_left_running_and_every_message_is_there(tmp_
         assert processes(tmp_path) == []
 
 
+def test_what_starts_is_said_at_once_and_ctrl_c_ends_it_there(tmp_path: Path) -> None:
+    """Kafka takes seconds to start; nobody waits for it who wants to stop."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "ringpost", "up"],
+        cwd=ROOT,
+        env=settings(tmp_path),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        said = [process.stdout.readline().strip() for _ in range(4)]
+        process.send_signal(signal.SIGINT)
+        rest = process.stdout.read()
+        assert process.wait(PATIENCE_S) == 0
+    assert said == ["Starting Ringpost", "MongoDB starts", "Apache Kafka starts", "Redis starts"]
+    assert "Stopping." in rest
+    assert "API starts" not in rest
+    assert processes(tmp_path) == []
+
+
 @pytest.mark.faults
 @pytest.mark.parametrize(
     "sign", ["ringpost worker inbox", "ringpost api", "redis-server", "mongod", "kafka.Kafka"]
