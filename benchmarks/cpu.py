@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 PROC = Path("/proc")
@@ -33,18 +32,6 @@ def _part_of_ringpost(arguments: Sequence[str]) -> str | None:
     return None
 
 
-def discover() -> dict[int, str]:
-    """Process id → name, of all parts of Ringpost and engines that run on this machine."""
-    found = {}
-    for folder in PROC.glob("[0-9]*"):
-        with suppress(OSError):
-            line = (folder / "cmdline").read_bytes().rstrip(b"\0").decode(errors="replace")
-            name = name_of(line.split("\0"))
-            if name is not None:
-                found[int(folder.name)] = name
-    return found
-
-
 def given(text: str) -> dict[int, str]:
     """`api=12,inbox=34` → process id → name."""
     pairs = (part.partition("=") for part in text.split(",") if part)
@@ -67,6 +54,16 @@ class CpuClock:
     def __init__(self, processes: Mapping[int, str]) -> None:
         self._processes = dict(processes) | {os.getpid(): "this generator"}
         self._before: dict[int, float] = {}
+
+    @property
+    def watched(self) -> dict[str, int]:
+        """Name, with the process id where several have one name, → process id; without this process."""
+        names = list(self._processes.values())
+        return {
+            name if names.count(name) == 1 else f"{name} ({pid})": pid
+            for pid, name in self._processes.items()
+            if pid != os.getpid()
+        }
 
     def start(self) -> None:
         read = {pid: cpu_s(pid) for pid in self._processes}

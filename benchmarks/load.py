@@ -13,8 +13,7 @@ import json
 import os
 import sys
 import time
-from contextlib import suppress
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -23,8 +22,14 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.book import Book, quantiles_ms
-from benchmarks.cpu import CpuClock, discover, given
+from benchmarks.cpu import CpuClock, given
+from benchmarks.processes import processes_of
 from benchmarks.world import Server, Traffic, World
+from infra.keys import find_admin_key
+from infra.settings import SettingsError, load_settings
+from ringpost.entry import guarded
+from ringpost.http import TIMEOUT_S, Api, ApiError, checked_url, user_path
+from ringpost.output import complain, progress
 
 SETTLE_LOOK_S = 0.1
 
@@ -37,6 +42,8 @@ def _parser() -> argparse.ArgumentParser:
     url = os.environ.get("RINGPOST_URL") or f"http://{host}:{port}"
     add("--url", default=url, help="where the API listens (RINGPOST_URL; %(default)s)")
     add("--admin-key", help="else RINGPOST_ADMIN_KEY, else from the data folder (RINGPOST_DATA_DIR)")
+    timeout = os.environ.get("RINGPOST_TIMEOUT_S") or TIMEOUT_S
+    add("--timeout-s", type=float, default=timeout, help="most seconds for the first answer (%(default)s)")
     add("--rate", type=float, default=200.0, help="messages a second; 0: as many as it takes (%(default)s)")
     add("--in-flight", type=int, default=64, help="senders at once when the rate is 0 (%(default)s)")
     add("--seconds", type=float, default=60.0, help="how long is measured (%(default)s)")
@@ -49,7 +56,11 @@ def _parser() -> argparse.ArgumentParser:
     add("--deaf", type=int, default=0, help="then as long again beside so many devices that never read")
     add("--connections", type=int, default=64, help="HTTP connections, at most (%(default)s)")
     add("--drain", type=float, default=30.0, help="most seconds to wait for the last entries (%(default)s)")
-    add("--pids", default="", help="processes to watch, `api=12,inbox=34`; else found by name in /proc")
+    add(
+        "--pids",
+        default="",
+        help="processes to watch, `api=12,inbox=34`; else those of this Ringpost, if it runs here",
+    )
     add("--json", action="store_true", help="print one JSON object instead of tables")
     return parser
 
@@ -61,46 +72,53 @@ def _asked() -> argparse.Namespace:
         parser.error("--group-size must be from 2 to the number of --users")
     if not 0 <= asked.deaf <= asked.users:
         parser.error("--deaf must be from 0 to the number of --users")
+    try:
+        asked.url = checked_url(asked.url)
+    except ApiError as error:
+        parser.error(str(error))
     if urlsplit(asked.url).scheme != "http":
-        parser.error("--url must begin with http://")
+        parser.error("--url must begin with http://: the generator does not speak TLS")
     if asked.conversations is None:
         asked.conversations = max(1, 5 * asked.users // asked.group_size)
-    asked.admin_key = asked.admin_key or os.environ.get("RINGPOST_ADMIN_KEY") or _kept_key()
     if not asked.admin_key:
-        parser.error("give --admin-key, or set RINGPOST_ADMIN_KEY")
+        try:
+            asked.admin_key = find_admin_key(load_settings().auth)
+        except SettingsError as error:
+            parser.error(f"{error} Or give --admin-key.")
     return asked
 
 
-def _kept_key() -> str:
-    """The key that `ringpost up` made at its first start; empty when there is none."""
-    folder = Path(os.environ.get("RINGPOST_DATA_DIR") or "ringpost-data")
-    with suppress(OSError, ValueError, KeyError):
-        return str(json.loads((folder / "keys.json").read_text())["admin"])
-    return ""
-
-
-async def _run(asked: argparse.Namespace) -> dict[str, Any]:
-    """Make the world, warm up, measure, wait for the last entry; what came of it."""
+async def _run(asked: argparse.Namespace, tell: Callable[[str], None]) -> dict[str, Any]:
+    """Make the world, warm up, measure, wait for the last entry; what came of it. `tell` hears the stages."""
     url = urlsplit(asked.url)
     server = Server(url.hostname or "127.0.0.1", url.port or 80, asked.admin_key)
     world = World(server, max(asked.connections, 0 if asked.rate else asked.in_flight))
+    api = Api(asked.url, asked.admin_key, asked.timeout_s)
+    await asyncio.to_thread(
+        api.call, "PUT", user_path(world.user(0)), {}
+    )  # is a Ringpost there, and the key right?
     watching: asyncio.Task[None] | None = None
     try:
+        tell(f"Making {asked.users} users and {asked.conversations} conversations")
         await world.make(asked.users, asked.group_size, asked.conversations)
         book = Book(world.run, asked.users, world.members)
         await world.connect(book)
         watching = asyncio.create_task(world.keep_connected(book))
         traffic = Traffic(world, book, asked.via, asked.text_bytes)
+        tell(f"Warming up for {asked.warm_up:g} s")
         await _drive(traffic, asked, asked.warm_up)
         await _settle(book, asked.drain)
+        tell(f"Measuring for {asked.seconds:g} s")
         book.measure()
-        cpu = CpuClock(given(asked.pids) or discover())
+        cpu = CpuClock(given(asked.pids) or processes_of(server.host, server.port))
         cpu.start()
         began = time.perf_counter()
         await _drive(traffic, asked, asked.seconds)
         await _settle(book, asked.drain)
         report = _report(asked, world, book, began, cpu.used_s())
+        report["url"], report["processes"] = asked.url, cpu.watched
         if asked.deaf:
+            tell(f"Measuring beside {asked.deaf} deaf devices for {asked.seconds:g} s")
             report["beside_deaf"] = await _beside_deaf(traffic, world, book, asked)
         return report | _checks(book)
     finally:
@@ -201,6 +219,7 @@ def _show(report: dict[str, Any]) -> None:
     console.print(latency)
     if deaf:
         console.print(f"{deaf['devices']} deaf devices, of which {deaf['closed_slow']} closed as slow")
+    console.print(_counted(report))
     cpu = Table("CPU of", "µs per message")
     for name, used in report["cpu_us_per_message"].items():
         cpu.add_row(name, str(used))
@@ -211,15 +230,28 @@ def _show(report: dict[str, Any]) -> None:
         console.print(f"error: {count} × {reason}")
 
 
+def _counted(report: dict[str, Any]) -> str:
+    """Whose CPU time the table holds."""
+    if not report["processes"]:
+        return (
+            f"No process of the Ringpost at {report['url']} is seen here: it runs on another machine, in a "
+            "container or behind a proxy. --pids names the processes to watch."
+        )
+    named = ", ".join(f"{name.partition(' (')[0]} ({pid})" for name, pid in report["processes"].items())
+    return f"CPU is that of the Ringpost at {report['url']}: {named}"
+
+
 def main() -> None:
     """Exit code 0: everything that was stored arrived once, in order; 1: not; 2: it could not be run."""
     asked = _asked()
     try:
-        report = uvloop.run(_run(asked))
-    except KeyboardInterrupt:
-        sys.exit(130)
+        with progress(f"Asking {asked.url}") as tell:
+            report = uvloop.run(_run(asked, tell))
+    except ApiError as error:
+        complain(str(error))
+        sys.exit(2)
     except (OSError, TimeoutError, RuntimeError) as error:
-        print(f"{asked.url}: {str(error) or type(error).__name__}", file=sys.stderr)
+        complain(f"{asked.url}: {str(error) or type(error).__name__}")
         sys.exit(2)
     if asked.json:
         print(json.dumps(report))
@@ -230,4 +262,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    guarded(main)

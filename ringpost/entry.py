@@ -7,6 +7,7 @@ not the usual end. 141: whoever read the output has closed it (`ringpost … | h
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 
 OUTPUT_CLOSED = 141
 INTERRUPTED = 130
@@ -14,12 +15,23 @@ INTERRUPTED = 130
 
 def main() -> None:
     """Run the command that the arguments name, and exit."""
+    guarded(_command)
+
+
+def _command() -> None:
+    from ringpost.cli import app
+
+    app()
+
+
+def guarded(program: Callable[[], None]) -> None:
+    """Run a program to its exit. What a person, a file or a network did to it becomes a sentence."""
     try:
         from ringpost.output import OutputLost, guard_output, release_output
 
         guard_output()
         try:
-            _run()
+            _run(program)
         except OutputLost as lost:
             release_output()
             if lost.reason:
@@ -29,14 +41,13 @@ def main() -> None:
         sys.exit(INTERRUPTED)
 
 
-def _run() -> None:
-    from ringpost.cli import app
+def _run(program: Callable[[], None]) -> None:
     from ringpost.failure import sentence_of
     from ringpost.output import complain
 
     try:
         try:
-            app()
+            program()
         finally:
             sys.stdout.flush()
     except Exception as error:

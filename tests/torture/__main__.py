@@ -20,6 +20,8 @@ from typing import Any
 import uvloop
 
 from infra.local.process import LocalEngineError
+from ringpost.entry import guarded
+from ringpost.output import progress
 from tests.torture import clock, disk
 from tests.torture.options import MODES, Options, modes_of
 from tests.torture.page import page_of
@@ -60,6 +62,11 @@ def _asked(words: list[str]) -> Options:
         parser.error("--rate must be above 0, and --users at least 5")
     if min(asked.every or 1, asked.lasts or 1) <= 0:
         parser.error("--every and --lasts must be above 0")
+    if asked.report is not None:
+        try:
+            asked.report.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            parser.error(f"--report {asked.report}: {error.strerror}")
     seconds = asked.messages / asked.rate if asked.messages else asked.seconds
     if seconds < 10:
         parser.error("the traffic must last at least 10 seconds")
@@ -104,7 +111,8 @@ def main(words: list[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="ringpost-torture-") as name:
         folder = Path(name)
         try:
-            done = uvloop.run(_until_told(run(options, folder)))
+            with progress("Starting engines and parts") as tell:
+                done = uvloop.run(_until_told(run(options, folder, tell)))
         except (LocalEngineError, RuntimeError, asyncio.CancelledError) as error:
             _say(f"The run could not be made: {str(error) or 'it was ended'}")
             return 2
@@ -134,4 +142,4 @@ def _write(to: Path, done: Run, report: dict[str, Any], folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    guarded(lambda: sys.exit(main(sys.argv[1:])))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,16 +47,19 @@ class Run:
     replayed: bool = False
 
 
-async def run(options: Options, folder: Path) -> Run:
-    """Logs and data of everything are in `folder` afterwards."""
+async def run(options: Options, folder: Path, tell: Callable[[str], None] = lambda _: None) -> Run:
+    """Logs and data of everything are in `folder` afterwards. `tell` hears of each stage."""
     done = Run(options, make_plan(options), Ledger())
     async with opened_stage(options, folder, done.ledger) as stage, _supervised(stage):
         if late := await stage.supervisor.ready(PATIENCE_S):
             raise RuntimeError(f"not ready before anything was broken: {', '.join(late)}")
+        tell("Making users and conversations")
         async with Town(stage.supervisor.apis, done.ledger) as town:
             done.facts.first_members = await town.settle_in(done.plan)
             async with _people(town, done.plan) as devices:
+                tell(f"Traffic and faults for {options.seconds:g} s, and until all is answered")
                 await _traffic(done, stage, town, devices)
+                tell("Waiting for rest, then checking the whole history")
                 await _examine(done, stage, town)
     return done
 
