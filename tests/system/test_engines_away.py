@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+import httpx
 import pymongo
 import pytest
 
@@ -81,6 +82,18 @@ def until_empty(engines: Engines, unique: str) -> None:
             time.sleep(0.05)
 
 
+async def readiness(scene: Scene, expected: str) -> None:
+    """Wait until every API process finds itself so: `200 degraded: kafka`."""
+    async with httpx.AsyncClient(timeout=10, trust_env=False) as client:
+        for url in scene.world.urls:
+
+            async def as_expected(url: str = url) -> bool:
+                answer = await client.get(f"{url}/health/ready")
+                return f"{answer.status_code} {answer.json()['status']}" == expected
+
+            await until(as_expected, 60, 0.3)
+
+
 async def one_after_the_other(scene: Scene, count: int) -> None:
     for _ in range(count):
         await scene.world.send_all([scene.group])
@@ -102,6 +115,7 @@ async def test_without_mongodb_sends_fail_fast_and_rings_go_on(unique: str, tmp_
                 for device in some:
                     await until(lambda it=device: len(it.entries) == 20)
             assert [await world.pull(one, 100) for one in world.users] == before
+            await readiness(at, "200 degraded: mongo")
 
         async def no_trace() -> bool:
             return await at.counts(unique) == counts
@@ -122,6 +136,7 @@ async def test_without_kafka_sends_succeed_and_arrive_in_order(
         async with at.world.devices_running():
             at.kill("kafka")
             await one_after_the_other(at, 30)
+            await readiness(at, "200 degraded: kafka")
             full = await until(lambda: refused_for(at, "overloaded"))
             assert full, "the outbox is bounded"
             if emptied:
@@ -157,6 +172,7 @@ async def test_redis_killed_and_back_empty_costs_no_message(unique: str, tmp_pat
         async with at.world.devices_running():
             at.kill("redis")
             await one_after_the_other(at, 10)
+            await readiness(at, "200 degraded: redis")
             assert len(await at.world.pull(at.world.users[0], 7)) >= 20
             await at.local.restart("redis")
             await one_after_the_other(at, 10)
