@@ -1,1 +1,1 @@
-"""What reads the log: inbox and push, on one small loop."""
+"""The consumers that read the log: inbox and push, on one small loop."""

@@ -1,4 +1,4 @@
-"""inbox: each message into the timeline of each recipient, then into their ring, then on to `arrivals`."""
+"""inbox: writes each message to the recipients' timelines, then to their rings, then to `arrivals`."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from infra.telemetry.names import INBOX_S
 
 
 class Inbox:
-    """Store, then sync, then push (I2). A record handled again changes no timeline and no ring.
+    """Store, then sync, then push (I2). A record that is handled again changes no timeline and no ring.
 
-    Without Redis timelines go on; rings that missed an entry are dropped as soon as it is back.
+    Without Redis it still writes timelines. When Redis is back, it drops the rings that missed an entry.
     """
 
     group = "inbox"
@@ -60,7 +60,7 @@ class Inbox:
         return self._finish(receipt, stale)
 
     async def _append(self, entries: dict[UserId, dict[int, bytes]]) -> list[UserId]:
-        """Put the entries into the rings; returns whose rings may lack them because Redis did not answer."""
+        """Put the entries into the rings. Returns users whose rings may lack them: Redis did not answer."""
         try:
             await self._ring.append([(user, run) for user, some in entries.items() for run in _runs(some)])
         except Unavailable as error:
@@ -69,9 +69,9 @@ class Inbox:
         return []
 
     async def _finish(self, receipt: Receipt, stale: Sequence[UserId]) -> None:
-        """Done when the arrivals are confirmed and no ring is left that lacks an entry.
+        """Returns when Kafka confirmed the arrivals and no ring lacks an entry.
 
-        Until then the offset is not committed: should we die, our successor does it.
+        The offset is committed only then. If this process dies before, its successor does this work.
         """
         await receipt.confirmed()
         waits = backoff_s(0.1, 1.0)
@@ -84,7 +84,7 @@ class Inbox:
 
 
 def _runs(entries: dict[int, bytes]) -> Iterator[list[Entry]]:
-    """The entries in order, cut where their numbers are not consecutive."""
+    """The entries in order, in runs of consecutive numbers."""
     run: list[Entry] = []
     for seq in sorted(entries):
         if run and seq != run[-1].seq + 1:

@@ -1,4 +1,4 @@
-"""The loop under every consumer: ordered per partition, in batches, only finished work is committed."""
+"""The loop under every consumer: in batches, in order per partition. It commits finished work only."""
 
 from __future__ import annotations
 
@@ -39,16 +39,19 @@ class Handler(Protocol[Event]):
         """Raises ValueError (or a subclass) for a record that can never be processed."""
 
     async def handle(self, batch: Sequence[Taken[Event]]) -> Awaitable[object] | None:
-        """Do the work, in the order of the batch. May be repeated with the same records.
+        """Do the work, in the order of the batch. The same records may come again.
 
-        Returns None when all is done, or something to await that ends when it is. Unavailable means
-        try again later; any other error that one of the records is poison.
+        Returns None when all is done, or an awaitable that ends when it is. Unavailable means: try again
+        later. Any other error means that one of the records is poison.
         """
 
 
 class _Begun(NamedTuple):
-    """A batch whose work is begun: what remains to be awaited, where it begins in each partition, and
-    the offsets that may be committed once it is finished."""
+    """A batch whose work has begun.
+
+    `finish` is still to be awaited, `first` is where the batch begins in each partition, and `offsets` may
+    be committed once it is finished.
+    """
 
     finish: asyncio.Future[object] | None
     first: Offsets
@@ -59,9 +62,9 @@ class _Begun(NamedTuple):
 class Loop(Generic[Event]):
     """Runs one handler as a member of its group.
 
-    At least once, in order per partition. A transient fault is retried in place with a growing wait;
-    poison goes to the dead letter topic and its partition moves on. At most `in_flight` records are
-    begun and not finished. On stop and on revoke what was begun is finished and committed.
+    It handles each record at least once, in order per partition. After a transient fault it tries again in
+    place, with a growing wait. Poison goes to the dead letter topic, and its partition moves on. At most
+    `in_flight` records are unfinished. On stop and on revoke it finishes and commits what it has begun.
     """
 
     def __init__(
@@ -98,7 +101,7 @@ class Loop(Generic[Event]):
             raise Unavailable(f"The group {self.name} has not let this worker in yet.")
 
     async def has_work(self) -> bool:
-        """Whether something is begun, or lies in our partitions that is not. Raises Unavailable."""
+        """Whether our partitions hold records that are not finished. Raises Unavailable."""
         return self._beginning or bool(self._begun) or await self._reader.lags()
 
     def stop(self) -> None:
@@ -106,7 +109,7 @@ class Loop(Generic[Event]):
         self._leaving.set()
 
     async def step(self) -> None:
-        """Take one batch (waiting a little for it), begin its work, commit if it is time."""
+        """Take one batch, after a short wait if need be, begin its work, and commit if it is time."""
         async with self._busy:
             records = await self._take()
             if records:
@@ -119,8 +122,8 @@ class Loop(Generic[Event]):
                 await self._commit()
 
     async def _take(self) -> list[LogRecord]:
-        """A batch; none when told to leave, for what is to be taken then may wait for the very rebalance
-        that waits for us."""
+        """The next batch. Empty when told to leave: Kafka may hold records back until the rebalance is over,
+        and the rebalance waits for us."""
         taking = asyncio.create_task(self._reader.take(self._settings.batch, POLL_MS))
         leaving = asyncio.create_task(self._leaving.wait())
         try:
@@ -154,7 +157,7 @@ class Loop(Generic[Event]):
             self._begun.append(_Begun(future, first, offsets, len(records)))
 
     async def _patiently(self, batch: Sequence[tuple[LogRecord, Taken[Event]]]) -> Any:
-        """The handler's answer, after as many tries as it takes; _ABANDONED when told to leave."""
+        """The handler's answer, after as many tries as needed. _ABANDONED when told to leave."""
         waits = backoff_s()
         while True:
             try:
@@ -166,7 +169,7 @@ class Loop(Generic[Event]):
                 return await self._isolate(batch, error)
 
     async def _isolate(self, batch: Sequence[tuple[LogRecord, Taken[Event]]], error: Exception) -> Any:
-        """Find the poison by halves; the rest of the batch is worked off."""
+        """Find the poison by halving the batch, and handle all other records."""
         if len(batch) == 1:
             return None if await self._bury(batch[0][0], error) else _ABANDONED
         middle = len(batch) // 2
@@ -176,7 +179,7 @@ class Loop(Generic[Event]):
         return None
 
     async def _wholly(self, batch: Sequence[tuple[LogRecord, Taken[Event]]]) -> bool:
-        """Work a batch off and wait until it is finished; False when told to leave."""
+        """Handle a batch and wait until it is finished. False when told to leave."""
         waits = backoff_s()
         while (finish := await self._patiently(batch)) is not _ABANDONED:
             try:
@@ -189,7 +192,7 @@ class Loop(Generic[Event]):
         return False
 
     async def _bury(self, record: LogRecord, error: Exception) -> bool:
-        """Put a record on the dead letter topic; False when told to leave before that was possible."""
+        """Put a record on the dead letter topic. False when told to leave before that was possible."""
         waits = backoff_s()
         while True:
             try:
@@ -200,7 +203,7 @@ class Loop(Generic[Event]):
                     return False
 
     async def _wait(self, wait_s: float, error: RingpostError) -> bool:
-        """Pause before the next try; False when it is time to leave instead."""
+        """Pause before the next try. False when it is time to leave instead."""
         RETRIES.labels(self.name).inc()
         self.moves += 1
         logger().warning("will try again", error=error.message, wait_s=round(wait_s, 3))
@@ -211,7 +214,7 @@ class Loop(Generic[Event]):
         return False
 
     async def _finish_oldest(self) -> None:
-        """Wait for the oldest batch; if it fails, all that is not finished is read again."""
+        """Wait for the oldest batch. If it fails, all unfinished records are read again."""
         begun = self._begun[0]
         try:
             if begun.finish is not None:
@@ -224,7 +227,7 @@ class Loop(Generic[Event]):
         self._finished.update(begun.offsets)
 
     async def _rewind(self, error: Unavailable) -> None:
-        """Forget what is begun and read it again: nothing of it may be committed."""
+        """Forget the unfinished batches and read their records again. None of them may be committed."""
         first: Offsets = {}
         for begun in reversed(self._begun):
             first |= begun.first
@@ -240,7 +243,7 @@ class Loop(Generic[Event]):
         await self._commit()
 
     async def _commit(self) -> None:
-        """Commit what is finished. A failure is not fatal: the records are then read again."""
+        """Commit what is finished. A failure is not fatal: the records are read again later."""
         self._committed_at = time.monotonic()
         offsets, self._finished = self._finished, {}
         if offsets:

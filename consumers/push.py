@@ -1,4 +1,4 @@
-"""push: each arrival to the gateways on which its users have devices now."""
+"""push: sends each arrival to the gateways that hold a device of its users."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from infra.telemetry.names import PUSH_S, PUSHED
 
 
 class Push:
-    """Users without a device online are left to other consumers of `arrivals`, and to their pulls."""
+    """It does nothing for users without an online device. Their devices pull; others may read `arrivals`."""
 
     group = "push"
     topic = ARRIVALS

@@ -27,10 +27,10 @@ class Wanted(NamedTuple):
 
 
 class TimelineWriter:
-    """Contiguous numbers, none used twice, whoever else writes the same timelines at the same time.
+    """Numbers are contiguous and never used twice, even if several writers write the same timelines.
 
-    Remembers where timelines end, as far as the store acknowledged it; a memory that is outdated is
-    noticed by the store's unique indexes, which alone decide.
+    It remembers where timelines end, as far as the store acknowledged it. If that is outdated, the store's
+    unique indexes refuse the write. They alone decide.
     """
 
     def __init__(self, timelines: TimelineStore) -> None:
@@ -38,10 +38,10 @@ class TimelineWriter:
         self._heads: OrderedDict[UserId, int] = OrderedDict()
 
     async def append(self, wanted: Sequence[Wanted]) -> list[int]:
-        """The inbox seq of each message for its user, durable; one that the timeline had keeps its own.
+        """The inbox seq of each message for its user, durable. A message that the timeline had keeps its seq.
 
-        New ones are numbered in the order given. Raises Unavailable; what was written then is found
-        again when the same is wanted again.
+        New messages get numbers in the order given. After Unavailable some may be written: the next call
+        with the same messages finds them.
         """
         numbers: dict[Wanted, int] = {}
         waiting = list(dict.fromkeys(wanted))
@@ -60,7 +60,7 @@ class TimelineWriter:
         return [numbers[one] for one in wanted]
 
     async def _write(self, wanted: Sequence[Wanted], numbers: dict[Wanted, int]) -> int:
-        """Number and store up to the first that is refused; returns how many."""
+        """Number and store up to the first that is refused. Returns how many it stored."""
         await self._load_heads(one.user_id for one in wanted)
         heads: dict[UserId, int] = {}
         lines = []
@@ -78,7 +78,7 @@ class TimelineWriter:
         return written
 
     async def _look_up(self, wanted: Sequence[Wanted], numbers: dict[Wanted, int]) -> int:
-        """Learn which of the messages the timelines have (returns how many), and forget their ends."""
+        """Learn which of the messages the timelines have, and forget where these end. Returns how many."""
         known = len(numbers)
         by_user: dict[UserId, list[tuple[ConversationId, int]]] = {}
         for user, conversation, seq in wanted:

@@ -1,4 +1,4 @@
-"""Notices a consumer that keeps its place in the group and gets nowhere."""
+"""Notices a consumer that keeps its place in the group and makes no progress."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LOOKS = 6
 
 
 class Stalled(Exception):
-    """A consumer has work to do and does none of it; its process is to be started again."""
+    """A consumer has work and makes no progress. Its process must be started again."""
 
 
 class Watched(Protocol):
@@ -22,13 +22,13 @@ class Watched(Protocol):
     moves: int
 
     async def has_work(self) -> bool:
-        """Raises Unavailable when nobody can tell."""
+        """Raises Unavailable when it cannot find out."""
 
 
 class Watchdog:
-    """Ends its process, by failing, when a consumer with work to do has not moved for `stall_s`.
+    """Fails, and so ends its process, when a consumer with work has not moved for `stall_s`.
 
-    A consumer that waits for an engine and tries again moves. One that has nothing to do need not.
+    A consumer that waits for an engine and tries again counts as moving. One without work need not move.
     """
 
     name = "watchdog"

@@ -14,9 +14,9 @@ Role = Literal["owner", "admin", "member"]
 
 
 class Conversation(Struct, frozen=True):
-    """`version` counts the changes of the member list; it is 0 for ever in a direct conversation.
+    """`version` counts the changes of the member list. It stays 0 in a direct conversation.
 
-    `owner` is the owner of a group. Groups of before this field have their owner in the member's role.
+    `owner` is the owner of a group. A group from before this field has its owner in the member's role.
     """
 
     conversation_id: ConversationId
@@ -28,7 +28,7 @@ class Conversation(Struct, frozen=True):
 
 
 class Window(Struct, frozen=True, array_like=True):
-    """A stay in a conversation: its messages with `joined <= seq < left` are the member's."""
+    """A stay in a conversation. The member receives its messages with `joined <= seq < left`."""
 
     joined: int
     left: int = MAX_SEQ + 1
@@ -38,7 +38,7 @@ class Window(Struct, frozen=True, array_like=True):
 
 
 class Member(Struct, frozen=True):
-    """One person's part in a conversation; several windows if they left and came back."""
+    """One person's part in a conversation. It has several windows if they left and came back."""
 
     user_id: UserId
     role: Role
@@ -46,7 +46,7 @@ class Member(Struct, frozen=True):
     read_seq: int = 0
 
     def holds(self, seq: int) -> bool:
-        """Whether the message with this number is theirs."""
+        """Whether they receive the message with this number."""
         return any(window.holds(seq) for window in self.windows)
 
     @property
@@ -61,8 +61,8 @@ ALWAYS = (Window(1),)
 class Members(Struct, frozen=True):
     """The member list of one conversation at one version.
 
-    Windows make it timeless: for a message numbered at this version or earlier, the recipients
-    are the same whoever computes them and whenever. `owner` is what the store has: also one who has left.
+    Windows make it timeless. Take a message that was numbered at this version or earlier: every process
+    computes the same recipients, at any time. `owner` is what the store has, also if the owner has left.
     """
 
     conversation_id: ConversationId
@@ -97,7 +97,7 @@ class Members(Struct, frozen=True):
         return min(present, key=lambda m: (m.role != "admin", m.windows[-1].joined, m.user_id)).user_id
 
     def recipients(self, seq: int, partitions: int) -> dict[int, list[UserId]]:
-        """Inbox partition → the users there whose message this is, the sender included."""
+        """Inbox partition → the users there who receive this message, with the sender."""
         spread: dict[int, list[UserId]] = {}
         for user, member in self.by_user.items():
             if member.holds(seq):

@@ -1,29 +1,29 @@
-"""Everything that can go wrong, as one tree; an error carries its own policy.
+"""Everything that can go wrong, as one tree. An error carries its own policy.
 
 RingpostError
-├── BadRequest        the request is not understood; names the field
+├── BadRequest        the server does not understand the request; names the field
 ├── CursorAhead       the cursor lies beyond the inbox's head
 ├── Unauthenticated   no token, or one that is not valid
 ├── Forbidden         a valid caller who may not do this
-├── NotFound          no such thing, or none that the caller may know of
+├── NotFound          there is no such thing, or the caller may not know of it
 ├── MethodNotAllowed  the path exists, the method does not
-├── Conflict          the same client_message_id with another content
+├── Conflict          the same client_message_id with other content
 ├── TooLarge          a request, body or list beyond its limit
 ├── HeadTooLarge      a request's path, query or headers beyond their limit
 ├── TooSlow           a request that did not arrive in time
 ├── RateLimited       too many requests of one caller
-├── Internal          a fault of ours
+├── Internal          a fault of the server
 └── Unavailable       an engine does not answer; the same request may succeed later
     └── Overloaded    a bound is reached; come back later
 
-`code` is what clients see, `retriable` means: the same request, unchanged, later.
+Clients see `code`. `retriable` means that the same request, unchanged, may succeed later.
 """
 
 from __future__ import annotations
 
 
 class RingpostError(Exception):
-    """Root of the tree. `message` is one sentence for a person, `field` the part of the request."""
+    """Root of the tree. `message` is a sentence for a person, `field` the faulty part of the request."""
 
     code = "internal"
     retriable = False

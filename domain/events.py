@@ -1,6 +1,6 @@
 """The records on Kafka: typed, frozen, additive. A new field has a default; old bytes still decode.
 
-`message` is the encoded message, forwarded as it was made in the send path.
+`message` is the encoded message, as the send path made it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Seq = Annotated[int, Meta(ge=1, le=MAX_SEQ)]
 
 
 class Delivery(Struct, frozen=True, tag="delivery"):
-    """`deliveries`: one stored message and those of its recipients that live in this partition."""
+    """`deliveries`: one stored message, and its recipients in this partition."""
 
     conversation_id: ConversationId
     seq: Seq

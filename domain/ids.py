@@ -28,7 +28,7 @@ _conversation_id = re.compile(CONVERSATION_ID_PATTERN)
 
 
 def direct_id(one: UserId, other: UserId) -> ConversationId:
-    """The conversation of two people, the same whoever asks; with oneself it holds one's notes."""
+    """The conversation of two people, the same for both. With oneself it holds one's notes."""
     low, high = sorted((one, other))
     return ConversationId(f"d:{low}:{high}")
 
@@ -65,13 +65,13 @@ def is_conversation_id(text: str) -> bool:
 
 
 def message_id(conversation: ConversationId, seq: int) -> str:
-    """What names a message for ever: where it stands in its conversation."""
+    """The permanent name of a message: its conversation and its place there."""
     return f"{conversation}:{seq}"
 
 
 def inbox_partition(user: UserId, partitions: int) -> int:
     """The partition in which a user's inbox is written: CRC-32 of the id, modulo.
 
-    Fixed for the life of the `deliveries` topic; every process computes the same.
+    It must not change while the `deliveries` topic exists. Every process computes the same.
     """
     return zlib.crc32(user.encode()) % partitions

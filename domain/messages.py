@@ -1,7 +1,6 @@
 """A message: what a sender drafts, what is stored, and the bytes that travel.
 
-A message is encoded once, in the send path; Kafka records, ring entries, answers and frames carry
-those bytes.
+The send path encodes a message once. Kafka records, ring entries, answers and frames carry those bytes.
 """
 
 from __future__ import annotations
@@ -123,7 +122,7 @@ class Message(Struct, frozen=True):
 
 
 class Sent(Struct, frozen=True):
-    """The answer to a send: the same for every repetition of it."""
+    """The answer to a send. Every repetition of the send gets the same."""
 
     message_id: str
     conversation_id: ConversationId

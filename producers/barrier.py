@@ -1,5 +1,5 @@
-"""The barrier that empties the outbox: a row goes when the inbox consumers have committed past every
-record of it, that is, when all its messages are in their recipients' timelines."""
+"""The barrier that empties the outbox. It removes a row when the inbox consumers have committed past all
+of its records. Then all of its messages are in their recipients' timelines."""
 
 from __future__ import annotations
 
@@ -37,9 +37,10 @@ class _Epoch:
 class Barrier:
     """The outbox rows of this process, from their writing to their removal.
 
-    Holds a lease while it runs; when the process is gone, or gives rows up, the relay has them. A row
-    is given up, and so spread again, also when Kafka may have lost what it had confirmed: the cluster,
-    the topic or a partition's leader is not what it was, or the group's offsets lie beyond the log.
+    It holds a lease while it runs. When the process is gone, or gives rows up, the relay gets them.
+    It also gives rows up, so that they are spread again, when Kafka may have lost what it had confirmed.
+    It sees this when the cluster, the topic or a partition's leader changed, or when the group's offsets lie
+    beyond the log.
     """
 
     name = "barrier"
@@ -49,7 +50,7 @@ class Barrier:
     ) -> None:
         self.owner = owner_prefix + secrets.token_hex(6)
         self.detour = False
-        """Whether rows go by way of the relay, so that they arrive behind those that wait for it."""
+        """Whether rows go through the relay, so that they stay behind the rows that wait for it."""
         self._outbox = outbox
         self._inbox = inbox
         self._settings = settings
@@ -68,12 +69,12 @@ class Barrier:
         return f"{now_ms():013d}.{self.owner}.{self._written}"
 
     def check_room(self) -> None:
-        """Raises Overloaded when the outbox is as full as it may be."""
+        """Raises Overloaded when the outbox is full."""
         if self._rows >= self._settings.rows:
             raise Overloaded("Too many messages are waiting for Kafka.")
 
     async def write(self, row: Row) -> None:
-        """Durable when it returns. Raises Unavailable; then the row is given up, in case it was written."""
+        """Durable when it returns. On Unavailable it also gives the row up, because it may be written."""
         try:
             await self._outbox.add(self.owner, row)
         except RingpostError:
@@ -82,7 +83,7 @@ class Barrier:
         self._rows += 1
 
     def confirmed(self, row_id: str, records: Iterable[Confirmed]) -> None:
-        """Kafka has all records of the row; it goes once inbox has committed past them."""
+        """Kafka has all records of the row. The row goes once inbox has committed past them."""
         mine = [(partition, offset) for topic, partition, offset in records if topic == DELIVERIES]
         if self._tracked >= TRACKED_ROWS or any(self._committed_already(*place) for place in mine):
             self.give_up(row_id)
@@ -94,37 +95,37 @@ class Barrier:
         self._tracked += 1
 
     def _committed_already(self, partition: int, offset: int) -> bool:
-        """Committed before it was written: the offset is one of a log that is no more."""
+        """Whether an offset was committed before its record was written: it belongs to a log that is gone."""
         return self._look is not None and offset < self._look.committed.get(partition, 0)
 
     def give_up(self, row_id: str) -> None:
-        """Leave the row to the relay: not spread, or not known to be. Those after it go the same way."""
+        """Leave the row to the relay: it is not spread, or may not be. The rows after it follow it."""
         self._given_up.append(row_id)
         self.detour = True
 
     async def narrow(self, row_id: str, places: Sequence[Place]) -> None:
-        """Of what the row announced only this will ever be there: the rest was refused."""
+        """Removes from the row the messages that MongoDB refused. `places` are those that remain."""
         if not places:
             self.confirmed(row_id, [])
             return
-        with suppress(RingpostError):  # then the relay, should it get the row, waits for the rest in vain
+        with suppress(RingpostError):  # the relay then waits in vain for the rest, if it gets the row
             await self._outbox.narrow(row_id, places)
 
     async def adopt(self) -> list[Row]:
-        """Take over a batch of rows that nobody alive looks after."""
+        """Take over a batch of rows whose process is gone or gave them up."""
         await self._outbox.forget_publishers()
         OUTBOX_ROWS.set(await self._outbox.count())
         return await self._outbox.adopt(self.owner, self._settings.batch)
 
     async def take_turn(self) -> bool:
-        """Whether this relay, and no other, may spread until the next call."""
+        """Whether this relay may spread until the next call. No other relay may then."""
         return await self._outbox.take_turn(self.owner, self._settings.lease_s)
 
     async def end_turn(self) -> None:
         await self._outbox.end_turn(self.owner)
 
     async def mark_spread(self, row_ids: Sequence[str]) -> None:
-        """The relay is through with these rows; they wait for the inbox consumers."""
+        """The relay has spread these rows. They now wait for the inbox consumers."""
         await self._outbox.mark_spread(self.owner, row_ids)
 
     @property
@@ -151,7 +152,7 @@ class Barrier:
         self._stopping.set()
 
     async def step(self) -> None:
-        """Renew the lease, hand over what was given up, remove what passed; what fails is tried again."""
+        """Renew the lease, hand over given-up rows, remove finished ones. Failures are tried again."""
         try:
             await self._outbox.renew_lease(self.owner, self._settings.lease_s)
             self._rows = await self._outbox.count()
@@ -168,7 +169,7 @@ class Barrier:
             return
 
     async def _hand_over(self) -> None:
-        """Give the relay what is its own; once it is through with everything, the direct way is open."""
+        """Give the relay its rows. Once the relay has spread everything, rows go directly again."""
         rows, self._given_up = self._given_up, []
         try:
             if rows:
@@ -197,7 +198,7 @@ class Barrier:
             self._tracked -= len(epoch.rows)
 
     def _spread_again(self) -> None:
-        """Nothing that was confirmed before this look is known to be in the log still."""
+        """Give up all rows: whatever Kafka confirmed before this look may be gone from the log."""
         rows = [row for epoch in (*self._epochs, self._open) for row in epoch.rows]
         if rows or self._look is not None:  # at a first start there is nothing that Kafka could have lost
             logger().warning("Kafka may have lost records", rows=len(rows))

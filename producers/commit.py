@@ -1,4 +1,4 @@
-"""One group commit: numbers taken, outbox row written, messages stored, then spread."""
+"""One group commit: take numbers, write the outbox row, store the messages, then spread them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TRIES = 4
 
 
 class Outcome(NamedTuple):
-    """The answer to a send; `created` is false for a repetition of an earlier one."""
+    """The answer to a send. `created` is false for a repetition of an earlier send."""
 
     sent: Sent
     created: bool
@@ -41,9 +41,10 @@ class _Numbered(NamedTuple):
 
 
 class Commit:
-    """Stores a batch of drafts. For each an outcome, or the error that its sender gets.
+    """Stores a batch of drafts. Returns for each an outcome, or the error that its sender gets.
 
-    Durable (majority, journaled) when it returns; handed to the spreader in the order of the batch.
+    Stored messages are durable (majority, journaled) when it returns. It hands them to the spreader in the
+    order of the batch.
     """
 
     def __init__(
@@ -80,7 +81,7 @@ class Commit:
     async def _store(
         self, drafts: Sequence[tuple[int, Draft]], outcomes: list[Outcome | Exception]
     ) -> list[tuple[int, Draft]]:
-        """One try. Fills in outcomes; returns the drafts whose numbers were taken already."""
+        """One try. Fills in outcomes. Returns the drafts whose numbers were taken already."""
         numbered = await self._number(drafts, outcomes)
         if not numbered:
             return []
@@ -110,8 +111,11 @@ class Commit:
         return [(numbered[index].at, numbered[index].draft) for index in sorted(taken)]
 
     async def _spread(self, row_id: str, stored: Sequence[_Numbered]) -> None:
-        """To the members as of the number, or as of now where they changed meanwhile: Redis may have lost
-        a counter, and then such a change was given a number that was on its way to the store already."""
+        """Hand the messages to the spreader, with the member list at their number.
+
+        Uses the current member list if it changed since numbering. This happens when Redis lost its counter
+        and handed out the same number twice.
+        """
         try:
             changed = await self._membership.changed(
                 {item.members.conversation_id: item.members for item in stored}.values()
@@ -128,7 +132,7 @@ class Commit:
     async def _number(
         self, drafts: Sequence[tuple[int, Draft]], outcomes: list[Outcome | Exception]
     ) -> list[_Numbered]:
-        """Give each draft its seq; those whose sender is not a member as of it get their error."""
+        """Give each draft its seq. A draft whose sender is no member at that seq gets its error."""
         by_conversation: dict[ConversationId, list[tuple[int, Draft]]] = {}
         for index, draft in drafts:
             by_conversation.setdefault(draft.conversation_id, []).append((index, draft))
@@ -165,8 +169,10 @@ class Commit:
         return numbered
 
     async def _answer_again(self, repeated: Sequence[_Numbered], outcomes: list[Outcome | Exception]) -> None:
-        """The answers that the first sends of these client_message_ids got. One read for all of them:
-        an overload makes clients repeat themselves, and that must not slow down what follows."""
+        """The answers that the first sends of these client_message_ids got, in one read.
+
+        Under overload clients repeat their sends. These repetitions must not slow down other sends.
+        """
         try:
             earlier = await self._messages.by_key((i.stored.conversation_id, i.stored.key) for i in repeated)
         except RingpostError as error:
@@ -179,7 +185,7 @@ class Commit:
 
 
 def _answer_of(first: Stored | None, again: Stored) -> Outcome | Exception:
-    """The first answer, if it was the same message."""
+    """The first answer if the message is the same; otherwise the error."""
     if first is None:
         return Unavailable("An earlier try of this send has not ended yet.")
     if first.content_hash != again.content_hash:

@@ -1,4 +1,4 @@
-"""Many callers, one write: whoever comes while a flush is under way shares the next one."""
+"""Many callers, one write: items that come while a flush runs share the next flush."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class _Waiting(NamedTuple, Generic[Item, Result]):
 class GroupCommit(Generic[Item, Result]):
     """Batches around one callable; each caller gets its own result or error.
 
-    `flush` takes up to `limit` items, in the order in which they were added, and returns a result or
-    an exception for each; up to `in_flight` flushes run at once. Nobody waits for a batch to fill:
-    a free flush takes what is there. Who has waited `queue_s` for one, or comes while somebody has,
-    and who would be more than the `waiting`-th, gets Overloaded: nothing was done for them.
+    `flush` takes up to `limit` items, in the order in which they were added. It returns a result or an
+    exception for each. Up to `in_flight` flushes run at once. No item waits for a batch to fill.
+    An item is refused with Overloaded when `waiting` items are queued already, when the oldest has waited
+    `queue_s`, or when it has itself waited `queue_s`. Nothing was done for it then.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class GroupCommit(Generic[Item, Result]):
         return len(self._waiting)
 
     async def add(self, item: Item) -> Result:
-        """Returns once the whole batch is flushed. A caller that goes away does not stop the flush."""
+        """Returns once the whole batch is flushed. The flush goes on if a caller goes away."""
         loop = asyncio.get_running_loop()
         now = loop.time()
         if len(self._waiting) >= self._most_waiting or (
@@ -73,7 +73,7 @@ class GroupCommit(Generic[Item, Result]):
                 task.add_done_callback(self._ended)
 
     def _take(self) -> list[_Waiting[Item, Result]]:
-        """The next batch, without those who waited too long or went away."""
+        """The next batch, without items that waited too long and without callers that went away."""
         latest = asyncio.get_running_loop().time() - self._queue_s
         batch: list[_Waiting[Item, Result]] = []
         while self._waiting and len(batch) < self._limit:
@@ -104,7 +104,7 @@ class GroupCommit(Generic[Item, Result]):
                 future.set_result(result)
 
     async def drain(self) -> None:
-        """Returns when nothing waits and nothing runs."""
+        """Returns when no item waits and no flush runs."""
         while self._waiting or self._running:
             await asyncio.sleep(0)
             if self._running:

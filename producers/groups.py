@@ -20,11 +20,11 @@ class Groups:
     """The owner of a group adds, removes and renames; a member may leave.
 
     A group that has members has an owner, who is one of them. When the owner has left, the admin who
-    joined first takes over, else the member who did: whoever next looks at the group sees to it.
+    joined first takes over, or else the member who joined first. The next look at the group does this.
 
-    Who has left reads what was sent during their stay, and receives nothing more. When a change has
-    been answered, every message numbered afterwards goes to the members as they then are.
-    Raises NotFound for an unknown conversation, Forbidden for one whose member the caller never was.
+    A person who left reads what was sent during their stay, and receives nothing more. Once a change is
+    answered, every message with a later number goes to the new members.
+    Raises NotFound for an unknown conversation, and Forbidden if the caller was never a member.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Groups:
         return conversation
 
     async def view(self, caller: UserId, conversation: ConversationId) -> tuple[Conversation, Members]:
-        """The conversation and its newest member list, for one who is or was a member."""
+        """The conversation and its newest member list, for a caller who is or was a member."""
         members = await self._owned_by_a_member(await self._membership.seen_by(caller, conversation))
         found = await self._conversations.get(conversation)
         if found is None:
@@ -75,7 +75,7 @@ class Groups:
         await self._conversations.set_title(conversation, title)
 
     async def add(self, caller: UserId, conversation: ConversationId, user: UserId) -> None:
-        """The user receives every message numbered after this was answered. Does nothing if they are in."""
+        """The user receives every message numbered after this was answered. Changes nothing for a member."""
         members = await self._owned(caller, conversation)
         if not members.has(user):
             if len(members.present) >= self._most_members:
@@ -84,7 +84,7 @@ class Groups:
             await self._change(conversation, user, join=True)
 
     async def remove(self, caller: UserId, conversation: ConversationId, user: UserId) -> None:
-        """The user receives no message numbered after this was answered. Does nothing if they are out."""
+        """The user receives no message numbered after this was answered. Changes nothing if they left."""
         if caller == user:
             members = (await self._group(caller, conversation))[1]
         else:

@@ -1,4 +1,4 @@
-"""Member lists in memory, proven fresh by the version that comes with every number."""
+"""Member lists in memory. The version that comes with every number shows whether a list is fresh."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CACHED_CONVERSATIONS = 20_000
 
 
 class Membership:
-    """Who belongs to a conversation. Holds at most `CACHED_CONVERSATIONS` lists, the latest used."""
+    """Who belongs to a conversation. It keeps the `CACHED_CONVERSATIONS` lists that were used last."""
 
     def __init__(self, conversations: ConversationStore, numbering: Numbering) -> None:
         self._conversations = conversations
@@ -24,7 +24,7 @@ class Membership:
         self._cached: OrderedDict[ConversationId, Members] = OrderedDict()
 
     async def at(self, conversation: ConversationId, version: int) -> Members:
-        """A list at least as new as the version: right for every message numbered at it or before.
+        """A list at least as new as the version. It is right for messages numbered at this version or before.
 
         Raises NotFound, Unavailable.
         """
@@ -35,10 +35,10 @@ class Membership:
         return await self.newest(conversation)
 
     async def changed(self, lists: Iterable[Members]) -> dict[ConversationId, Members]:
-        """Of these lists those that were changed since, as the store has them now. Raises Unavailable.
+        """Those of the lists that have changed since, as the store has them now. Raises Unavailable.
 
-        Asked once a message is stored, this tells who receives it, whatever became of the counter since it
-        was numbered: a change whose version is not raised by now will be numbered behind the message.
+        Called after a message is stored, this says who receives it, even if Redis lost the counter since the
+        message was numbered. A change whose version is not raised yet gets a number behind the message.
         """
         groups = {one.conversation_id: one for one in lists if direct_pair(one.conversation_id) is None}
         if not groups:
@@ -47,9 +47,9 @@ class Membership:
         return {c: await self.newest(c) for c, one in groups.items() if versions.get(c, 0) > one.version}
 
     async def of_stored(self, conversations: Iterable[ConversationId]) -> dict[ConversationId, Members]:
-        """Lists whose windows tell for ever who receives the messages that are stored by now.
+        """Lists whose windows say, now and later, who receives the messages that are stored by now.
 
-        Read anew only where one was changed. Unknown conversations are absent. Raises Unavailable.
+        Only changed lists are read again. Unknown conversations are absent. Raises Unavailable.
         """
         asked = set(conversations)
         found = {c: members for c in asked if (members := direct_members(c)) is not None}
@@ -61,9 +61,9 @@ class Membership:
         return found
 
     async def seen_by(self, user: UserId, conversation: ConversationId) -> Members:
-        """The newest list, for one who is or was a member. Raises NotFound, Forbidden, Unavailable.
+        """The newest list, for a user who is or was a member. Raises NotFound, Forbidden, Unavailable.
 
-        Whether two other people have a direct conversation is nobody's business: always Forbidden.
+        A direct conversation of two other people is always Forbidden, so that nobody learns if it exists.
         """
         pair = direct_pair(conversation)
         members = await self.newest(conversation) if pair is None or user in pair else None
@@ -86,7 +86,7 @@ class Membership:
         raise Unavailable("The members of the conversation change too fast.")
 
     async def check_numbering(self, conversation: ConversationId) -> None:
-        """Raises Unavailable if a change could not be finished now: better not to begin it."""
+        """Raises Unavailable if a change could not be finished now, so that it is not begun."""
         await self._numbering.restore(conversation)
 
     async def finish_change(self, conversation: ConversationId) -> None:

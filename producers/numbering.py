@@ -1,4 +1,4 @@
-"""Numbers for the messages of a conversation, restored from the store where Redis lost them."""
+"""Numbers for the messages of a conversation. If Redis lost a counter, the store restores it."""
 
 from __future__ import annotations
 
@@ -14,8 +14,11 @@ from infra.telemetry.logs import logger
 
 
 class Numbering:
-    """Unique while Redis keeps its counters; after a loss the store's unique index refuses what overlaps,
-    and `restore` puts the counter behind it. Raises Unavailable when the store does not answer."""
+    """Hands out numbers. They are unique while Redis keeps its counters.
+
+    After a loss, the store's unique index refuses numbers that were used, and `restore` moves the counter
+    beyond them. Raises Unavailable when the store does not answer.
+    """
 
     def __init__(self, sequence: Sequence, messages: MessageStore, conversations: ConversationStore) -> None:
         self._sequence = sequence
@@ -23,7 +26,7 @@ class Numbering:
         self._conversations = conversations
 
     async def take(self, wanted: Many[tuple[ConversationId, int]]) -> list[Numbers]:
-        """So many consecutive seqs for each conversation; without Redis guessed from the store."""
+        """So many consecutive seqs for each conversation. Without Redis they are guessed from the store."""
         try:
             return await self._taken(wanted)
         except Unavailable as error:
@@ -31,7 +34,7 @@ class Numbering:
             return list(await asyncio.gather(*(self._guess(conversation) for conversation, _ in wanted)))
 
     async def _guess(self, conversation: ConversationId) -> Numbers:
-        """What comes after the newest message. Several may guess the same: the store refuses all but one."""
+        """The seqs after the newest message. Several may guess the same; the store takes only one of them."""
         last, version = await self._known(conversation)
         return Numbers(last + 1, version)
 
@@ -48,7 +51,7 @@ class Numbering:
         raise Unavailable("Redis lost a counter right after it was restored.")
 
     async def restore(self, conversation: ConversationId) -> int:
-        """Teach the counter what the store knows; returns the last seq that may have been handed out."""
+        """Set the counter from the store. Returns the last seq that may have been handed out."""
         last, version = await self._known(conversation)
         return await self._sequence.restore(conversation, last, version)
 

@@ -1,4 +1,4 @@
-"""The relay: spreads the outbox rows that nobody alive looks after."""
+"""The relay: spreads outbox rows whose process is gone or gave them up."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ from producers.spread import Spreadable, records_of
 
 RECORDS_AT_ONCE = 2_000
 PATIENCE_S = 3600.0
-"""A message that its row announced may still appear for so long: its process may be paused."""
+"""Seconds that an announced message may still appear in the store: its process may be paused."""
 
 
 LOOK_AGAIN_S = 5.0
-"""So long after one look at a row without all its messages comes the next."""
+"""Seconds between two looks at a row that lacks messages."""
 
 
 class _Adopted(NamedTuple):
-    """A row on its way: since when, when to look at it, the places still without a message, and what
-    Kafka has of the others."""
+    """A row on its way. `since` is when it was adopted, `look_at` when to look again, `missing` the places
+    that have no message yet, and `confirmed` where Kafka has the records of the others."""
 
     row_id: str
     since: float
@@ -46,11 +46,11 @@ class _Adopted(NamedTuple):
 class Relay:
     """Adopts rows whose owner's lease ran out, or that were given up, and spreads them again.
 
-    In the order in which they were written, those of one conversation by its seq. Harmless where they
-    had been spread: recipients are the same, and a timeline has a message once. Any number may run;
-    they take turns, and one that dies in its turn holds the others up for no longer than a lease.
-    A row whose messages are not (all) in the store is kept beside the others and looked at again: these
-    are few, for each is a commit that was cut off. Topics that Kafka lost are made again.
+    It spreads them in the order in which they were written, those of one conversation by seq. If they were
+    spread before, this does no harm: recipients are the same, and a timeline has a message once.
+    Any number of relays may run. They take turns. One that dies in its turn delays the others by a lease.
+    A row that lacks messages in the store is set aside and looked at again. These rows are few: each is a
+    commit that was cut off. The relay also makes topics again that Kafka lost.
     """
 
     name = "relay"
@@ -84,7 +84,7 @@ class Relay:
         self._stopping.set()
 
     async def step(self) -> int:
-        """Adopt and spread one batch; returns how many rows. What fails is given up, and adopted again."""
+        """Adopt and spread one batch. Returns how many rows. Failed rows are given up and adopted again."""
         rows: list[_Adopted] = []
         now = time.monotonic()
         try:
@@ -106,7 +106,7 @@ class Relay:
         return adopted
 
     def _leave_incomplete(self) -> None:
-        """To the relay whose turn it is: our own may not come again while it lives."""
+        """Leave incomplete rows to the relay whose turn it is. Our own turn may not come again soon."""
         while self._incomplete:
             self._barrier.give_up(self._incomplete.popleft().row_id)
 
@@ -135,7 +135,7 @@ class Relay:
                 self._incomplete.append(row._replace(look_at=look_at, missing=missing, confirmed=records))
 
     async def _publish(self, messages: Mapping[Place, bytes]) -> list[Confirmed]:
-        """Where Kafka has the records of all these messages. Raises Unavailable."""
+        """Publish all these messages. Returns where Kafka has their records. Raises Unavailable."""
         members = await self._membership.of_stored(conversation for conversation, _ in messages)
         records = [
             record
@@ -164,7 +164,7 @@ def _in_order(rows: Sequence[_Adopted], stored: Mapping[Place, bytes]) -> dict[P
 
 
 def _farthest(records: Iterable[Confirmed]) -> list[Confirmed]:
-    """Of each partition the last: who waits for it waits for all."""
+    """The last record of each partition. Once it is processed, all before it are."""
     last: dict[tuple[str, int], Confirmed] = {}
     for record in records:
         place = record.topic, record.partition

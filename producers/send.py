@@ -32,12 +32,12 @@ class Sender:
         self._groups = groups
 
     async def send(self, draft: Draft, to: UserId | None = None) -> Outcome:
-        """Durable (majority, journaled) when it returns; then spread to all recipients, in any case once.
+        """Durable (majority, journaled) when it returns. Then each recipient gets it once, in any case.
 
-        The same `client_message_id` of the sender in the conversation gives the first answer again,
-        Conflict if the content differs. `to` names the other of a direct conversation instead of its id.
-        Raises NotFound, Forbidden, BadRequest, TooLarge, Conflict, Overloaded, Unavailable; after the
-        last one the message is stored or not, and the same send again settles it.
+        The same `client_message_id` of the sender in the conversation gets the first answer again, or
+        Conflict if the content differs. `to` names the other person instead of the conversation's id.
+        Raises NotFound, Forbidden, BadRequest, TooLarge, Conflict, Overloaded, Unavailable. After
+        Unavailable the message is stored or not, and the same send again settles it.
         """
         began = time.perf_counter()
         try:
@@ -66,7 +66,7 @@ class Sender:
         return await self._commits.add(draft)
 
     async def _check_member(self, draft: Draft) -> None:
-        """A first look, so that an outsider uses up no numbers; the commit decides as of the number."""
+        """A first check, so that an outsider uses up no numbers. The commit checks again at the number."""
         if not draft.conversation_id:
             raise BadRequest("Give a conversation_id, or the user to send to.", "conversation_id")
         pair = direct_pair(draft.conversation_id)
@@ -79,5 +79,5 @@ class Sender:
             raise Forbidden("You are no longer a member of this conversation.", "conversation_id")
 
     async def drain(self) -> None:
-        """Returns when every send that was begun is answered."""
+        """Returns when every send in progress is answered."""
         await self._commits.drain()

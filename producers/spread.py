@@ -23,11 +23,11 @@ from producers.barrier import Barrier
 WAITING_ROWS = 10_000
 UNCONFIRMED_ROWS = 2_000
 RECIPIENTS = 5_000
-"""The most of one record: with the largest message it stays well below what Kafka takes."""
+"""The most recipients in one record. With the largest message it stays well below Kafka's limit."""
 
 
 class Spreadable(NamedTuple):
-    """A stored message with the member list as of its number."""
+    """A stored message with the member list at its number."""
 
     members: Members
     seq: int
@@ -35,7 +35,7 @@ class Spreadable(NamedTuple):
 
 
 def records_of(item: Spreadable, partitions: int) -> list[Record]:
-    """What goes to Kafka for one message: the same whoever computes it and whenever."""
+    """The records for one message. Every process computes the same, at any time."""
     conversation = item.members.conversation_id
     message = Raw(item.message)
     records = [
@@ -55,10 +55,10 @@ def records_of(item: Spreadable, partitions: int) -> list[Record]:
 class Spreader:
     """Publishes row after row, in the order of `submit`, and tells the barrier how each ended.
 
-    A row that Kafka does not take in time, or for which there is no place in the queue, is given up to
-    the relay, and so are those behind it until the relay is through with all that waits: nothing is
-    lost by it, nothing overtakes, and no sender waits for Kafka. While `partitions` is 0 the number of
-    inbox partitions is unknown, and every row is given up.
+    It gives a row up to the relay if Kafka does not take it in time, or if the queue has no place for it.
+    The rows behind it go the same way until the relay has spread everything. So nothing is lost, no row
+    overtakes another, and no sender waits for Kafka. While `partitions` is 0, the number of inbox
+    partitions is unknown, and every row is given up.
     """
 
     name = "spreader"
@@ -86,7 +86,7 @@ class Spreader:
             await asyncio.wait(self._unconfirmed)
 
     def stop(self) -> None:
-        """What was submitted before is still spread."""
+        """Rows that were submitted before are still spread."""
         self._rows.put_nowait(None)
 
     async def _publish(self, row_id: str, items: Sequence[Spreadable], since: float) -> None:

@@ -62,7 +62,7 @@ class Engines:
 
 @asynccontextmanager
 async def open_engines(settings: Settings, may_lack: Collection[str] = ()) -> AsyncIterator[Engines]:
-    """Clients for the length of the block; creates collections, indexes and topics that are missing.
+    """Clients for the length of the block. It creates missing collections, indexes and topics.
 
     Raises Unavailable when an engine does not answer, unless it `may_lack` that engine (`mongo`, `kafka`).
     Without Kafka, `partitions` is 0. Redis need not answer.
@@ -93,7 +93,7 @@ def _allowed(it_is: bool) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class SendPath:
-    """`partitions`, `spreader` and `barrier` are services, to be stopped in this order."""
+    """`partitions`, `spreader` and `barrier` are services. Stop them in this order."""
 
     sender: Sender
     groups: Groups
