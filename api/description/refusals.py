@@ -49,21 +49,21 @@ REFUSALS: dict[type[RingpostError], Refusal] = {
         "This path does not take this method.",
     ),
     Conflict: Refusal(
-        "It contradicts what was there before.",
+        "Another message has this `client_message_id`, or others changed the members at the same moment.",
         "This client_message_id was used for another message.",
         "client_message_id",
     ),
     CursorAhead: Refusal(
         "The cursor lies beyond the inbox. Forget it, and pull from 0.",
-        "The cursor is ahead of the inbox, whose newest entry is 2.",
+        "The cursor is ahead of the inbox, which ends at 2.",
         "cursor",
     ),
     TooLarge: Refusal(
-        "The request, or a part of it, is larger than it may be.", "A request body may take 65536 bytes."
+        "The request, or a part of it, is larger than it may be.", "A request body may have 65536 bytes."
     ),
     HeadTooLarge: Refusal(
         "The path, the query or the headers are larger than they may be.",
-        "The path and query of a request may take 16384 bytes.",
+        "The path and query of a request may have 16384 bytes.",
     ),
     TooSlow: Refusal(
         "The request did not arrive within 30 seconds; the server closes the connection.",
