@@ -1,1 +1,1 @@
-"""The three engines, the process around them, and what runs them on one machine."""
+"""Clients of the three engines, what every process needs, and the embedded engines."""

@@ -126,7 +126,7 @@ def page_origins(text: str) -> str:
 
 
 def hosts_of(address: str) -> list[Address]:
-    """Who is asked when this address is used; nobody for a file or a name that only DNS can tell more of."""
+    """The hosts that this address leads to. Empty for a file, or for a name that DNS must resolve first."""
     if not address or address.startswith(("mongodb+srv:", "unix:")):
         return []
     if "://" not in address:

@@ -1,7 +1,7 @@
-"""Points at which a process can be told to die, to show that nothing is lost whoever dies when.
+"""Points at which a process can be told to die. Tests use them to show that no death loses anything.
 
-`RINGPOST_DEBUG_CRASH_AT=stored` kills the process (SIGKILL, no goodbye) when it first comes to the
-point `stored`; `stored:3` when it comes there for the third time.
+`RINGPOST_DEBUG_CRASH_AT=stored` kills the process (SIGKILL) when it first reaches the point `stored`.
+`stored:3` kills it at the third time.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def arm(settings: DebugSettings) -> None:
 
 
 def crash_point(name: str) -> None:
-    """Die here if that is what was asked for."""
+    """Die here if the settings say so."""
     if _armed and name in _armed:
         _armed[name] -= 1
         if _armed[name] <= 0:

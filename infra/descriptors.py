@@ -6,10 +6,10 @@ import resource
 from contextlib import suppress
 
 MOST = 1_048_576
-"""More are not asked for: some programs look at every descriptor that they might have."""
+"""The most files to ask for. Some programs look at every descriptor that they might have."""
 
 RESERVED = 280
-"""Kept back from clients: for the connections to the engines, for operators, and to refuse clients by."""
+"""Descriptors that clients do not get: for engines, for operators, and for answers to refused clients."""
 
 
 def raise_limit() -> int:

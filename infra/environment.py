@@ -1,4 +1,4 @@
-"""Where settings come from besides a plain value: secrets in files; and names that no setting has."""
+"""Settings that are not plain values: secrets in files. Also names that belong to no setting."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 PREFIX = "RINGPOST_"
 FILE = "_FILE"
 OTHERS = ("RINGPOST_CONFIG", "RINGPOST_URL", "RINGPOST_TOKEN", "RINGPOST_TIMEOUT_S")
-"""No settings of the server: the name of the settings file, and what the client commands take."""
+"""Variables that are no settings of the server: the settings file, and options of client commands."""
 
 _TESTS = "RINGPOST_TEST_"
 _KUBERNETES = re.compile(
@@ -22,13 +22,13 @@ _KUBERNETES_PORT = re.compile(r"(tcp|udp|sctp)://")
 
 
 class SettingsError(Exception):
-    """A setting is missing or wrong; the message says which and what to do."""
+    """A setting is missing or wrong. The message says which, and what to do."""
 
 
 def refuse_unknown(known: Collection[str], environment: Mapping[str, str] = os.environ) -> None:
     """SettingsError for a variable `RINGPOST_…` that nothing reads, with the nearest name that exists.
 
-    What Kubernetes sets for a Service with such a name is left alone.
+    It ignores variables that Kubernetes sets for a Service of such a name.
     """
     for name, value in environment.items():
         upper = name.upper()
@@ -40,14 +40,14 @@ def refuse_unknown(known: Collection[str], environment: Mapping[str, str] = os.e
 
 
 def nearest(name: str, known: Collection[str]) -> str:
-    """A question to add to a sentence; empty if nothing is alike."""
+    """A question to add to a sentence. Empty if no name is alike."""
     bare = {one.removeprefix(PREFIX): one for one in known}  # what all have in common makes nothing alike
     found = get_close_matches(name.removeprefix(PREFIX), bare, n=1, cutoff=0.75)
     return f" Did you mean {bare[found[0]]}?" if found else ""
 
 
 def secret_of_environment(variable: str, environment: Mapping[str, str] = os.environ) -> str | None:
-    """What the file holds that `RINGPOST_…_FILE` names, None without it. SettingsError if both are set."""
+    """The content of the file that `RINGPOST_…_FILE` names, else None. SettingsError if both are set."""
     path = environment.get(variable + FILE)
     if not path:
         return None

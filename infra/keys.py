@@ -19,7 +19,7 @@ class Keys(NamedTuple):
 
 
 def load_keys(auth: AuthSettings) -> Keys:
-    """Both keys; what is absent is made at first start, the same for all processes of one data folder."""
+    """Both keys. The first start makes an absent key. All processes of one data folder get the same."""
     admin, token = auth.admin_key.get_secret_value(), auth.token_key.get_secret_value()
     if admin and token:
         return Keys(admin, token)
@@ -28,9 +28,9 @@ def load_keys(auth: AuthSettings) -> Keys:
 
 
 def find_admin_key(auth: AuthSettings) -> str:
-    """The admin key of a Ringpost that was started before; makes none.
+    """The admin key of a Ringpost that was started before. Makes no key.
 
-    SettingsError says where it was looked for.
+    SettingsError says where it looked.
     """
     if admin := auth.admin_key.get_secret_value():
         return admin
@@ -59,7 +59,7 @@ def _kept(path: Path) -> Keys:
 
 
 def _stored(path: Path) -> Keys:
-    """SettingsError if the file cannot be read, or holds no keys."""
+    """Raises SettingsError if the file cannot be read or holds no keys."""
     try:
         stored = json.loads(path.read_text())
         return Keys(str(stored["admin"]), str(stored["token"]))

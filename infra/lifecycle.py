@@ -1,7 +1,7 @@
 """Run services together until a signal, then down the ladder, with a deadline at each rung.
 
-A service has `run()`, which works until `stop()` has been called and all it began is finished. One
-that fails stops all. Nothing dies unseen.
+A service has `run()`, which works until `stop()` was called and all that it began is finished. If one fails,
+all are stopped. Every failure is seen.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ class Service(Protocol):
     name: str
 
     async def run(self) -> None:
-        """Work; return once `stop` was called and what was begun is finished."""
+        """Work. Return once `stop` was called and everything begun is finished."""
 
     def stop(self) -> None:
         """Begin nothing new. May be called any number of times, also before `run`."""
 
 
 async def run_services(services: Sequence[Service], stopping: asyncio.Event | None = None) -> None:
-    """Run all until SIGINT, SIGTERM, `stopping`, or the end of any of them; stop in order, the first first.
+    """Run all until SIGINT, SIGTERM, `stopping`, or the end of one of them. Then stop them in their order.
 
     A service that has not finished `STOP_DEADLINE_S` after its stop is cancelled. The first failure
     is raised once all have ended.

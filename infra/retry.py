@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 
 def backoff_s(first_s: float = 0.05, most_s: float = 5.0) -> Iterator[float]:
-    """Endless waits: random between 0 and a bound that doubles from `first_s` up to `most_s`.
+    """Endless waits in seconds. Each is random, between 0 and a bound that doubles from `first_s` to
+    `most_s`.
 
     "Full jitter" of M. Brooker, Exponential Backoff and Jitter, AWS Architecture Blog, 2015.
     """

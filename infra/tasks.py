@@ -10,11 +10,11 @@ AGAIN_S = 1.0
 
 
 async def ended(tasks: Collection[asyncio.Task[Any]]) -> None:
-    """Cancel tasks and wait until they have ended, however they end; none of their errors is raised.
+    """Cancel tasks and wait until they have ended. None of their errors is raised.
 
-    Cancelled again every `AGAIN_S`, for one cancellation may be lost: before Python 3.12 `asyncio.wait_for`
-    forgets it when what it waits for is finished in that moment (gh-86296 of CPython), and the clients of
-    Redis and Kafka write by it. An endless loop around them would then never end.
+    It cancels again every `AGAIN_S`, because a cancellation may be lost. Before Python 3.12
+    `asyncio.wait_for` loses it when the awaited task ends at that moment (gh-86296 of CPython). The clients
+    of Redis and Kafka use `wait_for`, so an endless loop around them might never end.
     """
     while pending := [task for task in tasks if not task.done()]:
         for task in pending:

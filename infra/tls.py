@@ -1,4 +1,4 @@
-"""TLS of a client: who is trusted, and by what the client is known."""
+"""TLS of a client: whom it trusts, and how it proves who it is."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 
 class TlsFiles(NamedTuple):
-    """PEM files by path; empty is none. Without `ca` those authorities are trusted that the system trusts."""
+    """Paths of PEM files; empty means none. Without `ca` it trusts the authorities that the system trusts."""
 
     ca: str = ""
     cert: str = ""

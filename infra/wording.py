@@ -1,4 +1,4 @@
-"""What a value may be and was not, in a sentence; from what pydantic says about it."""
+"""Sentences about refused values: what the value may be, and what it was. Made from pydantic's errors."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _SHOWN = 100
 
 
 def is_secret(field: FieldInfo) -> bool:
-    """Whether its value is never shown, and may come from a file."""
+    """Whether the field holds a secret: it is never shown, and may come from a file."""
     return field.annotation is SecretStr or not field.repr
 
 

@@ -1,1 +1,1 @@
-"""Kafka, the log: what has been stored but not yet spread."""
+"""Kafka, the log: messages that are stored and not yet in inboxes."""

@@ -1,4 +1,4 @@
-"""Kafka clients with the settings that the promises need, and the one place where its errors become ours."""
+"""Kafka clients with the settings that the promises need. Only this file turns Kafka errors into ours."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Offsets = dict[int, int]
 
 REQUEST_TIMEOUT_MS = 10_000
 METADATA_MAX_AGE_MS = 10_000
-"""A topic that Kafka lost and that was made again is found after it."""
+"""Milliseconds after which clients ask for metadata again. They then find a topic that was made again."""
 
 MAX_RECORD_BYTES = 1_048_576
 _NOT_ALLOWED = (TopicAuthorizationFailedError, GroupAuthorizationFailedError, ClusterAuthorizationFailedError)
@@ -69,8 +69,8 @@ class Observer:
 class Look(NamedTuple):
     """`committed`: partition → offset of the next record; absent: nothing yet.
 
-    `fingerprint` was taken after it: if it is that of an earlier look, nothing that was confirmed before
-    that look was lost, and the offsets speak of the same log.
+    `fingerprint` was read after the offsets. If an earlier look had the same, Kafka lost nothing that it
+    confirmed before that look, and both offsets belong to the same log.
     """
 
     committed: Offsets
@@ -78,7 +78,7 @@ class Look(NamedTuple):
 
 
 class Progress:
-    """What one group has finished in one topic, over a connection that is kept."""
+    """What one group has finished in one topic. It keeps its connection."""
 
     def __init__(self, log: Log, group: str, topic: str) -> None:
         self._log = log
@@ -132,7 +132,7 @@ class Log:
     async def start_producer(self) -> AIOKafkaProducer:
         """Idempotent, acknowledged by all in-sync replicas: no record twice, none out of order.
 
-        To be ended with `stopped`. Raises Unavailable when no broker answers.
+        End it with `stopped`. Raises Unavailable when no broker answers.
         """
         producer = AIOKafkaProducer(
             **self._connection,
@@ -154,7 +154,9 @@ class Log:
         return producer
 
     def consumer(self, group: str, session_s: float) -> AIOKafkaConsumer:
-        """A member of a group that commits by hand and begins at the oldest record; not started."""
+        """A member of a group. It commits only when told to, begins at the oldest record, and is not started
+        yet.
+        """
         return AIOKafkaConsumer(
             **self._connection,
             client_id=f"ringpost-{group}",
@@ -203,7 +205,7 @@ class Log:
         return len(rows[0]["partitions"])
 
     async def committed(self, admin: AIOKafkaAdminClient, group: str, topic: str) -> Offsets:
-        """What a group of ours has finished: partition → offset of the next record. Absent: nothing yet."""
+        """What a group has finished: partition → offset of the next record. Absent means nothing yet."""
         with translated():
             found = await admin.list_consumer_group_offsets(self.group(group))
         name = self.topic(topic)
@@ -212,7 +214,7 @@ class Log:
         }
 
     async def fingerprint(self, admin: AIOKafkaAdminClient, topic: str) -> Fingerprint:
-        """Raises Unavailable, also while there is no such topic or a partition of it has no leader."""
+        """Raises Unavailable, also while the topic is missing or a partition has no leader."""
         request = TopicMetadata(self.topic(topic))
         with translated():  # the public verbs know older requests only
             response = await admin._send_request(request)  # noqa: SLF001
@@ -223,7 +225,7 @@ class Log:
 
     @asynccontextmanager
     async def progress(self, group: str, topic: str) -> AsyncIterator[Progress]:
-        """Watch what a group of ours has finished in a topic; connects when first asked."""
+        """Watch what a group has finished in a topic. It connects at the first question."""
         progress = Progress(self, group, topic)
         try:
             yield progress
@@ -231,7 +233,7 @@ class Log:
             await progress.close()
 
     async def version(self) -> str:
-        """How many brokers answer; Unavailable when none does."""
+        """How many brokers answer. Unavailable when none does."""
         async with self.admin() as admin:
             with translated():
                 cluster = await admin.describe_cluster()
@@ -239,7 +241,7 @@ class Log:
 
 
 async def stopped(client: AIOKafkaProducer | AIOKafkaConsumer) -> None:
-    """Close even when the caller is being cancelled; a broker that is gone does not hold it up."""
+    """Close, also while the caller is being cancelled. A broker that is gone does not delay it."""
     try:
         await asyncio.wait_for(asyncio.shield(client.stop()), 5)
     except (KafkaError, OSError, TimeoutError):

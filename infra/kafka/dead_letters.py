@@ -1,4 +1,4 @@
-"""What a person does with the records on the dead letter topics: look at them, put them back."""
+"""Tools for the records on the dead letter topics: look at them, put them back."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BATCH = 500
 
 
 class Letter(NamedTuple):
-    """A record that could not be processed, and why; `topic` and `origin_offset` say where it came from."""
+    """A record that could not be processed, and why. `topic` and `origin_offset` say where it came from."""
 
     topic: str
     partition: int
@@ -37,7 +37,7 @@ class DeadLetterTool:
         self._log = log
 
     async def letters(self) -> AsyncIterator[Letter]:
-        """All that lie there now, in order per topic and partition."""
+        """All letters that are there now, in order per topic and partition."""
         async with self._log.observer() as observer:
             for topic in origins():
                 async for letters in self._read(observer, topic):
@@ -47,9 +47,9 @@ class DeadLetterTool:
     async def replay(self, topic: str) -> int:
         """Put the letters of a topic back where they came from; returns how many.
 
-        Each goes to its partition with its key, in order, and is removed here once Kafka has it there:
-        stopped in between, it is replayed again. The consumers do nothing twice. What is still poison
-        comes back as a new letter.
+        Each goes to its partition with its key, in order. It is removed here once Kafka has it there. If the
+        replay stops in between, the next replay repeats it; consumers do nothing twice. A record that still
+        cannot be processed comes back as a new letter.
         """
         replayed = 0
         async with self._log.observer() as observer, open_publisher(self._log) as publisher:
@@ -61,7 +61,9 @@ class DeadLetterTool:
         return replayed
 
     async def _read(self, observer: Observer, topic: str) -> AsyncIterator[Sequence[Letter]]:
-        """What lies there at the call, by partition in batches; what comes later is left for later."""
+        """The letters that are there at the call, by partition in batches. Letters that come later are left
+        out.
+        """
         first, end = await observer.bounds(topic + DLQ)
         consumer = observer.consumer
         for partition in sorted(p for p in end if first[p] < end[p]):

@@ -1,4 +1,4 @@
-"""What the brokers know of a consumer group: who is in it, and how far it has come."""
+"""What the brokers know of a consumer group: its members, and how far it is."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _NO_SUCH_GROUP = 69
 
 
 class GroupState(NamedTuple):
-    """`hosts`: where each member is. A member that died counts for a session more.
+    """`hosts`: the host of each member. A member that died still counts for one session.
 
-    `behind`: how many records the group has not finished. `finished`: how many it has, since the topic began.
+    `behind`: records that the group has not finished. `finished`: records that it has, since the topic began.
     """
 
     group: str
@@ -48,7 +48,7 @@ class GroupTool:
         return GroupState(self._log.group(group), hosts, behind, sum(done.values()))
 
     async def moves(self, group: str, topic: str, within_s: float) -> bool:
-        """Whether the group finishes a record within that time, or has finished all."""
+        """Whether the group finishes a record within that time, or has none left."""
         before = await self.look(group, topic)
         deadline = time.monotonic() + within_s
         state = before

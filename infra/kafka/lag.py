@@ -49,7 +49,7 @@ class LagWatch:
         self._stopping.set()
 
     async def step(self) -> None:
-        """One look; what fails is tried again with new connections."""
+        """One look. After a failure the next look uses new connections."""
         try:
             for group, behind in (await self.look()).items():
                 LAG.labels(group).set(behind)

@@ -1,8 +1,8 @@
-"""What tells one log from another: its cluster, its topic, and the term of whoever leads each partition.
+"""What tells one log from another: its cluster, its topic, and the epoch of each partition's leader.
 
-A topic that was deleted and made again has another id; a partition whose leader changed, or was away,
-has another epoch, and may have lost what it had confirmed. aiokafka's own request for metadata is older
-than these fields, so it is spelled out here.
+A topic that was deleted and made again has another id. A partition whose leader changed, or was away, has
+another epoch, and may have lost what it had confirmed. aiokafka's own metadata request is older than these
+fields, so this file defines a newer one.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _VERSION = 12  # Kafka 3.1 and later
 
 
 class Fingerprint(NamedTuple):
-    """While it stays the same, a topic keeps what it has confirmed."""
+    """While it stays the same, the topic has not lost what it confirmed."""
 
     cluster_id: str
     topic_id: tuple[int, int]

@@ -1,4 +1,4 @@
-"""Records into Kafka, in the order in which they are handed over."""
+"""Publishes records to Kafka, in the order of the calls."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from infra.telemetry.names import SPREAD
 
 
 class Record(NamedTuple):
-    """`topic` is a name of the catalogue; without a partition the key decides."""
+    """`topic` is a name of the catalogue. Without a partition the key decides."""
 
     topic: str
     partition: int | None
@@ -36,7 +36,7 @@ class Confirmed(NamedTuple):
 
 
 class Receipt:
-    """Records on their way. Kafka takes those of one partition in the order of their `enqueue`."""
+    """Records on their way. Kafka takes the records of one partition in the order of their `enqueue`."""
 
     def __init__(
         self,
@@ -54,8 +54,8 @@ class Receipt:
     async def confirmed(self) -> list[Confirmed]:
         """All records are on all in-sync replicas.
 
-        Raises Unavailable if that is not known of any, at the latest `confirm_s` after the `enqueue`;
-        then the records that were handed over and not confirmed are not tried again.
+        Raises Unavailable if Kafka did not confirm one of them, at the latest `confirm_s` after the
+        `enqueue`. The unconfirmed records are then not tried again.
         """
         try:
             with translated():
@@ -75,10 +75,10 @@ class Receipt:
 
 
 class Publisher:
-    """One producer of one process; a fresh one once Kafka refused a record, or was silent about it.
+    """The producer of one process. It is replaced when Kafka refused a record, or did not answer for one.
 
-    An idempotent producer numbers its records: one that could not be delivered is a hole that Kafka
-    refuses to step over. So all that the old producer had not delivered fails with it.
+    An idempotent producer numbers its records. If one is not delivered, Kafka refuses all later numbers. So
+    everything that the old producer had not delivered fails with it.
     """
 
     def __init__(self, log: Log) -> None:
@@ -89,7 +89,7 @@ class Publisher:
         self._leaving: set[asyncio.Task[None]] = set()
 
     async def enqueue(self, records: Sequence[Record]) -> Receipt:
-        """Hand records over; waits while the producer's buffer is full. Raises Unavailable."""
+        """Hand records over. Waits while the producer's buffer is full. Raises Unavailable."""
         producer = self._producer or await self.open()
         futures: list[asyncio.Future[RecordMetadata]] = []
         try:
@@ -115,14 +115,14 @@ class Publisher:
         return future
 
     async def open(self) -> AIOKafkaProducer:
-        """The producer in use, a fresh one if there is none. Raises Unavailable when no broker answers."""
+        """The producer in use, or a new one if there is none. Raises Unavailable when no broker answers."""
         async with self._opening:
             if self._producer is None:
                 self._producer = await self._log.start_producer()
             return self._producer
 
     def abandon(self, producer: AIOKafkaProducer) -> None:
-        """Fail what the producer has not delivered, and do without it from now on."""
+        """Fail what the producer has not delivered, and stop using it."""
         if producer is not self._producer:
             return
         logger().warning("gave up records that Kafka did not confirm")
@@ -137,7 +137,7 @@ class Publisher:
         leaving.add_done_callback(self._leaving.discard)
 
     async def close(self) -> None:
-        """What is not confirmed by now fails."""
+        """Records that are not confirmed by now fail."""
         if self._producer is not None:
             self._dismiss(self._producer)
         if self._leaving:
@@ -145,7 +145,7 @@ class Publisher:
 
 
 async def _leave(producer: AIOKafkaProducer) -> None:
-    """End a producer whose records were failed under its hands."""
+    """End a producer after all of its records were failed."""
     try:
         await stopped(producer)
     except KeyError:  # aiokafka meant to try one of them again

@@ -41,7 +41,7 @@ class Reader:
 
     @property
     def joined(self) -> bool:
-        """Whether the group has given us our part of the partitions (which may be none)."""
+        """Whether the group has assigned our partitions. There may be none for us."""
         return self._joined
 
     def _on_assigned(self, partitions: list[int]) -> None:
@@ -49,7 +49,7 @@ class Reader:
         logger().info("partitions assigned", partitions=partitions)
 
     async def take(self, most: int, timeout_ms: int) -> list[LogRecord]:
-        """Up to `most` records, in order per partition; none if none come in time."""
+        """Up to `most` records, in order per partition. None if none come in time."""
         with translated():
             taken = await self._consumer.getmany(timeout_ms=timeout_ms, max_records=most)
         return [
@@ -59,9 +59,10 @@ class Reader:
         ]
 
     async def commit(self, offsets: Offsets) -> None:
-        """The records before these offsets are done. Partitions that are not ours (any more) are left out.
+        """The records before these offsets are done. Partitions that are not ours, or no longer, are left
+        out.
 
-        Within `COMMIT_S`; aiokafka alone would try for as long as no broker answers.
+        It takes at most `COMMIT_S`. aiokafka alone would try for as long as no broker answers.
         """
         ours = {place.partition for place in self._consumer.assignment()}
         mine = {TopicPartition(self._topic, p): offset for p, offset in offsets.items() if p in ours}
@@ -71,13 +72,15 @@ class Reader:
                     await self._consumer.commit(mine)
 
     def rewind(self, offsets: Offsets) -> None:
-        """Read these partitions again from these offsets; those that are not ours (any more) are left out."""
+        """Read these partitions again from these offsets. Those that are not ours, or no longer, are left
+        out.
+        """
         for place in self._consumer.assignment():
             if place.partition in offsets:
                 self._consumer.seek(place, offsets[place.partition])
 
     async def behind(self) -> int:
-        """How many records of our partitions wait to be taken, as far as the brokers told."""
+        """How many records of our partitions wait to be taken, as the brokers said last."""
         waiting = 0
         for place in self._consumer.assignment():
             end = self._consumer.highwater(place)

@@ -1,4 +1,4 @@
-"""The catalogue of topics and consumer groups, and what a person does with them."""
+"""The catalogue of topics and consumer groups, and the tools for them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ DLQ = ".dlq"
 
 @dataclass(frozen=True)
 class Topic:
-    """One topic of the catalogue. `groups` are those of our consumers that read it."""
+    """One topic of the catalogue. `groups` are the consumer groups that read it."""
 
     name: str
     key: str
@@ -42,7 +42,7 @@ TOPICS = (
 
 
 class Lag(NamedTuple):
-    """How far a group is behind in one topic: records not committed yet, over all partitions."""
+    """How far a group is behind in one topic: records that it has not committed, over all partitions."""
 
     group: str
     behind: int
@@ -67,9 +67,10 @@ class TopicTool:
         self._settings: KafkaSettings = log.settings
 
     async def create(self) -> list[str]:
-        """Create what is missing; returns the names. May run any number of times, also at once.
+        """Create missing topics and return their names. May run any number of times, also at once.
 
-        The broker that was asked lists them then; others of a cluster may be some moments behind.
+        The broker that answered lists them when this returns. Others of the cluster may need some moments
+        more.
         """
         async with self._log.admin() as admin:
             with translated():
@@ -121,7 +122,7 @@ class TopicTool:
         return [name for name in map(self._log.topic, _names()) if name not in present]
 
     async def describe(self) -> list[TopicState]:
-        """Every topic that exists, with its size and how far each of our groups is behind."""
+        """Every topic that exists, with its size and how far each group is behind."""
         async with self._log.admin() as admin, self._log.observer() as observer:
             with translated():
                 names = [self._log.topic(topic.name) for topic in TOPICS]
@@ -148,9 +149,9 @@ def _names() -> list[str]:
 
 
 async def ready_topics(log: Log) -> int:
-    """Create what is missing; returns the number of inbox partitions, the same for all who ask.
+    """Create missing topics. Returns the number of inbox partitions, the same for every process.
 
-    Raises Unavailable when `deliveries` and `arrivals` do not have one number of partitions.
+    Raises Unavailable when `deliveries` and `arrivals` have different numbers of partitions.
     """
     await TopicTool(log).create()
     inbox, arrivals = await _settled(log, DELIVERIES), await _settled(log, ARRIVALS)
@@ -162,7 +163,7 @@ async def ready_topics(log: Log) -> int:
 
 
 async def _settled(log: Log, topic: str) -> int:
-    """The partitions of a topic that may have been created just now: not every broker knows it at once."""
+    """The partitions of a topic. It may be new, and then not every broker knows it at once."""
     for wait_s in islice(backoff_s(0.1, 1.0), 12):
         try:
             return await log.partitions(topic)

@@ -17,7 +17,7 @@ _LEFTOVERS_S = 10.0
 class FolderLock:
     """Held from `take` to `release`, and beyond by every child that was given `fd`, until the last has ended.
 
-    So whoever has the lock knows that no engine of an earlier, killed stack still writes to the folder.
+    So the holder knows that no engine of an earlier, killed stack still writes to the folder.
     """
 
     def __init__(self, folder: Path, tell: Callable[[str], None] = lambda _: None) -> None:
@@ -26,7 +26,7 @@ class FolderLock:
         self.fd = -1
 
     async def take(self) -> None:
-        """Waits a moment for engines of a stack that was killed; LocalEngineError if the folder is in use."""
+        """Waits a moment until engines of a killed stack end. LocalEngineError if the folder is in use."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self.fd = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
         give_up = time.monotonic() + _LEFTOVERS_S

@@ -1,8 +1,8 @@
 """Apache Kafka's jars, downloaded once for this user.
 
-As a program (`python -m infra.local.jars FOLDER`) it downloads them and prints its progress, so that
-whoever waits for it can end it at any moment. The folder appears whole or not at all; of several that
-start at once, one downloads and the others wait for it.
+`python -m infra.local.jars FOLDER` downloads them and prints its progress. It is a program so that its
+caller can end it at any moment. The folder appears whole or not at all. If several start at once, one
+downloads and the others wait.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _ROOT = Path(__file__).parents[2]
 
 
 async def kafka_jars(tell: Callable[[str], None]) -> list[Path]:
-    """The jars, downloaded first if they are not here yet; `tell` hears of the progress once a second."""
+    """The jars. They are downloaded first if they are missing. `tell` gets the progress once a second."""
     folder = cache_folder() / f"kafka-{KAFKA_VERSION}"
     if not folder.is_dir():
         if find_spec("jgo") is None:
@@ -92,7 +92,9 @@ class _Progress:
 
     @contextmanager
     def file(self, name: str, size: int) -> Iterator[Callable[[int], None]]:
-        """In the form that the resolver asks for: entered once a file, called with each number of bytes."""
+        """What the resolver wants: a block for each file, and a function that it calls with numbers of
+        bytes.
+        """
         self._files += 1
         yield self.more
 
@@ -104,7 +106,7 @@ class _Progress:
 
 
 def download(folder: Path, progress: _Progress) -> None:
-    """Make `folder` with all jars in it, unless it exists by the time that this process has its turn."""
+    """Make `folder` with all jars in it, unless another process has made it meanwhile."""
     with folder.with_name(f"{folder.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if folder.is_dir():

@@ -61,10 +61,12 @@ class KafkaServer(Server):
     open_files = 512  # measured: 92 when empty, 254 with records in 160 partitions; then connections
 
     advertised_port: int | None = None
-    """Where clients are sent to, if not to the broker's own port: whatever listens there passes them on."""
+    """The port that the broker names to clients, if it is not its own. The listener there must forward to
+    it.
+    """
 
     cluster_id: str = ""
-    """Of the cluster that it belongs to; one of its own if empty."""
+    """The id of its cluster. Empty: it gets a cluster of its own."""
 
     _jars: str = ""
 
@@ -102,7 +104,7 @@ class KafkaServer(Server):
 
     @property
     def _formatted(self) -> Path:
-        """Holds the cluster's id, and is there once the data folder has been formatted whole."""
+        """Holds the cluster's id. It exists once the data folder is completely formatted."""
         return self.folder / "cluster-id"
 
     def settings(self) -> dict[str, str]:
@@ -125,7 +127,7 @@ class KafkaServer(Server):
         self._properties.write_text("".join(lines))
 
     async def _format(self, program: Program) -> None:
-        """Once a data folder; begun anew if it was interrupted."""
+        """Format a data folder once. If this was interrupted, it starts from the beginning."""
         cluster_id = self.cluster_id or new_cluster_id()
         command = [
             *self._java(program),
@@ -164,7 +166,7 @@ class KafkaServer(Server):
 
 
 def new_cluster_id() -> str:
-    """In Kafka's own form; not beginning with a dash, which its tool would take for an option."""
+    """An id in Kafka's own form. It begins with no dash, which Kafka's tool would take for an option."""
     while (text := base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")).startswith("-"):
         pass
     return text

@@ -1,7 +1,7 @@
 """MongoDB as a replica set of one: majority writes, transactions and change streams work.
 
-This file administers a server; it knows nothing of the product's data, which is why it may name the
-driver, as only `infra.mongo.client` may otherwise.
+This file administers a server and knows nothing of the product's data. So it may import the driver.
+Otherwise only `infra.mongo.client` may.
 """
 
 from __future__ import annotations
@@ -67,7 +67,9 @@ class MongoServer(Server):
         return {}
 
     async def serves(self) -> bool:
-        """Whether it is the writable primary; makes it one if it never was, or was one on another port."""
+        """Whether it is the writable primary. Makes it one if it never was, or if it was one on another
+        port.
+        """
         client: AsyncMongoClient[Mapping[str, Any]] = AsyncMongoClient(
             "127.0.0.1",
             self.ports["port"],
@@ -96,7 +98,7 @@ class MongoServer(Server):
             await self._move(client)
 
     async def _move(self, client: AsyncMongoClient[Mapping[str, Any]]) -> None:
-        """The set was initiated on another port: its one member gets the present address."""
+        """The set was initiated on another port. Its one member gets the present address."""
         local = client.get_database("local")
         config = await local.get_collection("system.replset").find_one({"_id": SET_NAME})
         if config and config["members"][0]["host"] != self.address:

@@ -33,7 +33,9 @@ def free_port() -> int:
 
 
 def keep_ports(file: Path, names: Sequence[str]) -> dict[str, int]:
-    """One port per name: the one that `file` remembers if it is free, else another, which is remembered."""
+    """One port for each name: the port that `file` remembers if it is free, else another, which it
+    remembers.
+    """
     try:
         stored = dict(json.loads(file.read_text()))
     except (OSError, ValueError, TypeError):

@@ -1,7 +1,7 @@
 """A child process that writes to a log file and cannot outlive its parent.
 
-On Linux the kernel kills it when the *thread* that started it ends, so start it from a thread that
-lives as long as the child should: that of the event loop. Elsewhere a small watching process does so.
+On Linux the kernel kills it when the *thread* that started it ends. So start it from a thread that lives as
+long as the child should: that of the event loop. On other systems a small watching process kills it.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ if not os.read(0, 1):
 
 
 class LocalEngineError(Exception):
-    """An embedded engine cannot run here; the message says why and what to do."""
+    """An embedded engine cannot run here. The message says why, and what to do."""
 
 
 def tied(argv: Sequence[str]) -> list[str]:
-    """The command that runs `argv`, whose first is a full path, so that it dies with this process (Linux)."""
+    """A command that runs `argv` and dies with this process (Linux). `argv` begins with a full path."""
     if sys.platform != "linux":
         return list(argv)
     return [sys.executable, "-I", "-S", "-c", _TIE, str(os.getpid()), *argv]
@@ -71,7 +71,7 @@ class ChildProcess:
         return self._process is not None and self._process.returncode is None
 
     async def start(self, keep_open: Sequence[int] = ()) -> None:
-        """Start it; `keep_open` are file descriptors that it holds until its end."""
+        """Start it. It holds the file descriptors `keep_open` until its end."""
         _rotate(self.log)
         with self.log.open("ab") as log:
             self._log_start = log.tell()
@@ -88,13 +88,15 @@ class ChildProcess:
             self._watcher = await watch(self._process.pid)
 
     async def wait(self) -> int:
-        """Wait for its end; its exit code, or minus the signal that ended it."""
+        """Wait for its end. Returns its exit code, or minus the signal that ended it."""
         if self._process is None:
             raise RuntimeError(f"{self.name} was never started")
         return await self._process.wait()
 
     async def stop(self, deadline_s: float = 10.0) -> None:
-        """SIGTERM, then SIGKILL at the deadline or when cancelled. It is gone at return. May be repeated."""
+        """Send SIGTERM, then SIGKILL at the deadline or when cancelled. It has ended at return. May be
+        repeated.
+        """
         if self._process is None:
             return
         try:

@@ -1,4 +1,4 @@
-"""Where an engine's program comes from: the PATH if new enough there, else a wheel of the extra `local`."""
+"""The programs of engines: from the PATH if new enough there, else from a wheel of the extra `local`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Program(NamedTuple):
 
 
 class Wanted(NamedTuple):
-    """A program by its name on the PATH, the least version that will do, and the wheels that carry it."""
+    """A program: its name on the PATH, the oldest version that works, and the wheels that contain it."""
 
     engine: str
     command: str
@@ -32,7 +32,7 @@ class Wanted(NamedTuple):
     instead: str
 
     def find(self) -> Program:
-        """The program to run; LocalEngineError says what to install or which URL to set."""
+        """The program to run. LocalEngineError says what to install or which URL to set."""
         on_path = shutil.which(self.command)
         if on_path and (version := self._version(Path(on_path))):
             return Program(Path(on_path), version, "from PATH")
@@ -46,7 +46,7 @@ class Wanted(NamedTuple):
         )
 
     def _version(self, path: Path) -> str:
-        """Its version, or nothing if it does not run here or is too old."""
+        """Its version. Empty if it does not run here or is too old."""
         try:
             done = subprocess.run(
                 [path, self.version_argument], capture_output=True, text=True, timeout=30, check=False
@@ -68,7 +68,9 @@ def _in_wheel(wheel: str, inside: str) -> Path | None:
 
 
 def _executable(path: Path) -> Path:
-    """Wheels may lack the run bit. Where it cannot be set, as in a folder of root, a copy has it."""
+    """The program with the run bit, which wheels may lack. If it cannot be set (a folder of root), a copy
+    has it.
+    """
     mode = path.stat().st_mode
     if mode & stat.S_IXUSR:
         return path
@@ -84,7 +86,7 @@ def _executable(path: Path) -> Path:
 
 
 def cache_folder() -> Path:
-    """What was downloaded once for this user; may be deleted at any time."""
+    """The folder of downloads for this user. It may be deleted at any time."""
     folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ringpost"
     folder.mkdir(parents=True, exist_ok=True)
     return folder

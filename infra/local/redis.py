@@ -1,4 +1,4 @@
-"""Redis without persistence: it is not precious, whatever it held comes back from MongoDB."""
+"""Redis without persistence. Everything that it held comes back from MongoDB."""
 
 from __future__ import annotations
 

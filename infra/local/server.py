@@ -1,4 +1,4 @@
-"""What the three engines have in common: a folder, ports, a program, and the wait until it serves."""
+"""The common part of the three engines: a folder, ports, a program, and the wait until it serves."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class EngineInfo(NamedTuple):
 class Server(ABC):
     """One engine: a process on loopback with its data and log below `folder`.
 
-    Its ports are those of the last run where they are still free. Within one run they never change.
+    It takes the ports of the last run if they are still free. Within one run they never change.
     """
 
     key: str
@@ -40,7 +40,7 @@ class Server(ABC):
     port_names: Sequence[str] = ("port",)
     stop_deadline_s = 10.0
     open_files = 0
-    """How many files it must be allowed to have open."""
+    """The open files that it needs."""
 
     def __init__(self, folder: Path, tell: Tell) -> None:
         self.folder = folder
@@ -54,11 +54,11 @@ class Server(ABC):
     @property
     @abstractmethod
     def url(self) -> str:
-        """Where clients find it."""
+        """The address for clients."""
 
     @abstractmethod
     async def prepare(self, program: Program) -> None:
-        """Before each start of the process, once the ports are chosen."""
+        """Called before each start of the process, once the ports are chosen."""
 
     @abstractmethod
     def command(self, program: Program) -> list[str]:
@@ -66,7 +66,7 @@ class Server(ABC):
 
     @abstractmethod
     async def serves(self) -> bool:
-        """Whether it does its work now. Asked again and again until it is true; may do what is missing."""
+        """Whether it works now. Called until it returns true. It may do what is missing."""
 
     def version(self, program: Program) -> str:
         return program.version
@@ -118,7 +118,7 @@ class Server(ABC):
         await self._run(self._program, keep_open)
 
     async def stop(self) -> None:
-        """Orderly, then by force. May be repeated, and come before `start`."""
+        """Stop it in order, then by force. May be called any number of times, also before `start`."""
         await self._process.stop(self.stop_deadline_s)
 
     async def wait(self) -> int:

@@ -1,4 +1,4 @@
-"""The engines of one data folder, started side by side and gone when we are."""
+"""The engines of one data folder. They start side by side and end with this process."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ def _silent(event: object) -> None:
 class LocalEngines:
     """`async with LocalEngines(folder) as engines:` real servers on loopback, until the block ends.
 
-    What they stored is there again when the same folder is used again. Addresses never change inside
-    the block. The servers die with the thread that entered it, even if that is killed. One folder
-    serves one block at a time. `on_event` is called with a sentence on what takes long, `on_serving` with
-    each server once it serves. Kafka tells its clients to come to `kafka_advertised_port`, if that is
-    given: someone there has to pass them on.
+    Their data is there again when the same folder is used again. Addresses never change inside the block.
+    The servers die with the thread that entered it, even if that is killed. One folder serves one block at a
+    time. `on_event` is called with a sentence on what takes long, `on_serving` with each server once it
+    serves. If `kafka_advertised_port` is given, Kafka names it to its clients. The listener there must
+    forward to Kafka.
     """
 
     def __init__(
@@ -105,7 +105,9 @@ class LocalEngines:
         return self._server(name).pid
 
     async def wait_crash(self) -> str:
-        """Wait until an engine's process has ended; its name. At once if one has ended before."""
+        """Wait until an engine's process has ended. Returns its name. Returns at once if one has ended
+        before.
+        """
         if not self._servers:
             await asyncio.Event().wait()
         waiting = {asyncio.create_task(server.wait()): key for key, server in self._servers.items()}
@@ -117,7 +119,7 @@ class LocalEngines:
         return waiting[done.pop()]
 
     async def restart(self, name: str) -> None:
-        """Start `name` again on the same data and address; stop it first if it still runs."""
+        """Start `name` again on the same data and address. Stops it first if it still runs."""
         await self._server(name).restart(keep_open=(self._lock.fd,))
 
     def _server(self, name: str) -> Server:
@@ -127,7 +129,7 @@ class LocalEngines:
             raise LocalEngineError(f"The engine {name} is not one of those started here.") from None
 
     async def _close(self) -> None:
-        """Side by side, however many fail; the folder is free afterwards."""
+        """Stop all side by side, even if some fail. Then the folder is free."""
         try:
             await asyncio.gather(
                 *(server.stop() for server in self._servers.values()), return_exceptions=True

@@ -17,7 +17,7 @@ class AccountStore:
         self._devices = database.collection("devices")
 
     async def put_user(self, user: UserId, name: str | None, now_ms: int) -> User:
-        """Create a user, or rename one when a name is given; returns them as they are now."""
+        """Create a user, or rename one if a name is given. Returns the user as it is now."""
         change: dict[str, dict[str, object]] = {"$setOnInsert": {"at": now_ms}}
         if name is None:
             change["$setOnInsert"]["name"] = None
@@ -47,12 +47,12 @@ class AccountStore:
         await self._devices.update(_place(device.user_id, device.device_id), change, upsert=True)
 
     async def cursor(self, user: UserId, device: DeviceId) -> int:
-        """The device's acknowledged cursor; 0 when it never acknowledged."""
+        """The device's acknowledged cursor. 0 if it never acknowledged."""
         row = await self._devices.find_one(_place(user, device), ["cursor"])
         return int(row["cursor"]) if row else 0
 
     async def acknowledge(self, user: UserId, device: DeviceId, cursor: int) -> int:
-        """Move the device's cursor, only forward; returns where it stands."""
+        """Move the device's cursor, only forward. Returns where it stands."""
         row = await self._devices.find_and_update(
             _place(user, device), {"$max": {"cursor": cursor}}, upsert=True
         )

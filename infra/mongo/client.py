@@ -1,7 +1,7 @@
 """The driver, behind the few verbs that the stores use. The only file of the product that names it.
 
-Motor and PyMongo's own asyncio client have one shape; which of them serves is a setting. No
-exception of theirs leaves this file.
+Motor and PyMongo's own asyncio client have the same methods; a setting chooses one. None of their exceptions
+leaves this file.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def _unavailable(error: PyMongoError) -> bool:
 
 @contextmanager
 def _translated() -> Iterator[None]:
-    """Driver errors become Duplicate, Unavailable (may work later) or Internal (a fault of ours)."""
+    """Driver errors become Duplicate, Unavailable (may work later) or Internal (a fault of the product)."""
     try:
         yield
     except DuplicateKeyError as error:
@@ -90,8 +90,8 @@ def _translated() -> Iterator[None]:
 class Collection:
     """One collection. Writes are acknowledged by a majority and journaled, reads see only such writes.
 
-    Every verb raises Unavailable within the timeout of the settings when the store does not answer;
-    a write may then have happened or not.
+    Every verb raises Unavailable within the timeout of the settings when the store does not answer. A write
+    may then have happened or not.
     """
 
     def __init__(self, handle: Any) -> None:
@@ -103,7 +103,9 @@ class Collection:
             await self._handle.insert_one(document)
 
     async def insert_many(self, documents: Sequence[Document], *, ordered: bool) -> list[Refused]:
-        """Returns what unique indexes refused. Ordered: stops there, all before it is in, none behind it."""
+        """Returns what unique indexes refused. Ordered: it stops there. All documents before it are in, none
+        after it.
+        """
         with _translated():
             try:
                 await self._handle.insert_many(documents, ordered=ordered)
@@ -133,7 +135,7 @@ class Collection:
         return found
 
     async def find_any_order(self, where: Filter, fields: Sequence[str] | None = None) -> list[Document]:
-        """Matching documents in whatever order the index gives."""
+        """Matching documents, in no particular order."""
         with _translated():
             found: list[Document] = await self._handle.find(where, fields).to_list(None)
         return found
@@ -141,7 +143,7 @@ class Collection:
     async def find_each(self, ids: Sequence[Any], fields: Sequence[str]) -> list[Document]:
         """The documents with these ids, in any order, each looked up on its own.
 
-        For a clustered collection, where MongoDB answers `{_id: {$in: …}}` by reading all of it.
+        For a clustered collection: there MongoDB answers `{_id: {$in: …}}` by reading the whole collection.
         """
         each = {"from": self._handle.name, "localField": "_id", "foreignField": "_id", "as": "found"}
         pipeline = [
@@ -164,26 +166,26 @@ class Collection:
         return found
 
     async def count(self, where: Filter, limit: int = 0) -> int:
-        """How many match; stops counting at `limit` unless it is 0."""
+        """How many match. Stops counting at `limit` unless it is 0."""
         options = {"limit": limit} if limit else {}
         with _translated():
             counted: int = await self._handle.count_documents(where, **options)
         return counted
 
     async def estimate(self) -> int:
-        """How many documents there are, from the collection's own count: may be off after a crash."""
+        """How many documents there are, by the collection's own count. This may be off after a crash."""
         with _translated():
             counted: int = await self._handle.estimated_document_count()
         return counted
 
     async def update(self, where: Filter, change: Change, *, upsert: bool = False) -> int:
-        """Change the first match; returns how many matched or were put in. Raises Duplicate."""
+        """Change the first match. Returns how many matched or were put in. Raises Duplicate."""
         with _translated():
             result = await self._handle.update_one(where, change, upsert=upsert)
         return int(result.matched_count) + (result.upserted_id is not None)
 
     async def update_many(self, where: Filter, change: Filter) -> int:
-        """Change all matches; returns how many were changed."""
+        """Change all matches. Returns how many were changed."""
         with _translated():
             result = await self._handle.update_many(where, change)
         return int(result.modified_count)
@@ -191,7 +193,7 @@ class Collection:
     async def find_and_update(
         self, where: Filter, change: Filter, *, upsert: bool = False
     ) -> Document | None:
-        """Change the first match and return it as it is afterwards."""
+        """Change the first match. Returns it as it is afterwards."""
         with _translated():
             found: Document | None = await self._handle.find_one_and_update(
                 where, change, upsert=upsert, return_document=True
@@ -234,7 +236,7 @@ class Database:
         return names
 
     async def create_collection(self, name: str, *, clustered: bool) -> None:
-        """Does nothing when it exists already. Clustered: stored in the order of `_id`."""
+        """Does nothing if it exists already. Clustered: stored in the order of `_id`."""
         options = {"clusteredIndex": {"key": {"_id": 1}, "unique": True}} if clustered else {}
         with _translated():
             try:
@@ -244,7 +246,7 @@ class Database:
                     raise
 
     async def ping(self) -> str:
-        """The server's version; Unavailable when it does not answer."""
+        """The server's version. Unavailable when it does not answer."""
         with _translated():
             await self._client.admin.command("ping")
             info = await self._client.admin.command("buildInfo")
@@ -282,7 +284,7 @@ class Database:
 
 @asynccontextmanager
 async def open_database(settings: MongoSettings) -> AsyncIterator[Database]:
-    """A client for the length of the block. Connects on first use; SettingsError for a bad URL."""
+    """A client for the length of the block. It connects on first use. SettingsError for a bad URL."""
     milliseconds = round(settings.timeout_s * 1000)
     options: dict[str, Any] = {
         "timeoutMS": milliseconds,
@@ -313,7 +315,7 @@ def _client(settings: MongoSettings, options: dict[str, Any]) -> Any:
 
 
 async def initiate_replica_set(settings: MongoSettings) -> str:
-    """Make the servers that the URL names one replica set, unless they are; its primary, "" if none yet.
+    """Make the servers of the URL one replica set, unless they are. Returns its primary, "" if none yet.
 
     May run any number of times, also at once. Raises Unavailable, and SettingsError for a bad URL.
     """

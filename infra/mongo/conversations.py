@@ -1,10 +1,10 @@
 """Conversations and their members.
 
-A change of members is numbered in three steps. It is written pending (`begin`); the version of the
-list is raised and the conversation's counter learns it and tells from which seq on the change holds;
-that seq is written (`finish`). A list with a pending change is not used: whoever meets one finishes
-it, and however many do so at once, the first seq written stands. So the recipients of a message are
-the same whoever computes them and whenever.
+A change of members gets a number in three steps. `begin` writes it as pending. Then the version of the list
+is raised, and the conversation's counter gets the version and answers from which seq on the change holds.
+`finish` writes that seq. A list with a pending change is not used: a process that meets one finishes it. If
+several do so at once, the first seq that is written stands. So every process computes the same recipients of
+a message, at any time.
 """
 
 from __future__ import annotations
@@ -21,11 +21,13 @@ _LAST_USER = "\x7f"
 
 
 class PendingChange(Exception):
-    """A change of the members has no seq yet: `finish` it, then ask again."""
+    """A change of the members has no seq yet. `finish` it, then ask again."""
 
 
 def member_of(document: Document) -> Member:
-    """A pending join holds nothing yet, a pending leave has not ended the stay yet."""
+    """The member as written. A pending join has no effect yet, and a pending leave has not ended the stay
+    yet.
+    """
     windows = tuple(
         Window(MAX_SEQ if low == PENDING else low, MAX_SEQ + 1 if high in (None, PENDING) else high)
         for low, high in document["w"]
@@ -67,9 +69,9 @@ class ConversationStore:
         self._members = database.collection("members")
 
     async def create(self, conversation: Conversation, members: Sequence[Member]) -> bool:
-        """Put in a conversation with its first members; False when it exists.
+        """Put in a conversation with its first members. False if it exists.
 
-        Members first: a conversation that can be seen has them.
+        Members are written first, so that a conversation that can be seen has them.
         """
         rows = [_row(conversation.conversation_id, m.user_id, m.role, 1) for m in members]
         await self._members.insert_many(rows, ordered=False)
@@ -126,7 +128,7 @@ class ConversationStore:
     async def begin(self, conversation: ConversationId, user: UserId, *, join: bool) -> bool:
         """Write a pending join or leave. True: a pending change of this user waits for `finish`.
 
-        False: nothing to do, they are in (or out) already.
+        False: there is nothing to do, because they are in (or out) already.
         """
         place = {"_id": {"c": conversation, "u": user}}
         while True:
@@ -147,7 +149,7 @@ class ConversationStore:
                 return True
 
     async def raise_version(self, conversation: ConversationId) -> int:
-        """Count a change of the member list; returns the new version."""
+        """Count a change of the member list. Returns the new version."""
         found = await self._conversations.find_and_update({"_id": conversation}, {"$inc": {"ver": 1}})
         return int(found["ver"]) if found else 0
 
@@ -157,9 +159,9 @@ class ConversationStore:
         return [row for row in rows if any(PENDING in stay for stay in row["w"])]
 
     async def finish(self, conversation: ConversationId, pending: Iterable[Document], from_seq: int) -> None:
-        """Write the seq from which these changes hold; those that were numbered meanwhile stay as they are.
+        """Write the seq from which these changes hold. Changes that got a seq meanwhile keep it.
 
-        The seq must be younger than the changes, so they are asked for before it is.
+        The seq must be newer than the changes. So read the changes first, and then take the seq.
         """
         await self._conversations.update({"_id": conversation}, {"$max": {"floor": from_seq - 1}})
         for row in pending:
@@ -168,7 +170,7 @@ class ConversationStore:
             await self._members.update({"_id": row["_id"], "w": stays}, {"$set": {"w": numbered}})
 
     async def take_over(self, members: Members, heir: UserId) -> bool:
-        """Make the heir the owner; False when the members or the owner changed since the list was read."""
+        """Make the heir the owner. False if the members or the owner changed since the list was read."""
         unchanged = {"_id": members.conversation_id, "ver": members.version}
         stored = {"$or": [{"owner": members.owner}, {"owner": None}]}
         return await self._conversations.update({**unchanged, **stored}, {"$set": {"owner": heir}}) > 0

@@ -1,4 +1,4 @@
-"""Collections and indexes. Each index is the only way to keep a promise; the promise stands beside it."""
+"""Collections and indexes. Each index keeps a promise, which stands beside it."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ INDEXES = (
 
 
 async def ensure_schema(database: Database) -> None:
-    """Create what is missing; may run any number of times, also at once in several processes.
+    """Create what is missing. May run any number of times, also in several processes at once.
 
-    What is there needs no right to create.
+    It needs the right to create only for what is missing.
     """
     present = set(await database.collection_names())
     for name in (*CLUSTERED, *PLAIN):

@@ -1,7 +1,7 @@
 """The message store: every message of every conversation, for ever.
 
-A document is `{_id: {c: conversation, q: seq}, f, k, h, m}`: the sender, the send's key and content
-hash (16 bytes each) and the encoded message. Clustered by `_id`, so a page of history is a closed range.
+A document is `{_id: {c: conversation, q: seq}, f, k, h, m}`: the sender, the send's key and content hash (16
+bytes each) and the encoded message. It is clustered by `_id`, so a page of history is a closed range.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ COUNT_LIMIT = 10_000
 
 
 class Stored(NamedTuple):
-    """A message with what its retry is compared by."""
+    """A message, with the key and hash to which a repetition is compared."""
 
     conversation_id: ConversationId
     seq: int
@@ -33,7 +33,7 @@ class Stored(NamedTuple):
 
 
 class Refusal(NamedTuple):
-    """A message that was not put in: its number is taken, or (else) its send is already stored."""
+    """A message that was not put in. Its number is taken, or, if not, its send is already stored."""
 
     at: int
     number_taken: bool
@@ -50,13 +50,13 @@ def _range(conversation: ConversationId, low: int, high: int) -> Document:
 
 
 class MessageStore:
-    """Durable (majority, journaled) when a verb returns. Raises Unavailable, then nothing is known."""
+    """Durable (majority, journaled) when a verb returns. After Unavailable a write may have happened."""
 
     def __init__(self, database: Database) -> None:
         self._messages = database.collection("messages")
 
     async def insert(self, messages: Sequence[Stored]) -> list[Refusal]:
-        """Put in all that the unique indexes allow; returns the others."""
+        """Put in all that the unique indexes allow. Returns the others."""
         documents = [
             {
                 "_id": {"c": m.conversation_id, "q": m.seq},
@@ -71,7 +71,7 @@ class MessageStore:
         return [Refusal(index, by_id) for index, by_id in refused]
 
     async def by_key(self, sends: Iterable[Send]) -> dict[Send, Stored]:
-        """The messages that earlier tries of these sends left, in one read; a send without one is absent."""
+        """The messages that earlier tries of these sends stored, in one read. Others are absent."""
         keys: dict[ConversationId, list[bytes]] = {}
         for conversation, key in sends:
             keys.setdefault(conversation, []).append(key)
@@ -82,7 +82,7 @@ class MessageStore:
         return {(one.conversation_id, one.key): one for one in found}
 
     async def by_place(self, places: Iterable[Place]) -> dict[Place, bytes]:
-        """The encoded messages at these places; a place without one is absent."""
+        """The encoded messages at these places. A place without one is absent."""
         ids = [{"c": conversation, "q": seq} for conversation, seq in places]
         if not ids:
             return {}
@@ -106,7 +106,7 @@ class MessageStore:
         return [(document["_id"]["q"], document["m"]) for document in found]
 
     async def count_from_others(self, conversation: ConversationId, user: UserId, low: int, high: int) -> int:
-        """How many messages in `low <= seq <= high` are not the user's own; counts up to `COUNT_LIMIT`."""
+        """How many messages in `low <= seq <= high` are not the user's own. It counts up to `COUNT_LIMIT`."""
         if low > high:
             return 0
         return await self._messages.count(

@@ -1,10 +1,10 @@
-"""The outbox: one row per group commit, written before its messages, removed when all of them are
-known to be in their recipients' timelines.
+"""The outbox: one row per group commit. It is written before its messages, and removed when all of them are
+in their recipients' timelines.
 
-A row is `{_id, o: owner, at, m: [[conversation, seq], …]}`; ids rise with time. Its owner is the process
-that must spread it. An owner holds a lease in `publishers`, by the server's clock; the rows of one whose
-lease ran out, and rows given up (owner `""`), belong to the relay. `k` marks what a relay has spread and
-what now only waits to be removed.
+A row is `{_id, o: owner, at, m: [[conversation, seq], …]}`. Ids rise with time. Its owner is the process
+that must spread it. An owner holds a lease in `publishers`, by the server's clock. Rows whose owner's lease
+ran out, and rows given up (owner `""`), belong to the relay. `k` marks rows that a relay has spread; they
+only wait to be removed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from infra.mongo.client import Database, Duplicate
 from infra.mongo.messages import Place
 
 RELAY = "~"
-"""Owners that are relays begin with it."""
+"""The beginning of the owner ids of relays."""
 
 _TURN = "turn of the relays"
 
@@ -55,7 +55,7 @@ class OutboxStore:
         await self._rows.insert({"_id": row.row_id, "o": owner, "at": row.at_ms, "m": places})
 
     async def narrow(self, row_id: str, places: Iterable[Place]) -> None:
-        """The row announces these places only."""
+        """From now on the row announces these places only."""
         change = {"$set": {"m": [list(place) for place in places]}}
         await self._rows.update_many({"_id": row_id}, change)
 
@@ -68,7 +68,7 @@ class OutboxStore:
         await self._rows.update_many({"_id": {"$in": list(row_ids)}}, change)
 
     async def mark_spread(self, owner: str, row_ids: Sequence[str]) -> None:
-        """Kafka has what these rows announce, as far as it is stored."""
+        """Kafka has the messages of these rows, as far as they are stored."""
         await self._rows.update_many({"_id": {"$in": list(row_ids)}, "o": owner}, {"$set": {"k": 1}})
 
     async def relay_is_behind(self) -> bool:
@@ -77,16 +77,16 @@ class OutboxStore:
         return await self._rows.find_one(waiting, ["_id"]) is not None
 
     async def count(self) -> int:
-        """About how many rows there are, at no cost."""
+        """About how many rows there are, without counting them."""
         return await self._rows.estimate()
 
     async def renew_lease(self, owner: str, lease_s: float) -> None:
-        """The owner is alive for `lease_s` more, by the server's clock."""
+        """The owner's lease holds for `lease_s` more, by the server's clock."""
         until = {"$add": ["$$NOW", round(lease_s * 1000)]}
         await self._publishers.update({"_id": owner}, [{"$set": {"until": until}}], upsert=True)
 
     async def end_lease(self, owner: str) -> None:
-        """The owner is gone: what it still has is for the relay at once."""
+        """The owner ends: the relay gets its remaining rows at once."""
         await self._publishers.delete_many({"_id": owner})
 
     async def alive(self) -> Alive:
@@ -98,11 +98,11 @@ class OutboxStore:
         return Alive(len(owners) - relays, relays, _TURN in holders, await self.relay_is_behind())
 
     async def adopt(self, owner: str, limit: int) -> list[Row]:
-        """Take over up to `limit` rows that nobody alive owns; returns them, oldest id first.
+        """Take over up to `limit` rows whose owner is gone. Returns them, oldest id first.
 
-        With them what any relay has and has not marked as spread. Only the one whose turn it is spreads, so
-        these were left: a call that ended in Unavailable may have taken them over all the same, and its
-        relay, which does not know of them, may never get its turn again.
+        Also adopts rows that another relay took and did not mark as spread. Only one relay works at a time,
+        so nobody else works on them. They remain when an earlier call took them over but ended in
+        Unavailable: its relay does not know of them, and may never get its turn again.
         """
         live = {"$expr": {"$gt": ["$until", "$$NOW"]}}
         owners = [row["_id"] for row in await self._publishers.find_any_order(live, ["_id"])]
@@ -116,7 +116,9 @@ class OutboxStore:
         return [Row(row["_id"], row["at"], _places(row["m"])) for row in mine]
 
     async def take_turn(self, owner: str, turn_s: float) -> bool:
-        """Whether it is this owner's turn for the next `turn_s`: one at a time, by the server's clock."""
+        """Whether this owner has the turn for the next `turn_s`. One owner has it at a time, by the server's
+        clock.
+        """
         until = {"$add": ["$$NOW", round(turn_s * 1000)]}
         free = {"_id": _TURN, "$or": [{"by": owner}, {"$expr": {"$lte": ["$until", "$$NOW"]}}]}
         take = [{"$set": {"by": owner, "until": until}}]

@@ -1,6 +1,6 @@
 """Initiates the replica set: `python -m infra.mongo.replica_set` makes the servers of RINGPOST_MONGO_URL one.
 
-For a new installation whose MongoDB does not come as a replica set already; does nothing to one that does.
+Use it for new servers that are no replica set yet. It does nothing to an existing set.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ DEADLINE_S = 120.0
 
 
 async def ready_replica_set(settings: MongoSettings, deadline_s: float = DEADLINE_S) -> str:
-    """Returns the primary's address once there is one; Unavailable when that takes too long."""
+    """Returns the primary's address once there is one. Unavailable when that takes too long."""
     give_up = time.monotonic() + deadline_s
     waits = backoff_s(0.2, 3.0)
     while True:

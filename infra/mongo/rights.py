@@ -20,7 +20,7 @@ _CHANGE = ("insert", "update")
 
 RIGHTS: dict[str, Actions] = {
     "api": {
-        # A lookup that begins with documents of its own may read every collection, or none.
+        # A lookup that begins with documents of its own needs the right to read every collection.
         _ANY: (*_LOOK, "find"),
         "users": _CHANGE,
         "devices": _CHANGE,

@@ -1,7 +1,7 @@
 """The timelines: for each user, the order in which messages reached them. The truth behind every ring.
 
-A document is `{_id: {u: user, s: inbox seq}, c, q}`. Numbers have no hole and are never reused, so a
-page is a closed range; one message has at most one entry in a timeline, the unique index sees to it.
+A document is `{_id: {u: user, s: inbox seq}, c, q}`. Numbers have no gap and are never reused, so a page is
+a closed range. The unique index allows a message only one line in a timeline.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ class TimelineStore:
         self._timelines = database.collection("timelines")
 
     async def append(self, lines: Sequence[Line]) -> int:
-        """Put lines in, in order, up to the first that is refused; returns how many are in.
+        """Put lines in, in order, up to the first that is refused. Returns how many are in.
 
-        Refused is a number or a message that the timeline has already. Nothing behind a refused line
-        is put in, so no hole can arise, and a writer with an outdated head cannot do harm.
+        A line is refused if the timeline has its number or its message already. No line behind it is put in.
+        So no gap can arise, and a writer with an outdated head does no harm.
         """
         documents = [
             {"_id": {"u": line.user_id, "s": line.inbox_seq}, "c": line.conversation_id, "q": line.seq}
@@ -46,7 +46,7 @@ class TimelineStore:
         return refused[0].at if refused else len(lines)
 
     async def head(self, user: UserId) -> int:
-        """The newest inbox seq; 0 for an empty inbox."""
+        """The newest inbox seq. 0 for an empty inbox."""
         newest = await self._timelines.find(_range(user, 0, MAX_SEQ), ["_id"], descending=True, limit=1)
         return int(newest[0]["_id"]["s"]) if newest else 0
 
@@ -59,9 +59,9 @@ class TimelineStore:
         return [_line(d) for d in await self._timelines.find_any_order({"$or": either})]
 
     async def page(self, user: UserId, after: int, limit: int) -> list[Line]:
-        """The lines with `after < inbox_seq <= after + limit`, ascending, up to the first hole.
+        """The lines with `after < inbox_seq <= after + limit`, ascending, up to the first gap.
 
-        What lies behind a hole is not there yet.
+        What lies behind a gap counts as not written yet.
         """
         found = await self._timelines.find(_range(user, after + 1, after + limit))
         lines = [_line(document) for document in found]

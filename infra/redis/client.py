@@ -1,4 +1,4 @@
-"""The client, scripts from files, and the one place where Redis errors become ours."""
+"""The Redis client and its scripts. Only this file turns Redis errors into ours."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def translated() -> Iterator[None]:
 
 @asynccontextmanager
 async def open_redis(settings: RedisSettings) -> AsyncIterator[Redis]:
-    """A client for the length of the block. Connects on first use; SettingsError for a bad URL.
+    """A client for the length of the block. It connects on first use. SettingsError for a bad URL.
 
     Behind Sentinel it follows the primary: calls fail as Unavailable until the new one is known.
     """
@@ -97,7 +97,7 @@ def script_source(name: str) -> str:
 class LuaScript:
     """One script of `lua/`, called alone or many times in one round trip.
 
-    A server that lost its scripts gets them again; calls that it refused for that are repeated.
+    A server that lost its scripts gets them again. Calls that it refused for this are repeated.
     """
 
     def __init__(self, client: Redis, name: str) -> None:
@@ -109,7 +109,7 @@ class LuaScript:
         return (await self.call_each([(keys, args)]))[0]
 
     async def call_each(self, calls: Sequence[tuple[Sequence[str], Sequence[Any]]]) -> list[Any]:
-        """The replies of all calls, made in their order in few round trips. Raises Unavailable."""
+        """The replies of all calls. They run in order, in few round trips. Raises Unavailable."""
         replies: list[Any] = []
         for start in range(0, len(calls), CALLS_AT_ONCE):
             replies += await self._round_trip(calls[start : start + CALLS_AT_ONCE])
@@ -141,7 +141,7 @@ class LuaScript:
         raise Unavailable("Redis lost a script right after it was loaded.")
 
     async def _raise(self, error: Exception) -> None:
-        """Internal for a fault in the script, Unavailable for whatever keeps the server from running it."""
+        """Raises Internal for a fault in the script, and Unavailable if the server cannot run it now."""
         if isinstance(error, ReadOnlyError):  # it was the primary: whoever is it now needs new connections
             await self._client.connection_pool.disconnect(inuse_connections=False)
         if type(error) is ResponseError and not str(error).startswith(_PASSING):
@@ -152,7 +152,7 @@ class LuaScript:
 
 
 async def ping(client: Redis) -> str:
-    """The server's version; Unavailable when it does not answer."""
+    """The server's version. Unavailable when it does not answer."""
     with translated():
         info = await client.info("server")
     return str(info["redis_version"])

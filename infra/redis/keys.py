@@ -1,4 +1,4 @@
-"""Every key and channel, in one place. `{…}` is the hash tag: a script touches one slot only."""
+"""Every key and channel. `{…}` is the hash tag, so that a script touches one slot only."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Keys:
         return f"{self._prefix}{{u:{user}}}:filling"
 
     def online(self, user: UserId) -> str:
-        """Sorted set: `gateway/device` by the millisecond until which it is known to be there."""
+        """Sorted set: `gateway/device`, by the millisecond at which its presence ends."""
         return f"{self._prefix}{{u:{user}}}:online"
 
     def counter(self, conversation: ConversationId) -> str:
@@ -28,7 +28,7 @@ class Keys:
         return f"{self._prefix}{{c:{conversation}}}:n"
 
     def gateway(self, gateway_id: str) -> str:
-        """Channel: what is pushed to one gateway."""
+        """Channel: signals to one gateway."""
         return f"{self._prefix}gateway:{gateway_id}"
 
     def gateway_mark(self, gateway_id: str) -> str:

@@ -1,7 +1,7 @@
 """Which device of a user is on which gateway, and until when that is known.
 
-A gateway renews its own; the devices of one that died disappear by themselves. Time is that of Redis, so
-the clocks of gateways and workers do not matter.
+A gateway renews the presence of its devices. The devices of a dead gateway disappear by themselves. Only the
+clock of Redis counts, so the clocks of gateways and workers do not matter.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Presence:
         self._stands = LuaScript(client, "stands")
 
     async def renew(self, gateway_id: str, devices: Iterable[tuple[UserId, DeviceId]]) -> None:
-        """These devices are on the gateway, from now for the time to live; in few round trips."""
+        """These devices are on the gateway, from now for the time to live. It takes few round trips."""
         await self._renew.call_each(
             [
                 ([self._keys.online(user)], (f"{gateway_id}/{device}", self._ttl_ms))
@@ -46,8 +46,8 @@ class Presence:
     async def stands(self, gateway_id: str) -> bool:
         """Whether all that the gateway wrote is still there, except what it let expire.
 
-        False the first time, and once after Redis was emptied or failed over: then all is to be renewed,
-        and what was pushed meanwhile is lost. To be asked more often than the time to live.
+        False the first time, and once after Redis was emptied or failed over. Then renew everything; pushes
+        since the last call may be lost. Call it more often than the time to live.
         """
         return bool(await self._stands.call([self._keys.gateway_mark(gateway_id)], (self._ttl_ms,)))
 

@@ -1,15 +1,15 @@
 """The ring inbox: the newest entries of each recently active user's timeline.
 
-A Redis list; each element is the entry's seq (8 bytes, big endian), the generation of the data (4 bytes)
-and the message. Numbers have no hole, so entry *s* stands at a known index. An element without a message,
-only ever the first, marks where an empty ring stands.
+A Redis list. Each element is the entry's seq (8 bytes, big endian), the generation of the data (4 bytes) and
+the message. Numbers have no gap, so entry *s* stands at a known index. An element without a message marks
+the seq at which an empty ring stands. Only the first element can be one.
 
 The generation changes when Redis fails over or starts again (`lua/generation.lua`). A ring of an earlier
-one may lack its newest entries: it is not a ring any more, and the first script that meets it removes it.
-For some seconds from then on the user has none, until every writer knows the new primary.
+generation may lack its newest entries, so the first script that meets it removes it. For some seconds after
+that the user has no ring, until every writer knows the new primary.
 
-A ring is made by a reader, from the timeline, and kept up by the inbox consumer for as long as it
-is there; so a writer that woke up late finds either a ring that has its entry, or none.
+A reader makes a ring from the timeline. The inbox consumer keeps it up to date while it exists. So a writer
+that is late finds a ring that has its entry already, or no ring.
 """
 
 from __future__ import annotations
@@ -34,7 +34,9 @@ _seq = struct.Struct(">Q")
 
 
 class Slice(NamedTuple):
-    """What a ring answered: its oldest entry's seq (head + 1 if empty), its newest, and entries."""
+    """The answer of a ring: the seq of its oldest entry (head + 1 if empty), that of its newest, and
+    entries.
+    """
 
     oldest: int
     head: int
@@ -61,8 +63,8 @@ class Ring:
     async def append(self, runs: Sequence[tuple[UserId, Sequence[Entry]]]) -> None:
         """Put each user's consecutive entries at the end of their ring, all in one round trip.
 
-        Entries that a ring has already are ignored; a user without a ring gets none; a ring that the
-        entries do not follow is removed. Never holds more than `capacity` entries.
+        Entries that a ring has already are ignored. A user without a ring gets none. If the entries do not
+        follow the ring's last one, the ring is removed. A ring never holds more than `capacity` entries.
         """
         limits = (self._settings.capacity, self._settings.idle_ttl_s)
         await self._append.call_each(
@@ -73,7 +75,7 @@ class Ring:
         )
 
     async def drop(self, users: Sequence[UserId]) -> None:
-        """Remove rings, and what is being made into one; readers rebuild them."""
+        """Remove rings, and rings that are being rebuilt. Readers rebuild them."""
         with translated():
             pipe = self._client.pipeline(transaction=False)
             for user in users:
@@ -81,7 +83,7 @@ class Ring:
             await pipe.execute()
 
     async def read(self, user: UserId, cursor: int, limit: int) -> Slice | None:
-        """The ring's part of the `limit` entries after the cursor; None when there is no ring."""
+        """The ring's part of the `limit` entries after the cursor. None if there is no ring."""
         reply = await self._read.call(self._names(user), (cursor, limit, self._settings.idle_ttl_s))
         if reply is None:
             return None
@@ -89,16 +91,17 @@ class Ring:
         return Slice(oldest, head, [Entry(_seq.unpack_from(e)[0], e[HEADER_BYTES:]) for e in elements])
 
     async def begin_fill(self, user: UserId) -> str | None:
-        """Claim the rebuilding of a missing ring, before the timeline is read; None if it is not missing."""
+        """Claim the rebuilding of a missing ring, before the timeline is read. None if it is not missing."""
         token = secrets.token_hex(8)
         claimed = await self._begin_fill.call(self._names(user), (token, FILL_CLAIM_MS))
         return token if claimed else None
 
     async def fill(self, user: UserId, token: str, after: int, entries: Sequence[Entry]) -> bool:
-        """Make the ring: the timeline's last entries, consecutive, the first right after `after`.
+        """Make the ring of the timeline's last entries. They are consecutive, and the first comes right
+        after `after`.
 
-        What was appended since the claim is added. False when the claim was lost, or is from before a
-        fail-over; then there is no ring.
+        Entries that were appended since the claim are added. False if the claim was lost, or is from before
+        a fail-over. Then there is no ring.
         """
         messages = (entry.message for entry in entries)
         args = (token, self._settings.capacity, self._settings.idle_ttl_s, after, *messages)

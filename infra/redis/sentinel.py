@@ -1,4 +1,4 @@
-"""Redis behind Sentinel: connections to whichever server is the primary now.
+"""Redis behind Sentinel: connections to the server that is the primary now.
 
 `redis+sentinel://[[user]:password@]host[:port],host[:port]…/name[/db]`: the Sentinels, and the name under
 which they watch the primary. User and password are those of the Redis servers; other settings name those of
@@ -38,7 +38,7 @@ class SentinelUrl(NamedTuple):
 
 
 def parse_url(url: str) -> SentinelUrl:
-    """ValueError, with a sentence, if it has another form."""
+    """Raises ValueError, with a sentence, if it has another form."""
     parts = urlsplit(url)
     login, _, hosts = parts.netloc.rpartition("@")
     username, _, password = (unquote(part) for part in login.partition(":"))
@@ -58,12 +58,12 @@ def _address(text: str) -> tuple[str, int]:
 
 
 class PrimaryPool(SentinelConnectionPool, BlockingConnectionPool):
-    """A bounded pool; what is connected to a server that is the primary no more is closed, not used again."""
+    """A bounded pool. Connections to a server that is no longer the primary are closed, not used again."""
 
     asking: asyncio.Task[tuple[str, int]] | None = None
 
     async def get_master_address(self) -> tuple[str, int]:
-        """One question to the Sentinels at a time; all who ask meanwhile share its answer.
+        """One question to the Sentinels at a time. Calls that come meanwhile share its answer.
 
         redis-py swaps the Sentinel that answers to the head of its list. Two that do so at once, because
         the first one was slow, drop it from the list for good, with its open connections.
@@ -80,8 +80,8 @@ class PrimaryPool(SentinelConnectionPool, BlockingConnectionPool):
     async def follow(self) -> None:
         """Look for the primary now and then, so that idle connections to an earlier one are closed too.
 
-        One that was only paused goes on as if it were still the primary, until Sentinel tells it otherwise:
-        whoever kept a connection to it would read and write what nobody else sees.
+        A primary that was only paused goes on as primary until Sentinel tells it otherwise. A client that
+        kept its connection would read and write data that no other client sees.
         """
         while True:
             with suppress(RedisError, OSError, TimeoutError):
@@ -91,7 +91,7 @@ class PrimaryPool(SentinelConnectionPool, BlockingConnectionPool):
 
 @asynccontextmanager
 async def open_primary(settings: RedisSettings, **options: Any) -> AsyncIterator[Redis]:
-    """A client of the primary; `options` are those of the pool. ValueError for a bad URL."""
+    """A client of the primary. `options` are those of the pool. ValueError for a bad URL."""
     given = parse_url(settings.url)
     if settings.tls is not None:
         options["ssl"] = True

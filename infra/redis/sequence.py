@@ -1,8 +1,8 @@
 """The counters that number the messages of a conversation.
 
-A counter knows the last seq handed out and the version of the member list. It may be lost at any
-time: it is then restored from the store, and the store's unique index guards what overlaps. One that
-outlived a fail-over or a restart of Redis counts as lost, for its version may be too old.
+A counter knows the last seq handed out and the version of the member list. It may be lost at any time. Then
+the store restores it, and the store's unique index refuses numbers that are used. A counter from before a
+fail-over or a restart of Redis counts as lost, because its version may be too old.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ class Sequence:
         self._head = LuaScript(client, "head")
 
     async def take(self, wanted: Many[tuple[ConversationId, int]]) -> list[Numbers | None]:
-        """So many seqs of each conversation, in one round trip; None where the counter is not known."""
+        """So many seqs of each conversation, in one round trip. None where Redis has no counter."""
         calls = [([self._keys.counter(conversation)], [count]) for conversation, count in wanted]
         replies = await self._number.call_each(calls)
         return [Numbers(*reply) if reply else None for reply in replies]
 
     async def restore(self, conversation: ConversationId, last_seq: int, version: int) -> int:
-        """Teach the counter what the store knows (values only rise); returns the last seq handed out."""
+        """Set the counter from the store; values only rise. Returns the last seq handed out."""
         return int(await self._restore.call([self._keys.counter(conversation)], [last_seq, version]))
 
     async def heads(self, conversations: Many[ConversationId]) -> list[int]:
-        """The last seq handed out in each conversation, 0 where it is not known.
+        """The last seq handed out in each conversation. 0 where Redis has no counter.
 
         It may belong to a message that is not stored yet, or never will be.
         """

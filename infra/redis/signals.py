@@ -1,6 +1,6 @@
-"""Redis pub/sub between push consumers and gateways: one channel a gateway, nothing kept.
+"""Redis pub/sub between push consumers and gateways. Each gateway has one channel. Nothing is kept.
 
-A signal may be lost; who misses one finds out by the head (see the gateway) and pulls.
+A signal may be lost. A gateway notices it by the head of the inbox, and pulls.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Pushed(Struct, array_like=True, tag="p"):
 
 
 class Replaced(Struct, array_like=True, tag="r"):
-    """A device has a newer connection elsewhere: sessions of it other than this one end."""
+    """A device has a newer connection on another gateway. All of its other sessions end."""
 
     user_id: UserId
     device_id: DeviceId
@@ -48,7 +48,9 @@ class Signals:
         self._keys = keys
 
     async def send(self, by_gateway: Mapping[str, list[Signal]]) -> int:
-        """One publish a gateway, in one round trip; returns how many gateways heard. Raises Unavailable."""
+        """One publish for each gateway, in one round trip. Returns how many gateways heard it. Raises
+        Unavailable.
+        """
         with translated():
             pipe = self._client.pipeline(transaction=False)
             for gateway_id, signals in by_gateway.items():
@@ -62,8 +64,10 @@ class Signals:
         on_signals: Callable[[list[Signal]], None],
         on_subscribed: Callable[[], Awaitable[None]],
     ) -> None:
-        """Hand over signals until cancelled. Reconnects; `on_subscribed` after each (re)subscription,
-        since what was sent in between is lost. A server that is silent is left after twice `SILENT_S`."""
+        """Hand over signals until cancelled. It reconnects by itself, and calls `on_subscribed` after each
+        subscription, because signals sent before it are lost. It leaves a server that is silent for twice
+        `SILENT_S`.
+        """
         while True:
             with suppress(Unavailable):
                 await self._listen_once(gateway_id, on_signals, on_subscribed)

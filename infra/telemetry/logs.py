@@ -1,4 +1,4 @@
-"""Structured log lines: an event in plain words and its fields. Ids, never bodies, never secrets."""
+"""Structured log lines: an event in plain words, and its fields. They hold ids, never bodies or secrets."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _URL_PASSWORD = re.compile(r"(\w+://[^:/@\s]*:)[^@/\s]+@")
 
 
 def hide_secrets(_logger: Any, _method: str, event: dict[str, Any]) -> dict[str, Any]:
-    """Fields named like a secret and passwords in URLs are not written."""
+    """Hides fields that are named like a secret, and passwords in URLs."""
     for name, value in event.items():
         if _SECRET.search(name):
             event[name] = "(hidden)"
@@ -26,7 +26,7 @@ def hide_secrets(_logger: Any, _method: str, event: dict[str, Any]) -> dict[str,
 
 
 def configure_logs(settings: LogSettings, part: str) -> None:
-    """Once per process, from its entry point: lines to stderr, each with the name of the part."""
+    """Called once per process, by its entry point. Lines go to stderr, each with the name of the part."""
     level = logging.getLevelName(settings.level.upper())
     on_terminal = settings.format == "text" or (settings.format == "auto" and sys.stderr.isatty())
     first: list[Any] = [
@@ -59,7 +59,7 @@ def configure_logs(settings: LogSettings, part: str) -> None:
 
 
 def _named(part: str) -> Any:
-    """The part is not bound in the threads of libraries."""
+    """Adds the name of the part, which is not bound in the threads of libraries."""
 
     def name(_logger: Any, _method: str, event: dict[str, Any]) -> dict[str, Any]:
         return {**event, "part": part}
@@ -68,8 +68,9 @@ def _named(part: str) -> Any:
 
 
 def _is_not_of_a_producer_left(record: logging.LogRecord) -> bool:
-    """A producer that failed is replaced, which is said where it is done. What its tasks and futures come
-    to afterwards nobody asks, and asyncio would report each of them."""
+    """Hides what asyncio reports of a producer that was replaced. The results of its tasks are not awaited,
+    and asyncio would report each of them. The replacement itself is logged where it happens.
+    """
     if record.name != "asyncio" or not record.exc_info or record.exc_info[1] is None:
         return True
     error, where = record.exc_info[1], record.exc_info[2]

@@ -1,4 +1,4 @@
-"""The doors for operators: `/metrics`, `/health/live`, `/health/ready`. The same in every process."""
+"""The paths for operators: `/metrics`, `/health/live`, `/health/ready`. Every process has them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class State(NamedTuple):
 
 
 class Health:
-    """Makes all checks at once; remembers the result for a second.
+    """Runs all checks at the same time. It remembers the result for a second.
 
     The process is ready while each of its `parts` can do its job (`DUTIES`), and every check that is not
     of an engine is good. `alive` are those that say, without waiting, whether the process is still good
@@ -65,7 +65,7 @@ class Health:
             return self._state
 
     def alive(self) -> dict[str, str]:
-        """Check → `ok`, or a sentence that says why the process should be started again."""
+        """Check → `ok`, or a sentence that says why the process must be started again."""
         return {name: said() for name, said in self._alive.items()}
 
     def _judged(self, checks: dict[str, str]) -> State:
@@ -94,7 +94,7 @@ class Health:
 
 
 def status_routes(health: Health, *, with_metrics: bool = True) -> list[Route]:
-    """Routes to be mounted in any ASGI application."""
+    """Routes for any ASGI application."""
 
     async def metrics(_: Request) -> Response:
         await health.state()  # it sets gauges
