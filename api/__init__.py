@@ -1,1 +1,1 @@
-"""HTTP and WebSocket: what clients talk to."""
+"""HTTP and WebSocket, for clients."""

@@ -1,4 +1,4 @@
-"""No more connections than there are file descriptors for: those beyond are told so, and counted."""
+"""Limits connections to the file descriptors of the process. It answers and counts those beyond the limit."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ class Refusals:
 
 
 class AdmittingProtocol(HttpProtocol):
-    """Marks what comes over a connection beyond the limit; `Admission` refuses it, and it is closed.
+    """Marks requests over a connection beyond the limit. `Admission` refuses them and closes the connection.
 
-    A mark stays until the connection ends: whoever was refused connects again.
+    A mark stays until the connection ends. A refused client must connect again.
     """
 
     def __init__(self, refusals: Refusals, **given: Any) -> None:
@@ -65,9 +65,9 @@ class AdmittingProtocol(HttpProtocol):
 
 
 class Admission:
-    """Answers 503 `overloaded` over a connection that is beyond the limit, unless an operator asks.
+    """Answers 503 `overloaded` over a connection beyond the limit, except to operators.
 
-    What operators ask begins with one of `for_operators`. Either way the connection is closed then.
+    The paths of operators begin with one of `for_operators`. In both cases the connection is closed then.
     """
 
     def __init__(self, app: Any, for_operators: Sequence[str]) -> None:
@@ -87,7 +87,7 @@ class Admission:
 
 
 def _closing(send: Any) -> Any:
-    """The connection ends with this answer."""
+    """Closes the connection after this answer."""
 
     async def closing(message: Any) -> None:
         if message["type"] == "http.response.start":

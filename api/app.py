@@ -1,4 +1,4 @@
-"""The ASGI application: the routes, the socket, the doors for operators, the description."""
+"""The ASGI application: the routes, the socket, the paths for operators, the description."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ VERSION = "0.1.0"
 def make_app(
     routes: Sequence[Route], others: Sequence[BaseRoute], callers: Callers, max_request_bytes: int
 ) -> FastAPI:
-    """FastAPI serves and documents; what a route takes and gives stands in its `Route`.
+    """FastAPI serves the routes. Each `Route` says what it takes and gives.
 
-    `others` are served as they are: the socket, and the doors for operators.
+    `others` are served as they are: the socket, and the paths for operators.
     """
     app = FastAPI(title="Ringpost", version=VERSION, openapi_url=None, redirect_slashes=False)
     by_path: dict[str, list[Route]] = {}

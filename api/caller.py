@@ -47,7 +47,7 @@ class Callers:
         return self.device_of_token(_bearer(authorization))
 
     def device_of_token(self, token: str) -> Device:
-        """Raises Unauthenticated for a token that is expired, foreign or garbled."""
+        """Raises Unauthenticated for a token that is expired, from elsewhere, or unreadable."""
         seen = self._seen.get(token)
         if seen is None:
             seen = self._check(token)

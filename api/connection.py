@@ -28,7 +28,7 @@ NO_ROUTE = "(none)"
 class HttpProtocol(HttpToolsProtocol):
     """Answers a request that breaks a bound with an error, and closes the connection.
 
-    Serves every `Upgrade` but that to a WebSocket as plain HTTP/1.1, body included (RFC 9110, 7.8).
+    It serves every `Upgrade` except that to a WebSocket as plain HTTP/1.1, with its body (RFC 9110, 7.8).
     """
 
     def __init__(self, *args: Any, read_s: float = READ_S, **kwargs: Any) -> None:
@@ -165,12 +165,12 @@ class HttpProtocol(HttpToolsProtocol):
             self._refuse(TooSlow(f"The request was not complete within {self._read_s:g} s."))
 
     def _stop(self, error: RingpostError) -> None:
-        """Leave the parser, which answers every exception with its own."""
+        """Leave the parser by an exception, which the parser replaces with its own."""
         self._refusal = error
         raise error
 
     def _refuse(self, error: RingpostError) -> None:
-        """Close the connection, with an answer unless an earlier request still waits for its own."""
+        """Close the connection. An answer comes first, unless an earlier request still waits for its own."""
         self._await_nothing()
         self._over = True
         cycle = self._answering

@@ -1,4 +1,4 @@
-"""A route said once: what serves it, what is checked before, and what the description says of it."""
+"""The definition of a route: its handler, the checks before it, and its description."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from infra.telemetry.names import REQUESTS
 JSON = "application/json"
 PRIVATE = {"Cache-Control": "no-store"}
 CLIENT_GONE = 499
-"""Counted for a client that went away before its request was complete. Nobody gets this answer."""
+"""The status that is counted for a client that left before its request was complete. Nobody receives it."""
 
 
 class _NoQuery(Struct, forbid_unknown_fields=True):
@@ -30,7 +30,7 @@ class _NoQuery(Struct, forbid_unknown_fields=True):
 
 @dataclass(frozen=True)
 class Answer:
-    """What a handler gives back: a struct, or bytes that are JSON already."""
+    """The answer of a handler: a struct, or bytes that are JSON already."""
 
     value: Any
     status: int = 200
@@ -41,7 +41,9 @@ Handler = Callable[..., Awaitable[Answer]]
 
 @dataclass(frozen=True)
 class Route:
-    """`handler` gets `device` (unless admin), and `path`, `query`, `body` as far as typed here."""
+    """`handler` gets `device` (except for admin calls), and those of `path`, `query` and `body` that have a
+    type here.
+    """
 
     method: str
     path: str
@@ -62,7 +64,7 @@ class Route:
 def endpoint(
     routes: Sequence[Route], callers: Callers, max_bytes: int
 ) -> Callable[[Request], Awaitable[Response]]:
-    """Serves the routes of one path, each with its own method."""
+    """Serves the routes of one path, by method."""
     by_method = {route.method: route for route in routes}
     if "GET" in by_method:
         by_method["HEAD"] = by_method["GET"]
@@ -95,7 +97,7 @@ async def _answered(request: Request, route: Route, callers: Callers, max_bytes:
 
 
 async def _asked(request: Request, route: Route, callers: Callers, max_bytes: int) -> dict[str, Any]:
-    """What the handler is called with. Raises the error that is to be answered instead."""
+    """The arguments of the handler. Raises the error that the caller gets instead."""
     asked: dict[str, Any] = {}
     authorization = request.headers.get("authorization")
     if route.admin:
@@ -114,7 +116,7 @@ async def _asked(request: Request, route: Route, callers: Callers, max_bytes: in
 
 
 async def _body(request: Request, max_bytes: int) -> bytes:
-    """The whole body, read no further than it may be long."""
+    """The whole body. It stops reading at the limit."""
     chunks, size = [], 0
     async for chunk in request.stream():
         size += len(chunk)
@@ -125,7 +127,7 @@ async def _body(request: Request, max_bytes: int) -> bytes:
 
 
 def error_response(error: RingpostError, headers: dict[str, str] | None = None) -> Response:
-    """An error as JSON with its status; `Retry-After` where the same request may succeed later."""
+    """An error as JSON with its status. It has `Retry-After` if the same request may succeed later."""
     headers = PRIVATE | (headers or {})
     if error.retriable:
         headers["Retry-After"] = str(RETRY_AFTER_S)
@@ -135,7 +137,7 @@ def error_response(error: RingpostError, headers: dict[str, str] | None = None) 
 
 
 async def http_error(_: Request, error: Any) -> Response:
-    """What Starlette itself refuses, in our form."""
+    """An error of Starlette, in the form of ours."""
     if error.status_code == 405:
         return error_response(
             MethodNotAllowed("This path does not take this method."), dict(error.headers or {})

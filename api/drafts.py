@@ -1,4 +1,4 @@
-"""From what a client sends to what is stored: the same for HTTP and WebSocket."""
+"""Turns what a client sends into what is stored. HTTP and WebSocket share it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from domain.messages import Draft
 
 
 def draft_of(device: Device, asked: SendMessage) -> tuple[Draft, UserId | None]:
-    """The draft, and the user it goes to when no conversation is named. Raises BadRequest."""
+    """The draft, and the user it goes to if the client named no conversation. Raises BadRequest."""
     if (asked.conversation_id is UNSET) == (asked.to is UNSET):
         raise BadRequest("Give either a conversation_id or a user to send to.", "conversation_id")
     conversation = ConversationId("" if asked.conversation_id is UNSET else str(asked.conversation_id))

@@ -78,7 +78,7 @@ class History:
     async def page(
         self, user: UserId, conversation: ConversationId, asked: HistoryQuery
     ) -> tuple[list[bytes], bool]:
-        """Up to `limit` messages, ascending, and whether there are more in the direction of reading.
+        """Up to `limit` messages, ascending, and whether there are more in that direction.
 
         From the newest backwards, or forwards when `after` is given. Raises NotFound, Forbidden.
         """
@@ -103,7 +103,7 @@ class History:
         )
 
     async def newest(self, conversation: ConversationId, member: Member) -> _Newest:
-        """The newest message that the member may read; seq 0 if there is none."""
+        """The newest message that the member may read. Its seq is 0 if there is none."""
         for window in reversed(member.windows):
             found = await self._messages.last(conversation, window.left - 1)
             if found is not None and found[0] >= window.joined:
@@ -143,7 +143,9 @@ class History:
         ]
 
     async def _newest_of(self, mine: dict[ConversationId, Member]) -> dict[ConversationId, _Newest]:
-        """Guess by the counters and read all guesses at once; look up singly where the guess was wrong."""
+        """Guess the newest messages by the counters and read them together. Look up each wrong guess by
+        itself.
+        """
         conversations = list(mine)
         try:
             heads = await self._sequence.heads(conversations)
@@ -183,14 +185,14 @@ class History:
 
 
 def _activity(conversation: Conversation, newest: _Newest) -> str:
-    """RFC 3339 in UTC sorts as text."""
+    """The time of the last activity. RFC 3339 in UTC sorts as text."""
     if newest.message is None:
         return rfc3339(conversation.created_at_ms)
     return _sent_at.decode(newest.message).sent_at
 
 
 def _write_cursor(last: _Active) -> str:
-    """Where a page ended: a `ListCursor`."""
+    """The place where a page ended: a `ListCursor`."""
     return f"{last.at}~{last.conversation.conversation_id}"
 
 

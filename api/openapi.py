@@ -37,7 +37,7 @@ _BODIES: dict[str, Any] = {
 
 
 def describe(routes: Sequence[Route], version: str) -> dict[str, Any]:
-    """The whole description, in the order in which a person reads it."""
+    """The whole description, in the order in which a person reads."""
     types: list[Any] = [ErrorAnswer, *_BODIES.values(), SendMessage]
     for route in routes:
         types += [*route.answers.values()]

@@ -12,7 +12,7 @@ REMEMBERED_S = 600
 
 
 def with_origins(app: Any, origins: Sequence[str]) -> Any:
-    """The application, for pages of these origins too; `*` is all. Its errors say so as well.
+    """The application, open to pages of these origins. `*` is all. Its error answers carry the headers too.
 
     Callers are known by a token that a page has to send itself, never by a cookie. So another page cannot
     act for a user, and sockets need no such check: a page of any origin may open one.

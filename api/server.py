@@ -1,4 +1,4 @@
-"""The HTTP and WebSocket server: uvicorn, with close codes and an end of our own."""
+"""The HTTP and WebSocket server: uvicorn, with our close codes and our shutdown."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LARGEST_FRAME_BYTES = 1_048_576
 
 
 class SocketProtocol(WebSocketsSansIOProtocol):
-    """Closes a socket that does not read without waiting for it, and says why with our codes."""
+    """Closes a socket with our codes. It does not wait for a device that does not read."""
 
     async def send(self, message: Any) -> None:
         if message["type"] == "websocket.close" and not self.writable.is_set():
@@ -52,7 +52,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
 
 
 class _Server(uvicorn.Server):
-    """Leaves signals to the process's own lifecycle; tells when it listens."""
+    """Leaves signals to the lifecycle of the process, and tells when it listens."""
 
     def __init__(self, config: uvicorn.Config, listening: asyncio.Event) -> None:
         super().__init__(config)
@@ -68,7 +68,7 @@ class _Server(uvicorn.Server):
 
 
 def bound_socket(host: str, port: int, setting: str = "RINGPOST_HTTP_PORT") -> socket.socket:
-    """A listening address of our own; SettingsError in plain words, naming the setting, if it is not free."""
+    """A socket that listens on the address. SettingsError names the setting if the address is not free."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     bound = socket.socket(family, socket.SOCK_STREAM)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -81,7 +81,7 @@ def bound_socket(host: str, port: int, setting: str = "RINGPOST_HTTP_PORT") -> s
 
 
 class HttpService:
-    """Serves one ASGI application until stopped, then finishes the requests under way.
+    """Serves one ASGI application until stopped. Then it finishes the requests in progress.
 
     Holds at most `connections`, by default as many as there are file descriptors for (`api/admission.py`).
     `X-Forwarded-For` and `-Proto` count only from `trusted_proxies`. The header `Forwarded` is not read:

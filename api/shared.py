@@ -1,4 +1,4 @@
-"""Reads that many ask for at once are done once."""
+"""Identical reads at the same time become one read."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ Value = TypeVar("Value")
 
 
 class SharedReads(Generic[Key, Value]):
-    """At most two reads of a key at once: one under way, and one for all who came after it began.
+    """It runs at most two reads of a key: one in progress, and one for all callers that came after it began.
 
-    So each caller gets what was there when they asked, or newer. An error goes to all who share it.
+    So each caller gets the state at its call, or a newer one. An error goes to all callers that share the
+    read.
     """
 
     def __init__(self, read: Callable[[Key], Awaitable[Value]]) -> None:
@@ -22,7 +23,7 @@ class SharedReads(Generic[Key, Value]):
         self._next: dict[Key, asyncio.Task[Value]] = {}
 
     async def get(self, key: Key) -> Value:
-        """A caller that goes away does not stop the read."""
+        """The read goes on if a caller goes away."""
         current = self._under_way.get(key)
         if current is None:
             task = self._begin(key, self._once(key))

@@ -1,8 +1,8 @@
 """The stage: the page at `/` under `ringpost up`, and the tokens of its two people, ann and bob.
 
-Only this machine gets them. A request must come from a loopback address, name a loopback host with our own
-port (or a foreign page could reach us by a name of its own), and must not come through a proxy. A token
-is handed only to our own page. Anything else is Forbidden. `ringpost api` by itself has none of these paths.
+Only this machine gets them. A request must come from a loopback address, and not through a proxy. It must
+name a loopback host with our own port, because a foreign page could reach us by a name of its own. Only our
+own page gets a token. Everything else is Forbidden. `ringpost api` by itself has none of these paths.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ class Stage:
         return serve
 
     def _check(self, request: Request) -> None:
-        """Raises Forbidden for whoever is not on this machine."""
+        """Raises Forbidden for a request from another machine."""
         peer = request.client.host if request.client else ""
         host = urlsplit(f"//{request.headers.get('host', '')}")
         try:
@@ -124,7 +124,7 @@ def _file(content: bytes, media_type: str) -> Handler:
 
 
 def _loopback(host: str) -> bool:
-    """Raises ValueError for a name that is none of this machine's."""
+    """Raises ValueError for a name that is not this machine's."""
     if host == "localhost":
         return True
     address = ip_address(host)

@@ -1,4 +1,4 @@
-"""Input read strictly: what is not exactly as described is refused, with the field that is wrong."""
+"""Strict reading of input. It refuses everything that differs from the description, and names the field."""
 
 from __future__ import annotations
 

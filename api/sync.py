@@ -1,4 +1,4 @@
-"""Pull: what comes after a cursor, from the ring, from the timeline, or from both in one answer."""
+"""Pull: the entries after a cursor, from the ring, from the timeline, or from both in one answer."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FILL_BYTES = 4_194_304
 
 
 class Page(NamedTuple):
-    """Entries right after the asked cursor, the cursor to ask with next, and the newest entry there is."""
+    """Entries right after the given cursor, the cursor for the next call, and the seq of the newest entry."""
 
     entries: list[Entry]
     cursor: int
@@ -35,10 +35,10 @@ class Page(NamedTuple):
 
 
 class Sync:
-    """Reads of inboxes. Each entry once, in order, without a hole, also while the ring is overwritten.
+    """Reads of inboxes. They give each entry once, in order, without a gap, also while a ring is overwritten.
 
-    Without Redis all of it comes from the timeline. Raises Unavailable when what is needed is in the
-    store and the store does not answer.
+    Without Redis everything comes from the timeline. Raises Unavailable if it needs the store and the store
+    does not answer.
     """
 
     def __init__(self, ring: Ring, timelines: TimelineStore, messages: MessageStore) -> None:
@@ -59,9 +59,9 @@ class Sync:
         return page
 
     async def head(self, user: UserId, cursor: int = 0) -> int:
-        """The newest entry that every device can pull; 0 for an empty inbox.
+        """The newest entry that every device can pull. 0 for an empty inbox.
 
-        A ring that ends before the cursor is not believed: the timeline says whether that lies ahead.
+        If a ring ends before the cursor, the timeline decides whether the cursor is ahead.
         """
         held = await self._held(user, MAX_SEQ, 0)
         if held is not None and held.head >= cursor:
@@ -69,7 +69,9 @@ class Sync:
         return await self._timelines.head(user)
 
     async def _held(self, user: UserId, cursor: int, limit: int) -> Slice | None:
-        """The ring's part, a missing ring rebuilt first; None without Redis, or while another rebuilds."""
+        """The ring's part. It rebuilds a missing ring first. None without Redis, or while another process
+        rebuilds it.
+        """
         try:
             held = await self._ring.read(user, cursor, limit)
             if held is None:
@@ -80,7 +82,7 @@ class Sync:
         return held
 
     async def _joined(self, user: UserId, cursor: int, limit: int, held: Slice) -> Page:
-        """What the ring no longer holds from the store, the rest from the ring."""
+        """Older entries from the store, the rest from the ring."""
         older = min(limit, held.oldest - 1 - cursor)
         entries = held.entries
         if older > 0:
@@ -109,7 +111,7 @@ class Sync:
         return entries
 
     async def _fill(self, user: UserId) -> None:
-        """Rebuild the ring, once however many ask at the same time."""
+        """Rebuild the ring. Callers at the same time share one rebuilding."""
         task = self._filling.get(user)
         if task is None:
             task = asyncio.create_task(self._rebuild(user))

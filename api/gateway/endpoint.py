@@ -1,4 +1,4 @@
-"""`GET /v1/connect`: hello, welcome, then frames both ways until one side goes."""
+"""`GET /v1/connect`: hello, welcome, then frames in both directions until one side leaves."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from producers.send import Sender
 
 
 class _Ended(Exception):
-    """The connection is to be closed with this code."""
+    """Closes the connection with this code."""
 
     def __init__(self, code: Close) -> None:
         super().__init__(code)
@@ -44,7 +44,7 @@ class _Ended(Exception):
 
 
 class Gateway:
-    """Accepts sockets. Holds nothing of its own: what a device missed is in its inbox."""
+    """Accepts sockets. It stores nothing: a device finds what it missed in its inbox."""
 
     def __init__(
         self,
@@ -112,7 +112,7 @@ class Gateway:
             await ended([writing])
 
     async def _welcome(self, session: Session, cursor: int | None) -> None:
-        """Presence is written by now; so whatever this head does not cover is pushed to us."""
+        """Sends `welcome`. Presence is written before, so entries beyond this head are pushed to us."""
         device = session.device
         if cursor is None:
             cursor = await self._accounts.cursor(device.user_id, device.device_id)
@@ -136,7 +136,9 @@ class Gateway:
         session.start(cursor, head)
 
     async def _read(self, socket: WebSocket, session: Session) -> None:
-        """Frames of the device, one after the other: so its sends keep their order. Ends by an exception."""
+        """Handles the frames of the device one after the other, so that its sends keep their order. It ends
+        by an exception.
+        """
         while True:
             await self._on_frame(session, await self._receive(socket))
 
@@ -177,7 +179,7 @@ class Gateway:
         await self._accounts.acknowledge(device.user_id, device.device_id, cursor)
 
     async def _receive(self, socket: WebSocket) -> str:
-        """The next text frame; a binary one is a bad frame."""
+        """The next text frame. A binary frame is a bad frame."""
         got = await socket.receive()
         if got["type"] == "websocket.disconnect":
             raise WebSocketDisconnect(got.get("code", 1005), got.get("reason"))

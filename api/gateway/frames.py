@@ -63,7 +63,7 @@ ClientFrame = Hello | Send | Ack | Ping
 
 
 class _Envelope(Struct):
-    """What is read of a frame that is not understood, to answer it."""
+    """The part of a bad frame that is needed to answer it."""
 
     type: Any = None
     ref: Any = None
@@ -74,7 +74,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 def ref_of_send(text: str) -> str | int | None:
-    """The `ref` of something that means to be a send; None for anything else."""
+    """The `ref` of a frame that is meant as a send. None for any other."""
     try:
         envelope = _envelope.decode(text)
     except (ValueError, RecursionError):
@@ -85,7 +85,7 @@ def ref_of_send(text: str) -> str | int | None:
 
 
 def frame(type_: str, **fields: Any) -> str:
-    """One frame of the server."""
+    """A frame of the server."""
     return _encode({"type": type_, **fields}).decode()
 
 

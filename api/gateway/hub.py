@@ -1,4 +1,4 @@
-"""All sessions of this gateway, and everyone who waits here for news of a user."""
+"""All sessions of this gateway, and all polls that wait here for a user."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ CHECKS_AT_ONCE = 64
 
 
 class Hub:
-    """Hands what is pushed to this gateway to its sessions; keeps their presence; beats their hearts."""
+    """Hands pushes to the sessions, renews their presence, and sends their heartbeats."""
 
     name = "hub"
 
@@ -66,7 +66,7 @@ class Hub:
         return self._stopping.is_set()
 
     def close_all(self) -> None:
-        """Every device is told to come back; every waiting poll returns."""
+        """Tells every device to come back. Every waiting poll returns."""
         for session in self._every_session():
             session.close(Close.GOING_AWAY)
         self._wake_pollers()
@@ -84,7 +84,7 @@ class Hub:
 
     @asynccontextmanager
     async def joined(self, session: Session) -> AsyncIterator[None]:
-        """For the length of the block the device is online here; older connections of it end (4003)."""
+        """The device is online here for the length of the block. Its older connections end (4003)."""
         user, device = session.device.user_id, session.device.device_id
         for older in list(self._sessions.get(user, {}).values()):
             if older.device.device_id == device:
@@ -106,7 +106,7 @@ class Hub:
                 await self._leave(user, device)
 
     async def _announce(self, session: Session) -> None:
-        """Presence first, so that nothing pushed from now on misses us. Without Redis it comes later."""
+        """Write presence first, so that later pushes reach us. Without Redis this is done later."""
         user, device = session.device.user_id, session.device.device_id
         try:
             await self._presence.renew(self.gateway_id, [(user, device)])
@@ -127,7 +127,7 @@ class Hub:
 
     @asynccontextmanager
     async def polling(self, user: UserId) -> AsyncIterator[asyncio.Event]:
-        """An event that is set when something arrives for the user (or the gateway goes away)."""
+        """An event that is set when something arrives for the user, or when the gateway stops."""
         event = asyncio.Event()
         poller = DeviceId(f"poll-{secrets.token_hex(4)}")
         self._pollers.setdefault(user, {})[event] = poller
@@ -157,7 +157,7 @@ class Hub:
                             session.close(Close.REPLACED)
 
     async def _on_subscribed(self) -> None:
-        """What was pushed while not subscribed is lost: look what every session misses."""
+        """Pushes before the subscription are lost. So every session checks what it misses."""
         await self._look_again()
 
     async def _look_again(self) -> None:
@@ -165,10 +165,12 @@ class Hub:
         await self._check(self._every_session())
 
     async def _keep_presence(self) -> None:
-        """Renew it when it is time; at once if it is gone, and look what was not pushed for that.
+        """Renew presence when it is time. If it is gone, renew it at once, and check what was not pushed
+        meanwhile.
 
-        Gone may also mean that another Redis is the primary, so the channel is then subscribed to anew.
-        Others may learn that later than we, and push in vain until then: we look once more after `SETTLE_S`.
+        It may be gone because another Redis is the primary now. So the gateway subscribes again. Workers may
+        learn of the new primary later, and their pushes are lost until then. So it checks once more after
+        `SETTLE_S`.
         """
         try:
             if self._deaf() or not await self._presence.stands(self.gateway_id):
@@ -190,7 +192,7 @@ class Hub:
             self._lost = True
 
     def _deaf(self) -> bool:
-        """Whether the listener has ended by itself, which only a fault makes it do."""
+        """Whether the listener has ended by itself. Only a fault does that."""
         failed = [task for task in self._listening if task.done()]
         for task in failed:
             logger().error("could not listen to Redis", error=repr(task.exception()))
@@ -202,7 +204,7 @@ class Hub:
         self._listening = [asyncio.create_task(listening)]
 
     def _devices(self) -> list[tuple[UserId, DeviceId]]:
-        """Everyone here, those who wait for an answer included."""
+        """All devices here, with those of waiting polls."""
         devices = [(s.device.user_id, s.device.device_id) for s in self._every_session()]
         return devices + [(user, poller) for user, some in self._pollers.items() for poller in some.values()]
 

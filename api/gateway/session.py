@@ -1,4 +1,4 @@
-"""One device's connection: what it has been sent, what waits for it, and when it is too slow."""
+"""One device's connection: what it got, what waits for it, and when it is too slow."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ FLUSH_S = 1.0
 class Session:
     """Sends each entry after the cursor once, in order of its number.
 
-    Live entries go out when they follow what was sent. When one is missing, or at the start, the
-    session catches up by pulling, and leaves live entries aside: they are in the inbox before they
-    are pushed (I2), so the pull brings them. Unsent live entries beyond `queue_bytes` close the
-    socket as slow; catching up goes at the reader's pace.
+    A live entry goes out if it follows the last one that was sent. If one is missing, and at the start, the
+    session catches up by pulling. It ignores live entries meanwhile: they are in the inbox before they are
+    pushed (I2), so the pull brings them. More than `queue_bytes` of unsent live entries close the socket as
+    slow. Catching up goes as fast as the device reads.
     """
 
     def __init__(
@@ -76,13 +76,13 @@ class Session:
             self.check(entry.seq)
 
     def check(self, head: int) -> None:
-        """The inbox reaches to this head: pull what is missing, if anything is."""
+        """The inbox reaches to this head. Pull if something is missing."""
         self._seen = max(self._seen, head)
         if self._started and self._seen > self.sent and self._catching is None and self._closing is None:
             self._catching = asyncio.create_task(self._pull_all())
 
     def put(self, text: str) -> None:
-        """A frame that is no entry, behind what waits already."""
+        """Queue a frame that is no entry, behind those that wait already."""
         self._flush_entries()
         self._frames.append(text)
         self._waiting_bytes += len(text)
@@ -91,9 +91,9 @@ class Session:
             self.close(Close.SLOW)
 
     def close(self, code: Close) -> None:
-        """End the connection; the first reason given stands.
+        """End the connection. If it is called again, the first reason stands.
 
-        Frames that wait are still sent, within `FLUSH_S`; not so to a slow device.
+        Waiting frames are still sent, within `FLUSH_S`. A slow device does not get them.
         """
         if self._closing is None:
             self._closing = code
@@ -103,12 +103,12 @@ class Session:
                 self._closed_slow = asyncio.create_task(self._end(code))
 
     def heartbeat(self, head: int) -> None:
-        """Tell the head, and notice by it what a lost push left out."""
+        """Send the head, and find by it what a lost push left out."""
         self.put(frame("heartbeat", head=head))
         self.check(head)
 
     async def run_writer(self) -> None:
-        """Write until closed. Raises what the socket raises when the device is gone."""
+        """Write frames until closed. Raises what the socket raises when the device is gone."""
         try:
             while self._closing is None:
                 await self._wake.wait()
@@ -168,11 +168,11 @@ class Session:
         self._frames.append(text)
 
     def _over(self) -> bool:
-        """Asked anew after each wait."""
+        """Whether to stop. Ask again after each wait."""
         return self._closing is not None
 
     async def _pull_all(self) -> None:
-        """Pull page after page, each once the one before is written, until nothing is missing."""
+        """Pull page after page until nothing is missing. Each page waits until the one before is written."""
         waits = backoff_s()
         try:
             while self._seen > self.sent and not self._over():

@@ -14,7 +14,7 @@ from infra.mongo.accounts import AccountStore
 
 
 class Inbox:
-    """A push may be lost, so a waiting poll looks by itself twice in a heartbeat."""
+    """A push may be lost, so a waiting poll also looks into the inbox twice in a heartbeat."""
 
     def __init__(self, sync: Sync, hub: Hub, accounts: AccountStore) -> None:
         self._look_again_s = hub.settings.heartbeat_s / 2
@@ -52,7 +52,7 @@ class Inbox:
         return Answer(page.encode())
 
     async def _wait(self, device: Device, query: SyncQuery) -> Page:
-        """Listen, look again (something may have come before we listened), then wait."""
+        """Listen, look again, then wait. The second look finds what came before we listened."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + query.wait_s
         try:
