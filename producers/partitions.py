@@ -8,7 +8,7 @@ from domain.errors import RingpostError
 from infra.kafka.clients import Log
 from infra.kafka.topics import ready_topics
 from infra.retry import backoff_s
-from infra.tasks import ended
+from infra.tasks import run_until
 from infra.telemetry.logs import logger
 from producers.spread import Spreader
 
@@ -27,15 +27,7 @@ class Partitions:
         self._stopping = asyncio.Event()
 
     async def run(self) -> None:
-        learning = asyncio.create_task(self._learn())
-        stopping = asyncio.create_task(self._stopping.wait())
-        try:
-            await asyncio.wait({learning, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            if learning.done():
-                learning.result()
-                await stopping
-        finally:
-            await ended([learning, stopping])
+        await run_until(self._stopping, self._learn())
 
     def stop(self) -> None:
         self._stopping.set()

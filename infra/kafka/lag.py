@@ -12,6 +12,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from domain.errors import Unavailable
 from infra.kafka.clients import Log, Observer, translated
 from infra.kafka.topics import TOPICS
+from infra.tasks import run_until
 from infra.telemetry.logs import logger
 from infra.telemetry.names import LAG
 
@@ -39,14 +40,17 @@ class LagWatch:
 
     async def run(self) -> None:
         try:
-            while not self._stopping.is_set():
-                await self.step()
-                await self._pause()
+            await run_until(self._stopping, self._watch())
         finally:
-            await self._close()
+            await self.close()
 
     def stop(self) -> None:
         self._stopping.set()
+
+    async def _watch(self) -> None:
+        while True:
+            await self.step()
+            await asyncio.sleep(self._every_s)
 
     async def step(self) -> None:
         """One look. After a failure the next look uses new connections."""
@@ -55,7 +59,7 @@ class LagWatch:
                 LAG.labels(group).set(behind)
         except Unavailable as error:
             logger().warning("lag not measured", error=error.message)
-            await self._close()
+            await self.close()
 
     async def look(self) -> dict[str, int]:
         """Group → records that it has not committed, over all partitions. Raises Unavailable."""
@@ -82,13 +86,7 @@ class LagWatch:
         self._clients = _Clients(admin, observer)
         return self._clients
 
-    async def _close(self) -> None:
+    async def close(self) -> None:
         connection, self._connection, self._clients = self._connection, None, None
         if connection is not None:
             await connection.aclose()
-
-    async def _pause(self) -> None:
-        try:
-            await asyncio.wait_for(self._stopping.wait(), self._every_s)
-        except TimeoutError:
-            return

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from infra import tasks
 from infra.redis.client import open_redis
 from infra.redis.signals import Signals
-from infra.tasks import ended
+from infra.tasks import ended, run_until
 from tests.builders import keys_of, settings_for
 from tests.patience import PATIENCE_S
 
@@ -42,3 +44,33 @@ async def test_errors_of_what_ends_are_not_raised():
     assert isinstance(failed.exception(), LookupError)
     assert waiting.cancelled()
     await ended([])
+
+
+async def test_work_is_cancelled_when_it_is_time_to_stop():
+    stopping, cancelled = asyncio.Event(), asyncio.Event()
+
+    async def work() -> None:
+        try:
+            stopping.set()
+            await asyncio.Event().wait()
+        finally:
+            cancelled.set()
+
+    async with asyncio.timeout(PATIENCE_S):
+        await run_until(stopping, work())
+    assert cancelled.is_set()
+
+
+async def test_work_that_ends_before_is_followed_by_the_wait_and_its_failure_is_raised():
+    stopping = asyncio.Event()
+
+    async def work(failing: bool) -> None:
+        asyncio.get_running_loop().call_soon(stopping.set)
+        if failing:
+            raise LookupError
+
+    async with asyncio.timeout(PATIENCE_S):
+        await run_until(stopping, work(failing=False))
+        assert stopping.is_set()
+        with pytest.raises(LookupError):
+            await run_until(asyncio.Event(), work(failing=True))

@@ -34,9 +34,9 @@ class Scene(NamedTuple):
     parts: Parts
     proxies: dict[str, Proxy]
 
-    def cut(self, *engines: str) -> None:
+    def cut(self, *engines: str, stalled: bool = False) -> None:
         for engine in engines:
-            self.proxies[engine].cut("all", stalled=False)
+            self.proxies[engine].cut("all", stalled=stalled)
 
     def heal(self) -> None:
         for proxy in self.proxies.values():
@@ -122,9 +122,12 @@ async def test_a_part_is_ready_while_it_can_do_its_job(engines, unique, tmp_path
             assert await metric(api, "ringpost_degraded", part="api", engine=away[0]) == 0
 
 
-async def test_an_api_that_starts_without_kafka_serves_and_what_it_took_arrives(engines, unique, tmp_path):
+@pytest.mark.parametrize("stalled", [False, True], ids=["refused", "silent"])
+async def test_an_api_that_starts_without_kafka_serves_and_what_it_took_arrives(
+    engines, unique, tmp_path, stalled
+):
     async with scene(engines, unique, tmp_path) as at:
-        at.cut("kafka")
+        at.cut("kafka", stalled=stalled)
         (api,) = await at.parts.start("api")
         async with httpx.AsyncClient(base_url=api.url, timeout=PATIENCE_S, trust_env=False) as http:
             token = await device(http, "ann")
