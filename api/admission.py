@@ -13,7 +13,7 @@ from infra.telemetry.logs import logger
 from infra.telemetry.names import REFUSED
 
 REFUSED_AT_ONCE = 32
-"""The most connections beyond the limit that are answered at a time. Further ones are closed unanswered."""
+"""The most connections beyond the limit at a time. One more, and the oldest is closed without an answer."""
 
 ADMIN_CONNECTIONS = 32
 """The most connections to the admin port."""
@@ -24,12 +24,25 @@ BEYOND = "beyond"
 
 
 class Refusals:
-    """Counts what one process refuses, and logs it once a minute."""
+    """What one server refuses: counted, and logged once a minute. Holds the connections to be answered so."""
 
     def __init__(self, most: int) -> None:
         self.most = most
+        self._held: dict[AdmittingProtocol, None] = {}
         self._refused = 0
         self._logged_at = float("-inf")
+
+    def hold(self, connection: AdmittingProtocol) -> None:
+        """Make room for it first: whoever comes last is answered, however many are silent."""
+        if len(self._held) >= REFUSED_AT_ONCE:
+            oldest = next(iter(self._held))
+            self.release(oldest)
+            oldest.transport.abort()
+            self.add("connection")
+        self._held[connection] = None
+
+    def release(self, connection: AdmittingProtocol) -> None:
+        self._held.pop(connection, None)
 
     def add(self, kind: str) -> None:
         REFUSED.labels(kind).inc()
@@ -49,19 +62,24 @@ class AdmittingProtocol(HttpProtocol):
     A mark stays until the connection ends. A refused client must connect again.
     """
 
-    def __init__(self, refusals: Refusals, **given: Any) -> None:
-        super().__init__(**given)
+    def __init__(self, refusals: Refusals, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
         self._refusals = refusals
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
-        beyond = len(self.connections) - self._refusals.most
-        if beyond > REFUSED_AT_ONCE:
-            self._refusals.add("connection")
-            transport.abort()
-        elif beyond > 0:
+        if len(self.connections) > self._refusals.most:
             self.app_state = {**self.app_state, BEYOND: self._refusals}
+            self._refusals.hold(self)
             self.loop.call_later(ANSWERED_WITHIN_S, transport.abort)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._refusals.release(self)
+        super().connection_lost(exc)
+
+    def handle_websocket_upgrade(self) -> None:
+        self._refusals.release(self)  # from now on another protocol has the connection
+        super().handle_websocket_upgrade()
 
 
 class Admission:

@@ -187,7 +187,7 @@ class HttpProtocol(HttpToolsProtocol):
 
 def _too_large() -> HeadTooLarge:
     return HeadTooLarge(
-        f"A request may have {MOST_HEADERS} headers, and they may take {MOST_HEADER_BYTES} bytes together."
+        f"A request may have {MOST_HEADERS} headers, and they may have {MOST_HEADER_BYTES} bytes together."
     )
 
 

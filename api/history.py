@@ -15,6 +15,7 @@ from domain.clock import rfc3339
 from domain.conversations import Conversation, Member
 from domain.errors import Unavailable
 from domain.ids import MAX_SEQ, ConversationId, UserId, other_of
+from domain.limits import whole
 from infra.mongo.accounts import AccountStore
 from infra.mongo.conversations import ConversationStore
 from infra.mongo.messages import MessageStore, Place
@@ -93,9 +94,11 @@ class History:
             if start <= end and room > 0:
                 part = await self._pages.get(_Range(conversation, start, end, room, backwards))
                 found = part + found if backwards else found + part
-        more = len(found) > asked.limit
         kept = found[-asked.limit :] if backwards else found[: asked.limit]
-        return [message for _, message in kept], more
+        sizes = [len(message) for _, message in kept]
+        fitting = whole(sizes[::-1] if backwards else sizes)
+        kept = kept[-fitting:] if backwards else kept[:fitting]
+        return [message for _, message in kept], len(kept) < len(found)
 
     async def _read(self, wanted: _Range) -> list[tuple[int, bytes]]:
         return await self._messages.page(
@@ -126,11 +129,12 @@ class History:
         if after is not None:
             active = [one for one in active if (one.at, one.conversation.conversation_id) < after]
         page = active[:limit]
+        page = page[: whole([len(one.newest.message or b"") for one in page])]
         others = await self.others(user, [one.conversation.conversation_id for one in page])
         rows = await asyncio.gather(*(self._row(user, one) for one in page))
         for row in rows:
             row.with_ = others.get(ConversationId(row.conversation_id), UNSET)
-        following = _write_cursor(page[-1]) if len(active) > limit else None
+        following = _write_cursor(page[-1]) if len(active) > len(page) else None
         return ConversationList(list(rows), following, following is not None)
 
     async def _active(self, user: UserId) -> list[_Active]:

@@ -205,7 +205,7 @@ def _send_schema(plain: dict[str, Any], by_type: dict[Any, Any]) -> dict[str, An
     for kind, body in _BODIES.items():
         for address, to in (("conversation_id", "into a conversation"), ("to", "to a user")):
             fields = {
-                address: properties[address],
+                address: _given(properties[address]),
                 "client_message_id": properties["client_message_id"],
                 "kind": {"const": kind, "description": properties["kind"]["description"]},
                 "body": by_type[body] | {"description": properties["body"]["description"]},
@@ -220,3 +220,9 @@ def _send_schema(plain: dict[str, Any], by_type: dict[Any, Any]) -> dict[str, An
                 }
             )
     return {"title": "SendMessage", "description": plain["description"], "oneOf": variants}
+
+
+def _given(optional: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a field that is there: without null, and without a default."""
+    present = next(choice for choice in optional["anyOf"] if choice.get("type") != "null")
+    return {**present, **{name: text for name, text in optional.items() if name not in {"anyOf", "default"}}}

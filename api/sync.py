@@ -9,6 +9,7 @@ from typing import NamedTuple
 from domain.entries import Entry, encode_entries
 from domain.errors import CursorAhead, Unavailable
 from domain.ids import MAX_SEQ, UserId
+from domain.limits import whole
 from infra.mongo.messages import MessageStore
 from infra.mongo.timelines import TimelineStore
 from infra.redis.ring import Ring, Slice
@@ -48,13 +49,19 @@ class Sync:
         self._filling: dict[UserId, asyncio.Task[None]] = {}
 
     async def pull(self, user: UserId, cursor: int, limit: int) -> Page:
-        """Up to `limit` entries after the cursor. Raises CursorAhead if it lies beyond the inbox."""
+        """Up to `limit` entries after the cursor, and no more bytes than an answer holds.
+
+        Raises CursorAhead if the cursor lies beyond the inbox.
+        """
         began = time.perf_counter()
         held = await self._held(user, cursor, limit)
         if held is None or cursor > held.head:
             page = await self._from_store(user, cursor, limit)
         else:
             page = await self._joined(user, cursor, limit, held)
+        fitting = whole([len(entry.message) for entry in page.entries])
+        if fitting < len(page.entries):
+            page = Page(page.entries[:fitting], page.entries[fitting - 1].seq, page.head)
         PULL_S.observe(time.perf_counter() - began)
         return page
 

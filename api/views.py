@@ -209,15 +209,15 @@ class SendMessage(Struct, forbid_unknown_fields=True):
     body: Annotated[Raw, Meta(description="What the message says, in the form that its `kind` asks for.")]
     conversation_id: (
         Annotated[AnyConversationId, Meta(description="The conversation to send into. Give this or `to`.")]
-        | UnsetType
-    ) = UNSET
+        | None
+    ) = None
     to: (
         Annotated[
             AccountId,
             Meta(description="The user to send to. Their direct conversation is opened if need be."),
         ]
-        | UnsetType
-    ) = UNSET
+        | None
+    ) = None
 
 
 class SentView(Struct):

@@ -23,6 +23,7 @@ from api.routes.messages import Messages
 from api.server import HttpService
 from api.stage import Stage
 from api.sync import Sync
+from domain.limits import request_bytes
 from infra.keys import load_keys
 from infra.lifecycle import Service
 from infra.redis.client import ping
@@ -61,8 +62,8 @@ async def api_services(
             *Messages(path.sender, history).routes(),
             *Inbox(sync, hub, engines.accounts).routes(),
         ]
-        largest = settings.http.max_request_bytes
-        gateway = Gateway(callers, hub, sync, path.sender, engines.accounts, largest)
+        largest = request_bytes(settings.send.group_members)
+        gateway = Gateway(callers, hub, sync, path.sender, engines.accounts)
         health = Health(engine_checks(engines, {"api"}), parts={"api"})
         servers = []
         if admin is not None:

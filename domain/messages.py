@@ -15,6 +15,7 @@ from msgspec import Meta, Raw, Struct
 from domain import numbers
 from domain.errors import BadRequest, TooLarge
 from domain.ids import ConversationId, UserId
+from domain.limits import BODY_BYTES, MEDIA_BYTES, TEXT_BYTES
 
 Kind = Literal["text", "image", "voice", "file", "custom", "system"]
 
@@ -62,14 +63,14 @@ class FileBody(Struct, forbid_unknown_fields=True):
 
 
 BODY_LIMIT_BYTES: dict[str, int] = {
-    "text": 65_536,
-    "image": 8_192,
-    "voice": 8_192,
-    "file": 8_192,
-    "custom": 65_536,
-    "system": 65_536,
+    "text": TEXT_BYTES,
+    "image": MEDIA_BYTES,
+    "voice": MEDIA_BYTES,
+    "file": MEDIA_BYTES,
+    "custom": TEXT_BYTES,
+    "system": TEXT_BYTES,
 }
-"""The most a body may take, in bytes of its JSON, by kind."""
+"""The most bytes of a body by kind: of the text itself, else of its JSON without escapes and white space."""
 
 MOST_LEVELS = 64
 """The most levels to which a body may nest."""
@@ -143,9 +144,8 @@ def checked_body(kind: Kind, body: Raw) -> Raw:
 
     Raises BadRequest or TooLarge, naming the field, when it is not what its kind demands.
     """
-    limit = BODY_LIMIT_BYTES[kind]
-    if len(memoryview(body)) > limit:
-        raise TooLarge(f"The body of a message of kind {kind} may take {limit} bytes.", "body")
+    if len(memoryview(body)) > BODY_BYTES:
+        raise TooLarge(f"A body may have {BODY_BYTES} bytes, with all escapes and white space.", "body")
     try:
         value = numbers.decode(_BODIES[kind], memoryview(body).tobytes())
     except msgspec.ValidationError as error:
@@ -153,9 +153,30 @@ def checked_body(kind: Kind, body: Raw) -> Raw:
         raise BadRequest(f"{reason}.", "body" + path.rstrip("`")) from None
     except (ValueError, RecursionError) as error:
         raise BadRequest(f"The body is not valid JSON: {error}.", "body") from None
+    _check_size(kind, body, value)
     if isinstance(value, dict) and not _within(value, MOST_LEVELS):
         raise BadRequest(f"The body may nest to {MOST_LEVELS} levels.", "body")
     return body
+
+
+def _check_size(kind: Kind, body: Raw, value: Any) -> None:
+    """Raises TooLarge for a body beyond the limit of its kind, however its text is escaped."""
+    limit = BODY_LIMIT_BYTES[kind]
+    if len(memoryview(body)) <= limit:
+        return
+    if isinstance(value, TextBody):
+        if len(value.text.encode()) > limit:
+            raise TooLarge(f"A text may have {limit} bytes of UTF-8.", "body.text")
+    elif _plain_bytes(value) > limit:
+        raise TooLarge(f"The body of a message of kind {kind} may have {limit} bytes of JSON.", "body")
+
+
+def _plain_bytes(value: Any) -> int:
+    """The bytes of the JSON without white space, each escape counted as the character that it stands for."""
+    written = _encoder.encode(value).replace(b"\\\\", b"x")
+    long = written.count(b"\\u")
+    short = written.count(b"\\") - long
+    return len(written) - 5 * long - short
 
 
 def _within(value: Any, levels: int) -> bool:

@@ -36,13 +36,13 @@ class KafkaSettings(Part):
         BeforeValidator(lambda text: str(text).lower()),
     ] = Field(
         "plaintext",
-        description="How clients connect: `plaintext`, `ssl` (TLS), `sasl_plaintext` (with a user), "
+        description="The way clients connect: `plaintext`, `ssl` (TLS), `sasl_plaintext` (with a user), "
         "or `sasl_ssl` (TLS and a user).",
     )
     sasl_mechanism: Annotated[
         Literal["", "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"],
         BeforeValidator(lambda text: str(text).upper()),
-    ] = Field("", description="How the user signs in: `PLAIN`, `SCRAM-SHA-256` or `SCRAM-SHA-512`.")
+    ] = Field("", description="The way the user signs in: `PLAIN`, `SCRAM-SHA-256` or `SCRAM-SHA-512`.")
     username: str = Field("", description="The name of the Kafka user, with SASL.")
     password: SecretStr = Field(SecretStr(""), description="The password of the Kafka user, with SASL.")
     ca_file: str = Field(

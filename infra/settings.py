@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
+from domain.limits import MOST_MEMBERS
 from infra.addresses import ip_networks, listen_host, page_origins
 from infra.engine_settings import KafkaSettings, MongoSettings, RedisSettings
 from infra.environment import SettingsError, nearest, refuse_unknown
@@ -37,9 +38,6 @@ class HttpSettings(Part):
     )
     port: int = Field(
         8080, ge=0, le=65535, description="The port on which the API listens. 0 takes a free one."
-    )
-    max_request_bytes: int = Field(
-        65_536, ge=1024, description="The most bytes in a request body or a frame."
     )
     trusted_proxies: Annotated[str, AfterValidator(ip_networks)] = Field(
         "",
@@ -101,7 +99,7 @@ class SendSettings(Part):
     deadline_s: float = Field(
         10.0, gt=0, description="Seconds that a send may take in all. Then it gets `unavailable`."
     )
-    group_members: int = Field(1000, ge=2, description="The most members of a group.")
+    group_members: int = Field(1000, ge=2, le=MOST_MEMBERS, description="The most members of a group.")
 
 
 class OutboxSettings(Part):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from domain.errors import RingpostError
 from infra.kafka.clients import Log
@@ -12,9 +12,10 @@ from infra.kafka.topics import ARRIVALS, DELIVERIES, TopicTool
 from infra.mongo.client import Database, open_database
 from infra.mongo.indexes import missing_indexes
 from infra.mongo.outbox import OutboxStore
+from infra.reach import Target, obstacle, targets
 from infra.redis.client import open_redis, ping
 from infra.settings import Settings
-from ringpost.finding import Finding, found
+from ringpost.finding import Ailing, Finding, found
 from ringpost.parts import Places, api, consumer, relay, worker_at
 from ringpost.rights import ALL, kafka_rights, mongo_rights, redis_rights
 
@@ -27,15 +28,16 @@ async def examine(settings: Settings, places: Places, rights_of: Sequence[str] =
     With `rights_of` it looks at the engines only, and the user needs no more rights than these parts.
     """
     log, parts = Log(settings.kafka), rights_of or ALL
+    mongo, kafka, at_redis = targets(settings)
     async with open_database(settings.mongo) as database, open_redis(settings.redis) as redis:
         looks = [
-            found("MongoDB", database.ping, "Check RINGPOST_MONGO_URL."),
+            found("MongoDB", lambda: _reached(database.ping, mongo), "Check RINGPOST_MONGO_URL."),
             found("MongoDB topology", lambda: _topology(database), "It must be a replica set."),
             found("MongoDB rights", lambda: mongo_rights(database, settings, parts)),
             found("indexes", lambda: _indexes(database), "They are made when the API starts."),
-            found("Redis", lambda: ping(redis), "Check RINGPOST_REDIS_URL."),
+            found("Redis", lambda: _reached(lambda: ping(redis), at_redis), "Check RINGPOST_REDIS_URL."),
             found("Redis rights", lambda: redis_rights(redis, settings, parts)),
-            found("Kafka", log.version, "Check RINGPOST_KAFKA_BOOTSTRAP."),
+            found("Kafka", lambda: _reached(log.version, kafka), "Check RINGPOST_KAFKA_BOOTSTRAP."),
             found("Kafka rights", lambda: kafka_rights(log, parts)),
             found("topics", lambda: _topics(log), "Run `ringpost topics create`."),
         ]
@@ -49,6 +51,16 @@ async def examine(settings: Settings, places: Places, rights_of: Sequence[str] =
                 *(worker_at(url) for url in places.workers),
             ]
         return list(await asyncio.gather(*looks))
+
+
+async def _reached(look: Callable[[], Awaitable[str]], target: Target) -> str:
+    """What `look` says. Raises Ailing with what stands in the way, if that can be told."""
+    try:
+        return await look()
+    except RingpostError as error:
+        if reason := await obstacle(target):
+            raise Ailing(reason) from error
+        raise
 
 
 async def _topology(database: Database) -> str:

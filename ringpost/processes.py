@@ -24,8 +24,10 @@ from infra.crash import arm
 from infra.descriptors import raise_limit
 from infra.kafka.lag import LagWatch
 from infra.lifecycle import Service, run_services
+from infra.reach import obstacles
 from infra.retry import backoff_s
 from infra.settings import Settings, SettingsError
+from infra.tasks import ended
 from infra.telemetry.duties import DUTIES, ENGINES
 from infra.telemetry.logs import configure_logs, logger
 from infra.telemetry.names import UP
@@ -53,7 +55,7 @@ def run_api(settings: Settings, stage: bool = False) -> None:
             )
         host, port = bound.getsockname()[:2]
         address = f"http://{host}:{port}"
-        uvloop.run(_run(lambda: api_services(settings, bound, admin, stage), address, ["api"]))
+        uvloop.run(_run(settings, lambda: api_services(settings, bound, admin, stage), address, ["api"]))
 
 
 def run_workers(settings: Settings, names: list[str]) -> None:
@@ -64,11 +66,28 @@ def run_workers(settings: Settings, names: list[str]) -> None:
     raise_limit()
     with bound_socket(settings.worker.host, settings.worker.port, "RINGPOST_WORKER_PORT") as bound:
         host, port = bound.getsockname()[:2]
-        uvloop.run(_run(lambda: _worker_services(settings, names, bound), f"http://{host}:{port}", names))
+        address = f"http://{host}:{port}"
+        uvloop.run(_run(settings, lambda: _worker_services(settings, names, bound), address, names))
 
 
-async def _run(opening: Opening, address: str, parts: Sequence[str]) -> None:
+async def _run(settings: Settings, opening: Opening, address: str, parts: Sequence[str]) -> None:
     """Open, run, close. Engines that do not answer yet are waited for, up to a deadline."""
+    saying = asyncio.create_task(_say_obstacles(settings))
+    try:
+        await _opened_and_run(opening, address, parts)
+    except Unavailable as error:
+        raise Unavailable(f"{error.message} {await obstacles(settings)}".rstrip()) from error
+    finally:
+        await ended([saying])
+
+
+async def _say_obstacles(settings: Settings) -> None:
+    """Once, beside the start: why an engine cannot be reached. It may be reached a moment later."""
+    if reason := await obstacles(settings):
+        logger().warning("an engine cannot be reached", reason=reason)
+
+
+async def _opened_and_run(opening: Opening, address: str, parts: Sequence[str]) -> None:
     deadline = time.monotonic() + START_DEADLINE_S
     waits = backoff_s(0.2, 3.0)
     while True:

@@ -209,6 +209,8 @@ class _Up:
         self._say(f"  API        {self._url}")
         self._say(f"  try it     {self._url}/docs")
         self._say(f"  admin key  {keys.admin}")
+        if port := self._settings.http.admin_port:
+            self._say(f"  admin port {port}, for /metrics and calls with the admin key")
         self._say(f"  logs       {self._folder / 'logs'}")
         if addresses:
             exports = " ".join(f"{name}='{address}'" for name, address in addresses.items())

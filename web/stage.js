@@ -203,7 +203,7 @@ class Device {
   }
   row({ message_id: key, client_message_id: id, sender_id: sender, kind, body, sent_at: at }) {
     const [mine, text] = [sender === this.user, kind === "text" ? body.text : `[${kind}]`];
-    const [item, meta] = [make("li", mine ? "mine" : "theirs"), make("p", "meta")];
+    const [item, meta] = [make("li", mine ? "mine" : "theirs"), Object.assign(make("p", "meta"), { ariaLive: "off" })];
     item.append(make("p", "text", text), meta);
     return { key, id, text, at, item, meta, mine };
   }

@@ -6,7 +6,6 @@ import asyncio
 from contextlib import suppress
 
 import msgspec
-from msgspec import UNSET
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from api.caller import Callers
@@ -29,6 +28,7 @@ from api.strict import read_json
 from api.sync import Sync
 from domain.devices import Device
 from domain.errors import BadRequest, CursorAhead, RingpostError, TooLarge, Unauthenticated
+from domain.limits import FRAME_BYTES
 from infra.mongo.accounts import AccountStore
 from infra.tasks import ended
 from infra.telemetry.names import CLOSED
@@ -53,7 +53,6 @@ class Gateway:
         sync: Sync,
         sender: Sender,
         accounts: AccountStore,
-        max_frame_bytes: int,
     ) -> None:
         self._callers = callers
         self._hub = hub
@@ -61,7 +60,6 @@ class Gateway:
         self._sender = sender
         self._accounts = accounts
         self._settings = hub.settings
-        self._max_frame_bytes = max_frame_bytes
 
     async def connect(self, socket: WebSocket) -> None:
         """One connection, from its acceptance to its end."""
@@ -145,9 +143,9 @@ class Gateway:
     async def _on_frame(self, session: Session, text: str) -> None:
         ref = None
         try:
-            if len(text) > self._max_frame_bytes or len(text.encode()) > self._max_frame_bytes:
+            if len(text) > FRAME_BYTES or len(text.encode()) > FRAME_BYTES:
                 ref = ref_of_send(text)
-                raise TooLarge(f"A frame may have {self._max_frame_bytes} bytes.")
+                raise TooLarge(f"A frame may have {FRAME_BYTES} bytes.")
             got: object = read_json(text, ClientFrame)
             match got:
                 case Send():
@@ -156,7 +154,7 @@ class Gateway:
                 case Ack():
                     await self._acknowledge(session, got.cursor)
                 case Ping():
-                    session.put(frame("pong", **({} if got.ref is UNSET else {"ref": got.ref})))
+                    session.put(frame("pong", **({} if got.ref is None else {"ref": got.ref})))
                 case Hello():
                     raise BadRequest("`hello` is the first frame, and is sent once.", "type")
         except BadRequest as error:

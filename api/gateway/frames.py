@@ -7,12 +7,13 @@ from enum import IntEnum
 from typing import Annotated, Any
 
 import msgspec
-from msgspec import Meta, Struct, UnsetType
+from msgspec import Meta, Struct
 
 from api.errors import error_body
 from api.views import SendMessage, Seq
 from domain.entries import Entry, encode_entries
 from domain.errors import RingpostError
+from domain.limits import REF_CHARACTERS
 
 
 class Close(IntEnum):
@@ -38,7 +39,8 @@ REASONS = {
 }
 
 Ref = Annotated[
-    str | int, Meta(description="The client's own name for the frame; comes back with the answer.")
+    Annotated[str, Meta(max_length=REF_CHARACTERS)] | int,
+    Meta(description="The client's own name for the frame; comes back with the answer."),
 ]
 
 
@@ -56,7 +58,7 @@ class Ack(Struct, forbid_unknown_fields=True, tag_field="type", tag="ack"):
 
 
 class Ping(Struct, forbid_unknown_fields=True, tag_field="type", tag="ping"):
-    ref: Ref | UnsetType = msgspec.UNSET
+    ref: Ref | None = None
 
 
 ClientFrame = Hello | Send | Ack | Ping

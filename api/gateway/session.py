@@ -50,6 +50,7 @@ class Session:
         self._frames: deque[str] = deque()
         self._entries: list[Entry] = []
         self._waiting_bytes = 0
+        self._pulled_bytes = 0
         self._seen = 0
         self._started = False
         self._catching: asyncio.Task[None] | None = None
@@ -70,7 +71,7 @@ class Session:
             self._seen = max(self._seen, entry.seq)
         elif entry.seq == self.sent + 1:
             self._queue(entry)
-            if self._waiting_bytes > self._queue_bytes:
+            if self._waiting_bytes > max(self._queue_bytes, len(entry.message)):
                 self.close(Close.SLOW)
         elif entry.seq > self.sent:
             self.check(entry.seq)
@@ -87,7 +88,7 @@ class Session:
         self._frames.append(text)
         self._waiting_bytes += len(text)
         self._wake.set()
-        if self._waiting_bytes > 2 * self._queue_bytes:
+        if self._waiting_bytes > 2 * self._queue_bytes + self._pulled_bytes:
             self.close(Close.SLOW)
 
     def close(self, code: Close) -> None:
@@ -167,6 +168,11 @@ class Session:
         self._waiting_bytes += len(text) - size
         self._frames.append(text)
 
+    async def _written(self) -> None:
+        """Returns when what was pulled is written."""
+        await self._drained.wait()
+        self._pulled_bytes = 0
+
     def _over(self) -> bool:
         """Whether to stop. Ask again after each wait."""
         return self._closing is not None
@@ -186,11 +192,14 @@ class Session:
                     continue
                 self._seen = max(self._seen, page.head)
                 for entry in page.entries:
+                    if self._pulled_bytes and self._pulled_bytes + len(entry.message) > FRAME_BYTES:
+                        await self._written()
+                    if self._over():
+                        return  # nobody writes any more; a library may have caught what cancelled us
+                    self._pulled_bytes += len(entry.message)
                     self._queue(entry)
-                if self._over():
-                    return  # nobody writes any more; a library may have caught what cancelled us
                 if page.entries:
-                    await self._drained.wait()
+                    await self._written()
                 else:
                     await asyncio.sleep(next(waits))
         finally:

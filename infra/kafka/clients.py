@@ -9,14 +9,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.conn import create_conn
 from aiokafka.errors import (
     ClusterAuthorizationFailedError,
     GroupAuthorizationFailedError,
     KafkaError,
+    SaslAuthenticationFailed,
     TopicAuthorizationFailedError,
+    UnsupportedSaslMechanismError,
 )
 
 from domain.errors import Unavailable
+from infra.addresses import hosts_of
 from infra.kafka.metadata import Fingerprint, TopicMetadata, fingerprint_of
 from infra.settings import KafkaSettings
 from infra.tls import tls_context
@@ -28,10 +32,15 @@ Offsets = dict[int, int]
 """Partition → offset."""
 
 REQUEST_TIMEOUT_MS = 10_000
+SIGN_IN_TIMEOUT_MS = 3_000
 METADATA_MAX_AGE_MS = 10_000
 """Milliseconds after which clients ask for metadata again. They then find a topic that was made again."""
 
 MAX_RECORD_BYTES = 1_048_576
+_REFUSED = (
+    "Kafka refuses the user, the password or the way to sign in: see RINGPOST_KAFKA_USERNAME, "
+    "RINGPOST_KAFKA_PASSWORD and RINGPOST_KAFKA_SASL_MECHANISM."
+)
 _NOT_ALLOWED = (TopicAuthorizationFailedError, GroupAuthorizationFailedError, ClusterAuthorizationFailedError)
 
 
@@ -179,11 +188,34 @@ class Log:
             request_timeout_ms=REQUEST_TIMEOUT_MS,
         )
         try:
-            with translated():
-                await admin.start()
+            try:
+                with translated():
+                    await admin.start()
+            except Unavailable as error:
+                if await self._sign_in_refused():
+                    raise Unavailable(_REFUSED) from error
+                raise
             yield admin
         finally:
             await asyncio.shield(admin.close())
+
+    async def _sign_in_refused(self) -> bool:
+        """aiokafka does not tell its caller that brokers are there and refuse the user."""
+        if not self.settings.sasl_mechanism:
+            return False
+        options = {name: value for name, value in self._connection.items() if name != "bootstrap_servers"}
+        for host in hosts_of(self.settings.bootstrap):
+            try:
+                connection = await create_conn(
+                    host.host, host.port, request_timeout_ms=SIGN_IN_TIMEOUT_MS, **options
+                )
+            except (SaslAuthenticationFailed, UnsupportedSaslMechanismError):
+                return True
+            except (KafkaError, OSError, TimeoutError):
+                continue
+            connection.close()
+            return False
+        return False
 
     @asynccontextmanager
     async def observer(self) -> AsyncIterator[Observer]:

@@ -81,7 +81,7 @@ def _translated() -> Iterator[None]:
         raise Duplicate(_by_id(error.details)) from None
     except PyMongoError as error:
         if isinstance(error, OperationFailure) and error.code in _REFUSED:
-            raise Internal(_REFUSED[error.code]) from error
+            raise Unavailable(_REFUSED[error.code]) from error
         if _unavailable(error):
             raise Unavailable("The message store does not answer.") from error
         raise Internal(f"The message store refused an operation: {type(error).__name__}.") from error
@@ -272,7 +272,7 @@ class Database:
     async def _open_to_all(self) -> bool:
         try:
             await self.collection_names()
-        except Internal:
+        except Unavailable:
             return False
         return True
 

@@ -33,6 +33,9 @@ Client = Redis
 CONNECTIONS = 64
 CALLS_AT_ONCE = 1_000
 NOT_ALLOWED = "Redis does not allow a command to the user. `ringpost doctor` says which right is missing."
+_NOT_IN_A_SCRIPT = ("ACL failure in script", "executing the script can't")
+"""What Redis 7.2 and later, and earlier ones, say of a command in a script that the user may not run."""
+
 _PASSING = ("BUSY", "MISCONF", "NOREPLICAS")  # what passes by itself and has no error class of its own
 
 
@@ -144,11 +147,11 @@ class LuaScript:
         """Raises Internal for a fault in the script, and Unavailable if the server cannot run it now."""
         if isinstance(error, ReadOnlyError):  # it was the primary: whoever is it now needs new connections
             await self._client.connection_pool.disconnect(inuse_connections=False)
+        if isinstance(error, NoPermissionError) or any(words in str(error) for words in _NOT_IN_A_SCRIPT):
+            raise Unavailable(NOT_ALLOWED) from error
         if type(error) is ResponseError and not str(error).startswith(_PASSING):
             raise Internal("A Redis script failed.") from error
-        raise Unavailable(
-            NOT_ALLOWED if isinstance(error, NoPermissionError) else "Redis refused a command."
-        ) from error
+        raise Unavailable("Redis refused a command.") from error
 
 
 async def ping(client: Redis) -> str:

@@ -41,12 +41,12 @@ RETRIES = Counter(
 )
 REQUESTS = Counter(
     "ringpost_requests",
-    "HTTP requests that were answered, by route and status. Status 499: the client went away in its midst.",
+    "HTTP requests that were answered, by route and status. Status 499: the client left too early.",
     ["route", "status"],
 )
 REFUSED = Counter(
     "ringpost_refused",
-    "Connections that were refused for want of file descriptors, by kind: `socket`, `request`, or "
+    "Connections that were refused because file descriptors ran out, by kind: `socket`, `request`, or "
     "`connection` if it was closed without an answer.",
     ["kind"],
 )

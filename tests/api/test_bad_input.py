@@ -8,6 +8,7 @@ from typing import Any
 import jwt
 import pytest
 
+from domain.limits import FRAME_BYTES
 from tests.api.people import bearer, message, refused
 from tests.docs.running import TOKEN_KEY
 
@@ -101,8 +102,8 @@ def test_a_request_above_its_bound_is_refused_whatever_it_holds(town):
     ann, bob, places = town
     before = bob.get("/v1/sync", limit=1)["head"]
     content = json.dumps(message(places["direct"])).encode()
-    assert ann.ask("POST", "/v1/messages", content=content.ljust(65_536)).status_code == 201
-    refused(ann.ask("POST", "/v1/messages", content=content.ljust(65_537)), 413, "too_large")
+    assert ann.ask("POST", "/v1/messages", content=content.ljust(FRAME_BYTES)).status_code == 201
+    refused(ann.ask("POST", "/v1/messages", content=content.ljust(FRAME_BYTES + 1)), 413, "too_large")
     bob.arrived(before + 1)
 
 

@@ -72,7 +72,7 @@ async def hub_and_gateway(engines, unique):
         sync = Sync(Ring(redis, keys, away.ring), TimelineStore(database), MessageStore(database))
         presence = Presence(redis, keys, away.gateway.presence_ttl_s)
         hub = Hub(presence, Signals(redis, keys), sync, away.gateway)
-        yield hub, Gateway(CALLERS, hub, sync, None, AccountStore(database), 65_536)
+        yield hub, Gateway(CALLERS, hub, sync, None, AccountStore(database))
 
 
 async def test_device_that_cannot_be_welcomed_is_told_so_and_to_come_back(hub_and_gateway):

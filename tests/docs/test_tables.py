@@ -86,3 +86,15 @@ def test_index_lists_every_page_with_a_sentence():
     here = {path for path in (ROOT / "docs").iterdir() if path.suffix in (".md", ".toml")}
     assert {path.name for path in here - listed} == {"README.md"}, "add a line to docs/README.md"
     assert all(sentence.endswith(".") for *_, sentence in rows)
+
+
+FIRST_WORDS = ("The ", "Seconds ", "Hours ", "Partitions ", "Copies ")
+
+
+@pytest.mark.parametrize("part", PARTS.values(), ids=PARTS)
+def test_sentence_of_every_setting_begins_with_what_the_value_is(part):
+    for name, field in part.model_fields.items():
+        assert (field.description or "").startswith(FIRST_WORDS), name
+        assert field.description.endswith("."), name
+        if name.endswith("_s"):
+            assert field.description.startswith("Seconds "), name

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from msgspec import Raw
 
 from domain.errors import BadRequest, TooLarge
+from domain.limits import BODY_BYTES
 from domain.messages import BODY_LIMIT_BYTES, Draft, Kind, Message, checked_body, sent_of
 
 json_values = st.recursive(
@@ -90,7 +91,7 @@ def test_body_that_is_no_json_is_refused(raw):
         checked_body("custom", Raw(raw))
 
 
-@pytest.mark.parametrize("kind", get_args(Kind))
+@pytest.mark.parametrize("kind", ["custom", "system"])
 def test_body_beyond_the_limit_of_its_kind_is_too_large(kind):
     """I8: every kind has its bound."""
     too_much = b'{"text":"' + b"x" * BODY_LIMIT_BYTES[kind] + b'"}'
@@ -99,9 +100,56 @@ def test_body_beyond_the_limit_of_its_kind_is_too_large(kind):
     assert refused.value.field == "body"
 
 
-def test_body_of_exactly_the_limit_passes():
-    room = BODY_LIMIT_BYTES["text"] - len(b'{"text":""}')
-    checked_body("text", Raw(b'{"text":"' + b"x" * room + b'"}'))
+@pytest.mark.parametrize("kind", get_args(Kind))
+def test_white_space_is_bounded_too(kind):
+    """I8."""
+    with pytest.raises(TooLarge):
+        checked_body(kind, Raw(b'{"text":"a"' + b" " * BODY_BYTES + b"}"))
+
+
+WRITTEN = {
+    "plain": b"x",
+    "escaped": b"\\u0078",
+    "two bytes": b"\\u00fc",
+    "three bytes": "好".encode(),
+    "three bytes, escaped": b"\\u597d",
+    "emoji": "😀".encode(),
+    "emoji, escaped": b"\\ud83d\\ude00",
+    "new line": b"\\n",
+    "quote": b'\\"',
+    "backslash": b"\\\\",
+    "control": b"\\u0001",
+}
+"""Name → a character as JSON may write it."""
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+@pytest.mark.parametrize("kind", ["text", "custom"])
+def test_limit_counts_the_text_however_it_is_escaped(kind, name):
+    around = b"" if kind == "text" else b'{"text":""}'
+    room = BODY_LIMIT_BYTES[kind] - len(around)
+    size = len(json.loads(b'"' + WRITTEN[name] + b'"').encode())
+    fits = WRITTEN[name] * (room // size) + b"x" * (room % size)
+    asked = Raw(b'{"text":"' + fits + b'"}')
+    assert checked_body(kind, asked) == asked
+    with pytest.raises(TooLarge) as refused:
+        checked_body(kind, Raw(b'{"text":"' + fits + b'x"}'))
+    assert refused.value.field == ("body.text" if kind == "text" else "body")
+
+
+def test_body_may_fill_all_of_its_fields():
+    """The limits of the fields and that of the body agree."""
+    url, name, mime = "😀" * 2048, "😀" * 255, "😀" * 127
+    number = 2**53 - 1
+    image = {"url": url, "thumbnail_url": url, "name": name, "mime": mime, "width": 100_000}
+    filled = {
+        "image": image | {"height": 100_000, "size_bytes": number},
+        "voice": {"url": url, "duration_ms": number, "mime": mime, "size_bytes": number},
+        "file": {"url": url, "name": name, "mime": mime, "size_bytes": number},
+    }
+    for kind, value in filled.items():
+        checked_body(kind, body(value))
+        checked_body(kind, Raw(json.dumps(value, ensure_ascii=False).encode()))
 
 
 @pytest.mark.parametrize("depth", [64, 500, 990, 996, 1000, 5000, 30_000])

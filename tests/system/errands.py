@@ -75,7 +75,7 @@ class Errands:
     async def until_bob_has(self, text: str) -> None:
         async def there() -> bool:
             answer = await self._call("bob", "GET", "/v1/sync", params={"cursor": 0})
-            return text in json.dumps(answer)
+            return json.dumps(text) in json.dumps(answer)
 
         await until(there, PATIENCE_S, 0.1)
 

@@ -143,6 +143,18 @@ async def test_a_token_that_has_run_out_is_fetched_anew_and_a_second_refusal_sto
     await expect(stage.bob.link).to_have_text("Stopped: unauthenticated")
 
 
+async def test_a_cursor_that_is_ahead_of_the_inbox_is_forgotten_and_the_inbox_read_anew(stage, line):
+    await stage.ann.write(text := fresh("in the other inbox"))
+    numbers = await stage.bob.numbers(text)
+    error = {"code": "cursor_ahead", "message": "The inbox ends at 0.", "field": "cursor", "retriable": False}
+    line.tell_bob({"type": "error", "error": error})
+    await line.close(4500, "bad frame")
+    await stage.bob.is_on()
+    await expect(stage.bob.message(text)).to_have_count(1)
+    assert await stage.bob.numbers(text) == numbers
+    assert len(line.hellos()) == 2
+
+
 def times_stored(person, text: str) -> int:
     conversation = person.post("/v1/conversations", kind="direct", **{"with": "bob"})["conversation_id"]
     history = person.get(f"/v1/conversations/{conversation}/messages", limit=200)["messages"]

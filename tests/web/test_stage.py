@@ -11,6 +11,7 @@ from tests.web.stage import fresh
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
+SHOWN = 200
 KEEP_WHAT_BOB_IS_SAID_TO_DO = """() => {
   const link = document.querySelector(".bob .link");
   window.said = [];
@@ -91,6 +92,23 @@ async def test_a_reload_brings_the_same_messages_with_the_same_numbers(stage):
     assert await stage.bob.numbers(text) == numbers
     await expect(stage.ann.message(text)).to_have_attribute("data-state", "arrived")
     await expect(stage.ann.message(unsent)).to_have_count(1)
+
+
+async def test_a_fresh_page_shows_the_newest_of_a_long_inbox_and_says_what_is_before(open_stage, ask):
+    people = ask("ann"), ask("bob")
+    conversation = people[0].direct(people[1])
+    count = SHOWN + 10
+    heads = [person.get("/v1/sync", limit=1)["head"] + count for person in people]
+    for number in range(count):
+        people[0].send(conversation, f"one of many, {number}")
+    for person, head in zip(people, heads, strict=True):
+        assert person.get("/v1/sync", cursor=head - 1, wait_s=60)["head"] == head
+    stage = await open_stage()
+    for head, side in zip(heads, (stage.ann, stage.bob), strict=True):
+        await expect(side.pane.locator(".inbox b")).to_have_text(str(head))
+        await expect(side.log.locator(".gap").first).to_have_text(f"{head - SHOWN} entries before this")
+        assert await side.messages.count() <= SHOWN
+        await expect(side.messages.last).to_be_in_viewport()
 
 
 async def test_two_windows_are_two_devices_and_both_get_everything(open_stage):

@@ -106,6 +106,8 @@ async def test_on_a_phone_both_sides_are_in_sight_and_nothing_scrolls_sideways(o
         await expect(side.box).to_be_in_viewport(ratio=1)
         await expect(side.switch).to_be_in_viewport(ratio=1)
         await expect(side.messages.last).to_be_in_viewport()
+    await stage.page.set_viewport_size({"width": 320, "height": 568})
+    assert await stage.page.evaluate("document.documentElement.scrollWidth") <= 320
 
 
 async def test_colours_follow_the_system(open_stage):

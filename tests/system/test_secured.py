@@ -10,25 +10,30 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
 
+from domain.errors import Unavailable
 from infra.kafka.clients import Log
 from infra.kafka.dead_letters import DeadLetterTool
 from infra.kafka.publisher import Record, open_publisher
-from infra.kafka.topics import DELIVERIES, DLQ, TOPICS, TopicTool
+from infra.kafka.topics import ARRIVALS, DELIVERIES, DLQ, TOPICS, TopicTool
 from infra.mongo.client import open_database
 from infra.mongo.indexes import ensure_schema
 from infra.mongo.rights import command
-from infra.settings import Settings, load_settings
+from infra.redis.client import open_redis, ping
+from infra.settings import KafkaSettings, MongoSettings, RedisSettings, Settings, load_settings
 from ringpost.doctor import examine
 from ringpost.parts import Places
 from ringpost.rights import ALL
+from tests.builders import until
+from tests.certificates import Authority
 from tests.engines import Engines
-from tests.grants import documented, run
+from tests.grants import documented, kafka_as, run
 from tests.patience import PATIENCE_S
-from tests.secured import Secured, owned_by_a_thread
+from tests.secured import ADMIN, WATCHED, Secured, owned_by_a_thread
 from tests.system.errands import Errands
 from tests.system.parts import Parts, opened_parts
 
@@ -41,6 +46,7 @@ HEADINGS = {
     "relay": "`ringpost worker relay`",
     "topics": "`ringpost topics`",
 }
+PARTITIONS = 4
 IMPATIENT = {
     "RINGPOST_OUTBOX_LEASE_S": "2",
     "RINGPOST_OUTBOX_SCAN_S": "0.3",
@@ -80,12 +86,12 @@ async def set_up(secured: Secured) -> None:
     await refusals(secured)  # those from before there was anybody
 
 
-def settings_of(secured: Secured, part: str) -> Settings:
+def settings_of(secured: Secured, part: str, **changes: str) -> Settings:
     """As a process of the part would load them."""
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith("RINGPOST_")]:
             patch.delenv(name)
-        for name, value in (secured.environment(part) | IMPATIENT).items():
+        for name, value in (secured.environment(part) | IMPATIENT | changes).items():
             patch.setenv(name, value)
         return load_settings()
 
@@ -107,10 +113,26 @@ async def test_whole_ringpost_needs_the_documented_rights_only(secured: Secured,
             await errands.talk_live(other.url)
             await errands.change_a_group()
             await errands.read_everything()
+            await a_right_that_is_missing_for_a_while(secured, errands)
             (dying,) = await start(parts, secured, "api", RINGPOST_DEBUG_CRASH_AT="stored")
             await errands.send_and_see_the_api_die("by the relay", dying.url)
             await errands.until_bob_has("by the relay")
     assert await refusals(secured) == []
+
+
+async def a_right_that_is_missing_for_a_while(secured: Secured, errands: Errands) -> None:
+    """What cannot be written for the want of a right waits, and is no dead letter."""
+    assert await refusals(secured) == []
+    for name in ("MongoDB rights", "Redis rights"):
+        take, _, give = TAKEN[name]
+        await run(secured, take)
+        await errands.send(name)
+        await until(lambda: refusals(secured))
+        await run(secured, give)
+        await errands.until_bob_has(name)
+    await refusals(secured)
+    tool = DeadLetterTool(Log(settings_of(secured, "topics").kafka))
+    assert [letter async for letter in tool.letters()] == []
 
 
 async def test_dead_letters_need_the_documented_rights_only(secured: Secured) -> None:
@@ -142,7 +164,7 @@ TAKEN = {
         "insert on timelines",
         command("grantPrivilegesToRole", "ringpost-inbox", TIMELINES),
     ),
-    "Redis rights": ("ACL SETUSER ringpost-inbox -rpush", "+rpush", "ACL SETUSER ringpost-inbox +rpush"),
+    "Redis rights": ("ACL SETUSER ringpost-inbox -lindex", "+lindex", "ACL SETUSER ringpost-inbox +lindex"),
     "Kafka rights": (
         f"kafka-acls.sh $ADMIN --remove {WRITE}",
         "Write topic arrivals",
@@ -185,3 +207,80 @@ async def refusals(secured: Secured) -> list[str]:
     finally:
         await client.aclose()
     return by_redis + secured.kafka.denied() + secured.mongo.denied()
+
+
+# ------------------------------------------------------------------ ways to connect
+
+
+def doors(secured: Secured) -> dict[str, KafkaSettings]:
+    """Every way by which a client may come to Kafka."""
+    files = {"cert_file": str(secured.client.cert), "key_file": str(secured.client.key)}
+    clear = {"bootstrap": secured.kafka.door("clear"), "security": "sasl_plaintext", "ca_file": ""}
+    nobody = {"sasl_mechanism": "", "password": "", "bootstrap": secured.kafka.door("certified")}
+    return {
+        "TLS and SCRAM-SHA-512": kafka_as(secured, ADMIN),
+        "TLS and PLAIN": kafka_as(secured, ADMIN, sasl_mechanism="PLAIN"),
+        "SCRAM-SHA-256": kafka_as(secured, ADMIN, sasl_mechanism="SCRAM-SHA-256", **clear),
+        "TLS and a certificate": kafka_as(secured, "", security="ssl", **nobody, **files),
+    }
+
+
+async def test_kafka_is_reached_through_every_door(secured: Secured) -> None:
+    for name, settings in doors(secured).items():
+        log = Log(settings)
+        assert await log.version() == "1 broker(s)", name
+        async with open_publisher(log), log.observer() as observer:
+            assert len((await observer.bounds(ARRIVALS))[0]) == PARTITIONS, name
+
+
+async def redis_version(secured: Secured, url: str, **settings: str) -> str:
+    made = RedisSettings(url=url, **{"ca_file": str(secured.authority.file)} | settings)
+    async with open_redis(made) as client:
+        return await ping(client)
+
+
+def watched(secured: Secured) -> str:
+    """The primary by way of Sentinel."""
+    url = secured.redis.url_of(ADMIN).replace("rediss://", "rediss+sentinel://")
+    return url.replace(f"{secured.redis.address}/0", f"{secured.sentinel.address}/{WATCHED}/0")
+
+
+async def test_redis_is_reached_over_tls_also_with_a_certificate_and_by_sentinel(secured: Secured) -> None:
+    files = {"cert_file": str(secured.client.cert), "key_file": str(secured.client.key)}
+    sentinel = {"sentinel_username": ADMIN, "sentinel_password": secured.password}
+    assert await redis_version(secured, secured.redis.url_of(ADMIN))
+    assert await redis_version(secured, secured.redis.url_of(ADMIN), **files)
+    assert await redis_version(secured, watched(secured), **sentinel)
+    with pytest.raises(Unavailable):
+        await redis_version(secured, watched(secured))
+
+
+@pytest.mark.parametrize("driver", ["motor", "pymongo"])
+async def test_mongo_is_reached_over_tls_by_either_driver(secured: Secured, driver: str) -> None:
+    async with open_database(MongoSettings(url=secured.mongo.url_of(ADMIN), driver=driver)) as database:
+        assert await database.collection_names()
+
+
+@pytest.mark.parametrize("engine", ["MONGO_URL", "REDIS_URL", "KAFKA_PASSWORD"])
+async def test_wrong_password_is_a_sentence_without_the_password(secured: Secured, engine: str) -> None:
+    settings = settings_of(secured, "api", **{f"RINGPOST_{engine}": wrong(secured, engine)})
+    findings = await examine(settings, NO_PLACES, ["api"])
+    said = {one.said for one in findings if not one.ok}
+    assert any(f"RINGPOST_{engine}" in one and "refuses the user" in one for one in said)
+    assert not any("wrong" in one or secured.password in one for one in said)
+
+
+def wrong(secured: Secured, engine: str) -> str:
+    value = secured.environment("api")[f"RINGPOST_{engine}"]
+    return "wrong" if engine == "KAFKA_PASSWORD" else value.replace(quote(secured.password, ""), "wrong")
+
+
+async def test_authority_that_did_not_sign_is_named_by_the_doctor(secured: Secured, tmp_path: Path) -> None:
+    other = str(Authority(tmp_path).file)
+    trusted = quote(str(secured.authority.file), "")
+    mongo = secured.mongo.url_of("ringpost-api").replace(trusted, quote(other, ""))
+    files = {"RINGPOST_KAFKA_CA_FILE": other, "RINGPOST_REDIS_CA_FILE": other, "RINGPOST_MONGO_URL": mongo}
+    settings = settings_of(secured, "api", RINGPOST_MONGO_TIMEOUT_S="1", **files)
+    said = {one.name: one.said for one in await examine(settings, NO_PLACES, ["api"]) if not one.ok}
+    for engine in ("MongoDB", "Kafka", "Redis"):
+        assert said[engine].startswith("The certificate of 127.0.0.1:")

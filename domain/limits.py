@@ -1,0 +1,56 @@
+"""Limits that agree: what one of them allows fits into the request and the record that carry it.
+
+The limits of texts count the text. JSON may write each of its bytes as six, `\\u0041` for `A`.
+"""
+
+from __future__ import annotations
+
+TEXT_BYTES = 65_536
+"""The most bytes of UTF-8 in the text of a message."""
+
+MEDIA_BYTES = 20_480
+"""The most bytes in the JSON of an image, voice or file: more than all of its fields can have together."""
+
+ESCAPED = 6
+"""The most bytes of JSON for one byte of a text."""
+
+AROUND_BYTES = 1_024
+"""Room for the JSON and the white space around a text."""
+
+BODY_BYTES = ESCAPED * TEXT_BYTES + AROUND_BYTES
+"""The most bytes of a body as it is sent and stored, escapes and white space included."""
+
+MESSAGE_BYTES = BODY_BYTES + 3 * 1_024
+"""The most bytes of an encoded message: its body, ids, client_message_id and time."""
+
+REF_CHARACTERS = 1_024
+"""The most characters in the `ref` of a frame."""
+
+FRAME_BYTES = 409_600
+"""The most bytes of a send, as a request or as a frame. All fields but the body have 15,360 at most."""
+
+RECORD_BYTES = 1_000_000
+"""What a record on Kafka may take, with some room below the limit of the brokers."""
+
+MOST_MEMBERS = 6_000
+"""The most members that a group may be allowed: an arrival may name them all, at 88 bytes each."""
+
+PAGE_BYTES = 4_194_304
+"""About how many bytes of messages an answer holds. One with more ends earlier, and says so."""
+
+_ID_BYTES = ESCAPED * 64 + len('"",')
+
+
+def request_bytes(group_members: int) -> int:
+    """The most bytes of a request body: the longest send, or a group of so many members with long ids."""
+    return max(FRAME_BYTES, _ID_BYTES * group_members + 8 * AROUND_BYTES)
+
+
+def whole(sizes: list[int]) -> int:
+    """How many of these fit into one answer; at least one, so that whoever asks gets on."""
+    total = 0
+    for at, size in enumerate(sizes):
+        total += size
+        if at and total > PAGE_BYTES:
+            return at
+    return len(sizes)

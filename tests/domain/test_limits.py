@@ -1,0 +1,97 @@
+"""The limits agree with each other: what one allows fits into what carries it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from msgspec import Raw
+from msgspec.structs import fields
+
+from api.gateway.frames import Send
+from api.server import LARGEST_FRAME_BYTES
+from domain.events import Arrival, Delivery, encode
+from domain.limits import (
+    BODY_BYTES,
+    FRAME_BYTES,
+    MESSAGE_BYTES,
+    MOST_MEMBERS,
+    PAGE_BYTES,
+    RECORD_BYTES,
+    REF_CHARACTERS,
+    request_bytes,
+    whole,
+)
+from domain.messages import Message
+from infra.kafka.clients import MAX_RECORD_BYTES
+from infra.settings import SendSettings, SettingsError
+
+LONG_ID = "x" * 64
+CONVERSATION = f"d:{LONG_ID}:{LONG_ID}"
+BODY = b'"' + b" " * (BODY_BYTES - 2) + b'"'
+
+
+def escaped(text: str) -> str:
+    """JSON text with every character escaped."""
+    units = text.encode("utf-16-be").hex()
+    return '"' + "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4)) + '"'
+
+
+def escaped_object(**values: str) -> str:
+    """An object of these JSON texts, every character of its names escaped."""
+    return "{" + ", ".join(f"{escaped(name)}: {value}" for name, value in values.items()) + "}"
+
+
+def test_longest_send_fits_into_a_request_and_a_frame():
+    values = {
+        "type": escaped("send"),
+        "ref": escaped("😀" * REF_CHARACTERS),
+        "client_message_id": escaped("😀" * 128),
+        "kind": escaped("custom"),
+        "conversation_id": escaped(CONVERSATION),
+        "to": "null",
+        "body": BODY.decode(),
+    }
+    assert values.keys() == {field.encode_name for field in fields(Send)} | {"type"}
+    assert len(escaped_object(**values)) + 100 < FRAME_BYTES < LARGEST_FRAME_BYTES
+
+
+@pytest.mark.parametrize("members", [1000, MOST_MEMBERS])
+def test_largest_group_fits_into_a_request(members):
+    ids = ",".join([escaped(LONG_ID)] * members)
+    title = escaped("😀" * 200)
+    written = escaped_object(kind=escaped("group"), members=f"[{ids}]", title=title)
+    assert len(written) <= request_bytes(members)
+
+
+def test_no_setting_allows_a_larger_group():
+    assert SendSettings(group_members=MOST_MEMBERS).group_members == MOST_MEMBERS
+    with pytest.raises(SettingsError, match=r"RINGPOST_SEND_GROUP_MEMBERS.*6000"):
+        SendSettings(group_members=MOST_MEMBERS + 1)
+
+
+def test_longest_message_fits_into_a_record_with_the_ids_of_the_largest_group():
+    highest = 2**53 - 1
+    name = f"{CONVERSATION}:{highest}"
+    made = Message(name, CONVERSATION, highest, LONG_ID, "\u0001" * 128, "custom", Raw(BODY), "2" * 24)
+    message = made.encode()
+    assert len(message) <= MESSAGE_BYTES
+    arrival = Arrival(CONVERSATION, highest, ((LONG_ID, highest),) * MOST_MEMBERS, Raw(message))
+    delivery = Delivery(CONVERSATION, highest, (LONG_ID,) * MOST_MEMBERS, Raw(message))
+    assert max(len(encode(arrival)), len(encode(delivery))) <= RECORD_BYTES < MAX_RECORD_BYTES
+    assert json.loads(encode(arrival))["message"]["seq"] == highest
+
+
+@pytest.mark.parametrize(
+    "sizes, fitting",
+    [
+        ([], 0),
+        ([1], 1),
+        ([1] * 200, 200),
+        ([PAGE_BYTES] * 3, 1),
+        ([2 * PAGE_BYTES, 1], 1),
+        ([MESSAGE_BYTES] * 20, 10),
+    ],
+)
+def test_answer_holds_at_least_one_message_and_then_as_many_as_fit(sizes, fitting):
+    assert whole(sizes) == fitting
