@@ -1,6 +1,6 @@
 """The `ringpost` command.
 
-What a command needs is imported when it runs: those that only ask the API start without the drivers.
+A command imports what it needs when it runs. So commands that only ask the API start without the drivers.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ HERE = "http://127.0.0.1:8080"
 
 
 def example(*lines: str) -> str:
-    """What stands below the help of a command."""
+    """The text below the help of a command."""
     return "\n\n".join(["Examples:" if len(lines) > 1 else "Example:", *lines])
 
 
@@ -169,7 +169,7 @@ def listen(
 ) -> None:
     """Be a live device: print each entry as a line of JSON, each once, in order, until Ctrl-C.
 
-    How the connection is goes to stderr.
+    The state of the connection goes to stderr.
     """
     from ringpost.listener import Listener
 
@@ -178,7 +178,7 @@ def listen(
 
 
 async def _until_told(running: Any) -> None:
-    """Ctrl-C and SIGTERM are the usual end of it."""
+    """Run until Ctrl-C or SIGTERM, which are its usual end."""
     task = asyncio.create_task(running)
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)
@@ -238,7 +238,7 @@ def doctor(
 
 
 def _own_url(http: HttpSettings) -> str:
-    """Where an API with these settings is found from the same machine."""
+    """The URL of an API with these settings, from the same machine."""
     host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(http.host, http.host)
     port = http.port or HttpSettings.model_fields["port"].default
     return f"http://[{host}]:{port}" if host.count(":") > 1 and "[" not in host else f"http://{host}:{port}"
@@ -260,7 +260,7 @@ def torture(context: typer.Context) -> None:
 
 
 def _become(program: str, arguments: list[str]) -> None:
-    """Run a program of the repository in place of this one; SettingsError where this is installed without."""
+    """Run a program of the repository in place of this one. SettingsError if there is no repository here."""
     root = Path(__file__).parent.parent
     if not (root / program).exists():
         raise SettingsError(f"This command needs {program}: run it from a checkout of the repository.")

@@ -1,4 +1,4 @@
-"""Compares two databases: `ringpost doctor --deep --against …`, a restored one with the one it came from.
+"""Compares two databases, for example a restored one with its origin: `ringpost doctor --deep --against …`.
 
 Messages and lines of inboxes never change once they are written. So a backup is a part of the database
 that it was taken from: what both have is the same, and the backup has nothing that the other lacks.
@@ -95,7 +95,7 @@ class Comparison:
 
 
 def check_deep(settings: MongoSettings, against: str | None, as_json: bool) -> bool:
-    """The command: shows what was found; whether all is well. SettingsError, Unavailable."""
+    """The command. Shows the findings. Returns whether all is well. Raises SettingsError, Unavailable."""
     with progress("Reading the database") as say:
         diagnosis, comparison = asyncio.run(examine_deep(settings, against, say))
     ok = diagnosis.ok and (comparison is None or comparison.ok)
@@ -199,7 +199,7 @@ class _Side:
             self._seen.add("the same")
 
     def _end_group(self) -> None:
-        """The worst that was seen says how the conversation or inbox compares."""
+        """The worst difference says how the conversation or inbox compares."""
         for how in ("different", "longer here", "shorter here", "the same"):
             if how in self._seen:
                 self._groups[how] += 1

@@ -1,6 +1,6 @@
-"""Reads the whole database and says what does not fit together: `ringpost doctor --deep`.
+"""Reads the whole database and reports contradictions: `ringpost doctor --deep`.
 
-What is looked for, by the name under which it is reported:
+The kinds of problems, by the name in the report:
 
     index        a unique index is missing, or is not unique
     gap          an inbox lacks a number: its numbers are 1, 2, 3 … without a hole
@@ -34,19 +34,19 @@ from infra.mongo.messages import Place, Stored
 from infra.mongo.timelines import Line
 
 KEPT = 50
-"""The most problems of one kind that are told one by one; all are counted."""
+"""The most problems of one kind that are listed. All are counted."""
 
 EXPECTED = 10_000
 """About how many deliveries are looked up at a time."""
 
 Say = Callable[[str], None]
 Delivery = tuple[UserId, ConversationId, int]
-"""A message that belongs into a user's inbox."""
+"""A message that belongs in a user's inbox."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that does not fit; `said` is a sentence. `seq` counts in the inbox or in the conversation."""
+    """One contradiction. `said` is a sentence. `seq` counts in the inbox or in the conversation."""
 
     kind: str
     said: str
@@ -96,7 +96,7 @@ _id = msgspec.json.Decoder(_Id)
 
 
 async def diagnose(audit: Audit, say: Say) -> Diagnosis:
-    """Read everything once; `say` hears how far it has come. Raises Unavailable."""
+    """Read everything once. `say` gets the progress. Raises Unavailable."""
     found = Diagnosis()
     lacking = await audit.lacking_indexes()
     for name in lacking:
@@ -202,7 +202,9 @@ class _Messages:
             self._found.add(Problem("conversation", said, None, one))
 
     async def _delivered(self, page: Sequence[Stored]) -> None:
-        """A row leaves the outbox when the inboxes have its messages: what is in neither is asked again."""
+        """Look again for messages that are in no inbox and in no row. A row leaves the outbox when the
+        inboxes have it.
+        """
         missing = await self._undelivered(page, count=True)
         if missing:
             announced = await self._audit.announced({one[1:] for one in missing})

@@ -1,4 +1,4 @@
-"""Looks at everything Ringpost needs, and says what to do about what is not right."""
+"""Looks at everything that Ringpost needs, and says what to do if something is wrong."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["Finding", "examine"]
 
 
 async def examine(settings: Settings, places: Places, rights_of: Sequence[str] = ()) -> list[Finding]:
-    """All findings; never raises for an engine, or a part of Ringpost, that is not there.
+    """All findings. It never raises because an engine or a part of Ringpost is away.
 
     With `rights_of` it looks at the engines only, and the user needs no more rights than these parts.
     """
@@ -54,7 +54,7 @@ async def examine(settings: Settings, places: Places, rights_of: Sequence[str] =
 
 
 async def _reached(look: Callable[[], Awaitable[str]], target: Target) -> str:
-    """What `look` says. Raises Ailing with what stands in the way, if that can be told."""
+    """The answer of `look`. Raises Ailing with the reason if it is known."""
     try:
         return await look()
     except RingpostError as error:

@@ -1,4 +1,4 @@
-"""Where the command `ringpost` begins. What goes wrong ends here as one sentence on stderr.
+"""The entry point of the command `ringpost`. Every failure ends here as one sentence on stderr.
 
 Exit codes: 0: done. 1: it could not be done. 2: it was asked for wrongly. 130: ended by Ctrl-C, where that is
 not the usual end. 141: whoever read the output has closed it (`ringpost … | head -1`).
@@ -25,7 +25,7 @@ def _command() -> None:
 
 
 def guarded(program: Callable[[], None]) -> None:
-    """Run a program to its exit. What a person, a file or a network did to it becomes a sentence."""
+    """Run a program to its exit. A failure by a person, a file or a network becomes one sentence."""
     try:
         from ringpost.output import OutputLost, guard_output, release_output
 

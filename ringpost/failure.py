@@ -1,4 +1,4 @@
-"""What a person is told when a command fails because of what a person, a file or a network did."""
+"""The sentences for failures of a command that a person, a file or a network caused."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ class Sentence(NamedTuple):
 
 
 def sentence_of(error: BaseException) -> Sentence | None:
-    """None for a fault of the program. Of a group of errors the first one that has a sentence."""
+    """The sentence for an error. None for a fault of the program. For a group: the first that has a
+    sentence.
+    """
     match error:
         case BaseExceptionGroup():
             return next(filter(None, map(sentence_of, error.exceptions)), None)

@@ -1,4 +1,4 @@
-"""What was found when something was looked at, and what to do about it."""
+"""The result of a check, and what to do about it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from domain.errors import RingpostError
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing looked at; `said` is what was found, or what to do."""
+    """The result of one check. `said` is what it found, or what to do."""
 
     name: str
     ok: bool
@@ -29,11 +29,11 @@ class Finding:
 
 
 class Ailing(Exception):
-    """What was looked at is there and not well; the message says what is wrong, and what to do."""
+    """The checked thing is there and not well. The message says what is wrong, and what to do."""
 
 
 async def found(name: str, look: Callable[[], Awaitable[str]], advice: str = "") -> Finding:
-    """What `look` says, or why it could not, with the advice. Never raises for what may be away."""
+    """The answer of `look`, or why it failed, with the advice. Never raises for what may be away."""
     try:
         return Finding(name, True, await look())
     except Ailing as ailing:

@@ -1,4 +1,4 @@
-"""What the command line asks of a running API."""
+"""Calls of the command line to a running API."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ AWAY = (502, 503, 504)
 
 
 class ApiError(Exception):
-    """The API refused, or is not there; the message is a sentence."""
+    """The API refused, or does not answer. The message is a sentence."""
 
 
 class AddressError(ApiError):
-    """What was given as the address of the API cannot be one."""
+    """The given address of the API cannot be one."""
 
 
 def checked_url(text: str) -> str:
@@ -68,7 +68,8 @@ class Api:
     def call(
         self, method: str, path: str, body: dict[str, Any] | None = None, wait_s: float = 0
     ) -> dict[str, Any]:
-        """The answer. Tries again what may succeed later: a send with the same client_message_id is safe.
+        """The answer. It repeats calls that may succeed later. This is safe for a send with a
+        client_message_id.
 
         `wait_s` is how long the API may hold the answer. ApiError when there is none, or none of Ringpost's.
         """
@@ -104,12 +105,12 @@ class Api:
 
 
 def user_path(user: str) -> str:
-    """Where a user is, whatever characters the id has. ApiError if it has no characters at all."""
+    """The path of a user, with any characters of the id escaped. ApiError if the id is empty."""
     return "/v1/users/" + quote(_text(user), safe="")
 
 
 def reason_of(error: Exception) -> str:
-    """Why there was no answer: what may stand behind a colon."""
+    """The reason why there was no answer, as text behind a colon."""
     if isinstance(error, httpx.TimeoutException | TimeoutError):
         return "it takes too long"
     one: BaseException | None = error
@@ -125,7 +126,7 @@ def reason_of(error: Exception) -> str:
 
 
 def read_answer(url: str, answer: httpx.Response) -> dict[str, Any]:
-    """The object that was answered. ApiError if it is none."""
+    """The object in the answer. ApiError if there is none."""
     try:
         read = answer.json()
     except ValueError:
@@ -136,7 +137,7 @@ def read_answer(url: str, answer: httpx.Response) -> dict[str, Any]:
 
 
 def read_refusal(url: str, answer: httpx.Response) -> tuple[str, bool]:
-    """Why it was refused, as `code: sentence`; and whether the same may be asked again."""
+    """The reason of a refusal, as `code: sentence`, and whether the same call may succeed later."""
     try:
         error = answer.json()["error"]
         code, message, again = str(error["code"]), str(error["message"]), bool(error["retriable"])

@@ -1,6 +1,6 @@
 """One inbox out of two sources: what a socket pushes and what `GET /v1/sync` answers.
 
-No I/O: the caller hands over what it hears, shows what comes out, and pulls when told to.
+It does no I/O. The caller hands over what it receives, shows what comes out, and pulls when told to.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ AHEAD = 1_000
 
 
 class Taken(NamedTuple):
-    """What became of entries that were handed over.
+    """The result of handing over entries.
 
-    `entries` follow the cursor in order, each given out once. `dropped` tells how many were let go of
-    because too many wait behind a hole: the farthest ahead, which a pull brings again.
+    `entries` follow the cursor in order. Each is given out once. `dropped` counts entries that were dropped
+    because too many wait behind a gap. They are those farthest ahead, and a pull brings them again.
     """
 
     entries: list[Entry]
@@ -26,11 +26,11 @@ class Taken(NamedTuple):
 
 
 class Inbox:
-    """Gives out each entry once, in order of seq, whichever source brings it, how often and in what order.
+    """Gives out each entry once, in order of seq. Both sources may bring it, more than once, in any order.
 
-    Entries beyond a hole wait, at most `ahead` of them, until what is missing has come. Nothing is
-    skipped: `cursor` is always the last of an unbroken run. It stands for what was given out, so the
-    caller stores the two together.
+    Entries beyond a gap wait, at most `ahead` of them, until the missing ones have come. Nothing is skipped:
+    `cursor` is always the last of an unbroken run. It counts the entries that were given out, so the caller
+    must store entries and cursor together.
     """
 
     def __init__(self, cursor: int, ahead: int = AHEAD) -> None:
@@ -42,16 +42,16 @@ class Inbox:
 
     @property
     def cursor(self) -> int:
-        """The seq of the last entry given out: all up to it were."""
+        """The seq of the last entry given out. All entries up to it were given out."""
         return self._cursor
 
     @property
     def pull_from(self) -> int | None:
-        """The cursor to pull from, because something is missing; None if nothing is known to be."""
+        """The cursor to pull from, because something is missing. None if nothing seems to be missing."""
         return self._cursor if self._missed > self._cursor else None
 
     def pushed(self, entries: Iterable[Entry]) -> Taken:
-        """Entries out of a frame. A hole before one of them calls for a pull."""
+        """Take the entries of a frame. A gap before one of them calls for a pull."""
         for entry in entries:
             seq = int(entry["seq"])
             if seq > self._cursor:
@@ -59,15 +59,15 @@ class Inbox:
         return self._taken()
 
     def pulled(self, entries: Iterable[Entry], head: int) -> Taken:
-        """A page. The next one is called for until the head of the page is reached."""
+        """Take a page. It calls for the next page until the head of the page is reached."""
         self._missed = max(self._missed, head)
         return self.pushed(entries)
 
     def told(self, head: int) -> None:
-        """The head out of a `welcome` or `heartbeat` frame.
+        """Take the head of a `welcome` or `heartbeat` frame.
 
-        One that lies beyond the cursor may be on its way. Told again with nothing come in between,
-        it is not: that calls for a pull.
+        Entries up to a head beyond the cursor may be on their way. If such a head comes twice and no entry
+        between, they are not: this calls for a pull.
         """
         if head > self._cursor:
             if self._told_at == self._cursor:

@@ -1,4 +1,4 @@
-"""A live device in the terminal: over all of its connections each entry once, in order."""
+"""A live device in the terminal. It shows each entry once, in order, over all of its connections."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from ringpost.inbox import Entry, Inbox, Taken
 ACK_EVERY_S = 1.0
 LARGEST_FRAME_BYTES = 4_194_304
 REPLACED = (4003, 4504)
-"""Another connection of the same device took the place of ours: coming back would drive that one out."""
+"""The close code when another connection of the same device replaced ours. Coming back would end that one."""
 
 Tell = Callable[[str], None]
 
 
 class Listener:
-    """Prints by `show`, and says by `tell` how the connection is.
+    """Prints entries by `show`, and the state of the connection by `tell`.
 
-    What was printed is acknowledged, at most once a second: the device's own cursor follows. Killed
+    It acknowledges what it printed, at most once a second, so the device's cursor follows. If it is killed
     in between, it prints the same entries again at the next start.
     """
 
@@ -48,7 +48,7 @@ class Listener:
         self._away_since: float | None = None
 
     async def run(self) -> None:
-        """For ever; comes back with its cursor when the connection goes.
+        """Runs for ever. It comes back with its cursor when the connection ends.
 
         Raises ApiError when the API says not to come back (close codes from 4500), when another
         connection takes this one's place, or when no Ringpost answers there.
@@ -101,9 +101,9 @@ class Listener:
         return json.dumps({"type": "hello", **place})
 
     async def _heard(self, http: httpx.AsyncClient, frame: dict[str, Any]) -> None:
-        """Print what a frame brings, and pull what it tells to be missing.
+        """Print what a frame brings, and pull what is missing.
 
-        The first welcome says where an inbox begins that was given no cursor.
+        Without a given cursor, the first welcome says where the inbox begins.
         """
         match frame:
             case {"type": "welcome", "cursor": int(cursor), "head": int(head)}:
@@ -130,7 +130,9 @@ class Listener:
         return f"Connected as {frame.get('user_id')}, device {frame.get('device_id')}: {place}"
 
     async def _pull_missing(self, http: httpx.AsyncClient, inbox: Inbox) -> None:
-        """Page after page until nothing is missing; waits before the next try when a page brought nothing."""
+        """Pull page after page until nothing is missing. It waits before the next try if a page brought
+        nothing.
+        """
         waits = backoff_s(0.2, 5.0)
         while (cursor := inbox.pull_from) is not None:
             answer = await http.get("/v1/sync", params={"cursor": cursor})
@@ -162,7 +164,7 @@ class Listener:
                 await asyncio.sleep(ACK_EVERY_S)
 
     async def _acknowledge_last(self, socket: ClientConnection) -> None:
-        """What was printed since the last time, if the connection still is there."""
+        """Acknowledge what was printed since the last time, if the connection is still there."""
         with suppress(ConnectionClosed, TimeoutError):
             async with asyncio.timeout(ACK_EVERY_S):
                 await self._send_cursor(socket)

@@ -1,4 +1,4 @@
-"""What a command writes: text for a person or JSON for a machine to stdout; what it is doing to stderr.
+"""The output of commands. Text for people and JSON for machines go to stdout, progress goes to stderr.
 
 Colours and progress come only on a terminal, and no colours where NO_COLOR is set.
 """
@@ -34,7 +34,7 @@ class OutputLost(Exception):
 
 
 class _Guarded(io.TextIOWrapper):
-    """Stdout whose end is told apart from the end of a connection, which is an OSError too."""
+    """Stdout with an error of its own when it is lost. A lost connection is an OSError too."""
 
     def write(self, text: str) -> int:
         with _told():
@@ -56,7 +56,7 @@ def _told() -> Iterator[None]:
 def guard_output() -> None:
     """From now on a lost stdout raises OutputLost.
 
-    What the terminal's character set does not have is written as an escape.
+    Characters that the terminal cannot show are written as escapes.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         buffered, encoding, lines = sys.stdout.line_buffering, sys.stdout.encoding, sys.stdout.detach()
@@ -66,12 +66,12 @@ def guard_output() -> None:
 
 
 def release_output() -> None:
-    """What is still to be written to stdout goes nowhere: there is no more to tell at the end."""
+    """Discard what is still to be written to stdout, so that Python reports nothing at its end."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def write(text: str) -> None:
-    """A line to stdout, at once."""
+    """Write a line to stdout at once."""
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
 
@@ -87,12 +87,12 @@ def show(value: object, as_json: bool, text: str | Text) -> None:
 
 
 def complain(sentence: str) -> None:
-    """What went wrong, to stderr; red on a terminal."""
+    """Write to stderr what went wrong. Red on a terminal."""
     _aside(sentence, "red")
 
 
 def remark(sentence: str) -> None:
-    """What goes on, to stderr; dim on a terminal."""
+    """Write to stderr what is going on. Dim on a terminal."""
     _aside(sentence, "dim")
 
 

@@ -1,7 +1,7 @@
-"""Are the parts of Ringpost alive? Each is asked where it cannot pretend.
+"""Whether the parts of Ringpost are alive. Each is asked in a way that shows real work.
 
-The API answers itself. A consumer is a member of its group, and the group gets on. A relay renews its
-lease in MongoDB and takes its turn. A worker whose address is given answers itself as well.
+The API answers by itself. A consumer is a member of its group, and the group makes progress. A relay renews
+its lease in MongoDB and takes its turn. A worker with a given address answers by itself too.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Places(NamedTuple):
 
 
 async def api(url: str, outbox: OutboxStore) -> Finding:
-    """Its own word. If there is none, the leases tell whether one runs somewhere else."""
+    """The API's own answer. If there is none, the leases say whether an API runs elsewhere."""
 
     async def look() -> str:
         try:
@@ -67,7 +67,7 @@ async def worker_at(url: str, within_s: float = ANSWER_S) -> Finding:
 
 
 async def consumer(name: str, topic: str, groups: GroupTool, within_s: float = MOVES_S) -> Finding:
-    """The word of Kafka: who is in the group, and does it finish what there is to do."""
+    """Kafka's answer: the members of the group, and whether it finishes its records."""
 
     async def look() -> str:
         state = await groups.look(name, topic)
@@ -86,7 +86,7 @@ async def consumer(name: str, topic: str, groups: GroupTool, within_s: float = M
 
 
 async def relay(outbox: OutboxStore, within_s: float = MOVES_S) -> Finding:
-    """The word of MongoDB: a dead process renews no lease, and a stuck one does not take its turn."""
+    """MongoDB's answer: a dead process renews no lease, and a stuck one does not take its turn."""
 
     async def look() -> str:
         alive = await outbox.alive()
@@ -105,7 +105,7 @@ async def relay(outbox: OutboxStore, within_s: float = MOVES_S) -> Finding:
 
 
 async def _health(url: str, within_s: float = ANSWER_S) -> str:
-    """What `/health/ready` says if all is well, else Ailing. Raises httpx.HTTPError without an answer."""
+    """The answer of `/health/ready` if all is well, else Ailing. Raises httpx.HTTPError without an answer."""
     async with httpx.AsyncClient(timeout=within_s) as http:
         answer = await http.get(url.rstrip("/") + "/health/ready")
     try:

@@ -1,4 +1,4 @@
-"""The processes of Ringpost: what each runs, until it is told to stop."""
+"""The processes of Ringpost, and what each runs until it is told to stop."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ Opening = Callable[[], AbstractAsyncContextManager[list[Service]]]
 
 
 def run_api(settings: Settings, stage: bool = False) -> None:
-    """Serve HTTP and WebSocket until SIGINT or SIGTERM; with `stage` also the page of `ringpost up`."""
+    """Serve HTTP and WebSocket until SIGINT or SIGTERM. With `stage` also the page of `ringpost up`."""
     settings.need_engines()
     configure_logs(settings.log, "api")
     arm(settings.debug)
@@ -71,7 +71,7 @@ def run_workers(settings: Settings, names: list[str]) -> None:
 
 
 async def _run(settings: Settings, opening: Opening, address: str, parts: Sequence[str]) -> None:
-    """Open, run, close. Engines that do not answer yet are waited for, up to a deadline."""
+    """Open, run, close. It waits for engines that do not answer yet, up to a deadline."""
     saying = asyncio.create_task(_say_obstacles(settings))
     try:
         await _opened_and_run(opening, address, parts)

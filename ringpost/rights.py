@@ -1,6 +1,6 @@
-"""What the user of these settings may not do, and the commands that change it.
+"""The rights that the user of these settings lacks, and the commands that give them.
 
-Each look returns a word on what was found, or raises Ailing with what is missing.
+Each check returns a word on its result, or raises Ailing with what is missing.
 """
 
 from __future__ import annotations

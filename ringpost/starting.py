@@ -1,4 +1,4 @@
-"""What is being started and for how long already: live on a terminal, line by line elsewhere."""
+"""Shows what is starting, and for how long: live on a terminal, line by line elsewhere."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ REMIND_S = 10.0
 class Starting:
     """`async with Starting(console) as starting:` shows what has begun and is not ready, for that long.
 
-    Where the output is no terminal, a line every ten seconds says what is still waited for.
+    If the output is no terminal, a line every ten seconds says what is not ready yet.
     """
 
     def __init__(self, console: Console) -> None:
@@ -50,7 +50,7 @@ class Starting:
             await ended([self._reminding])
 
     def begin(self, name: str, doing: str = "starts") -> None:
-        """It is being started now; `doing` follows its name."""
+        """It starts now. `doing` follows its name."""
         self._began[name] = time.monotonic()
         self._rows[name] = self._live.add_task(f"{name} {doing}")
         if not self._console.is_terminal:
@@ -65,7 +65,7 @@ class Starting:
             self._line(text)
 
     def ready(self, name: str, text: str) -> None:
-        """It works now. Nothing happens when that was said before."""
+        """It works now. A second call changes nothing."""
         if name not in self._began:
             return
         took_s = time.monotonic() - self._began.pop(name)

@@ -85,7 +85,7 @@ def show_letter(topic: Origin, partition: int, offset: int) -> None:
 
 @dlq.command()
 def replay(topic: Origin, as_json: Json = False) -> None:
-    """Put the dead letters of a topic back; may be repeated, nothing is done twice."""
+    """Put the dead letters of a topic back. You may repeat it: nothing is done twice."""
     from infra.kafka.dead_letters import DeadLetterTool, origins
 
     if topic not in origins():

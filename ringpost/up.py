@@ -37,7 +37,7 @@ TITLES = {"api": "API", "inbox": "worker inbox", "push": "worker push", "relay":
 
 
 def run_up(settings: Settings) -> None:
-    """Start all, say where it is, supervise until SIGINT or SIGTERM, stop all."""
+    """Start everything, print the addresses, supervise until SIGINT or SIGTERM, stop everything."""
     raise_limit()  # the engines and the parts inherit it
     with bound_socket(settings.http.host, settings.http.port) as bound:  # a taken port is said at once
         port = int(bound.getsockname()[1])
@@ -48,7 +48,7 @@ def run_up(settings: Settings) -> None:
 
 
 class _Up:
-    """Parts and engines that end are started again; all of them end with this process."""
+    """It starts parts and engines again when they end. All of them end with this process."""
 
     def __init__(self, settings: Settings, port: int) -> None:
         self._settings = settings
@@ -61,7 +61,7 @@ class _Up:
         self._engines_serve = False
 
     async def run(self) -> None:
-        """Until SIGINT or SIGTERM, which also ends a start that is still under way."""
+        """Runs until SIGINT or SIGTERM, also during the start."""
         loop = asyncio.get_running_loop()
         working = asyncio.create_task(self._work())
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -153,7 +153,7 @@ class _Up:
         return ChildProcess(name, command, self._folder / "logs" / f"{name}.log", environment)
 
     async def _keep(self, part: ChildProcess) -> None:
-        """Run the part; start it again when it ends, at a growing distance."""
+        """Run the part. Start it again when it ends, after growing waits."""
         waits = backoff_s(0.5, 10.0)
         part.log.parent.mkdir(parents=True, exist_ok=True)
         while True:
@@ -225,7 +225,7 @@ class _Up:
         return f"http://localhost:{self._port}" if self._settings.http.host in {"0.0.0.0", "::"} else None
 
     async def _stop(self, parts: Sequence[ChildProcess]) -> None:
-        """The API first, then the workers; the engines follow when the block around us ends."""
+        """Stop the API first, then the workers. The engines follow when the block around this ends."""
         await parts[0].stop(STOP_S)
         await asyncio.gather(*(part.stop(STOP_S) for part in parts[1:]))
 

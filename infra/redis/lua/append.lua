@@ -1,10 +1,10 @@
 -- Puts consecutive entries at the end of a user's ring, if the user has one.
 -- KEYS[1] ring   KEYS[2] filling
 -- ARGV[1] capacity   ARGV[2] idle time to live, s   ARGV[3] seq of the first entry   ARGV[4…] messages
--- Reply: 1 the ring has them; 0 there is no ring (or it could not follow, and is gone).
--- Entries that the ring has already are ignored. A ring never gets a hole: one that would is removed,
--- and so is one of another generation; a later reader rebuilds it. While a reader rebuilds it, entries
--- wait in `filling`.
+-- Reply: 1 the ring has them. 0 there is no ring, or it could not follow and was removed.
+-- Entries that the ring has already are ignored. A ring never gets a gap: a ring that would get one is
+-- removed, and so is a ring of another generation. A later reader rebuilds it. While a reader rebuilds it,
+-- entries wait in `filling`.
 local capacity, ttl, seq = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local target, known, now = KEYS[1], 0, generation()
 local last = redis.call('LINDEX', KEYS[1], -1)

@@ -1,8 +1,8 @@
--- Claims the rebuilding of a ring. Must be called before the timeline is read: what is appended from
--- now on waits in `filling`, so nothing can fall between.
+-- Claims the rebuilding of a ring. Call it before the timeline is read: entries that are appended from now
+-- on wait in `filling`, so none can be missed.
 -- KEYS[1] ring   KEYS[2] filling
 -- ARGV[1] token of the caller   ARGV[2] ms that the claim holds
--- Reply: 1 claimed, 0 there is a ring, or another one is rebuilding it, or it is not to be rebuilt yet.
+-- Reply: 1 claimed. 0 there is a ring, another caller rebuilds it, or it must not be rebuilt yet.
 local first, claim = redis.call('LINDEX', KEYS[1], 0), redis.call('LINDEX', KEYS[2], 0)
 local now = generation()
 if first and string.sub(first, 9, 12) ~= now or claim and string.sub(claim, 1, 4) ~= now then

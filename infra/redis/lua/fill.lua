@@ -1,8 +1,8 @@
--- Makes a ring of what was read from the timeline and of what arrived meanwhile.
+-- Makes a ring of the entries from the timeline and of those that arrived meanwhile.
 -- KEYS[1] ring   KEYS[2] filling
 -- ARGV[1] token   ARGV[2] capacity   ARGV[3] idle time to live, s
 -- ARGV[4] seq before the first entry   ARGV[5…] messages of consecutive entries
--- Reply: 1 the ring is there, 0 the claim was lost, or made in another generation.
+-- Reply: 1 the ring is there. 0 the claim was lost, or belongs to another generation.
 local now = generation()
 if redis.call('LINDEX', KEYS[2], 0) ~= now .. ARGV[1] then
   return 0

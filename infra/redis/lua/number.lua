@@ -1,8 +1,8 @@
 -- Hands out consecutive seqs of a conversation.
 -- KEYS[1] counter
 -- ARGV[1] how many
--- Reply: {first seq, version of the member list}, false when the counter is not known here, or only from
--- another generation.
+-- Reply: {first seq, version of the member list}. False if there is no counter, or only one of another
+-- generation.
 if redis.call('HGET', KEYS[1], 'g') ~= generation() then
   return false
 end

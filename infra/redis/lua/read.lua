@@ -1,11 +1,11 @@
--- Reads from a user's ring what comes after a cursor.
+-- Reads the entries after a cursor from a user's ring.
 -- KEYS[1] ring   KEYS[2] filling
 -- ARGV[1] cursor   ARGV[2] limit   ARGV[3] idle time to live, s
--- Reply: false when there is no ring, else {seq of its first entry, head, elements…}.
--- The elements are those of the `limit` numbers behind the cursor that the ring holds; they begin at
--- the cursor or, when that lies further back, at the first entry. A first element without a message
--- is no entry: it says where an empty ring stands. A ring of another generation is removed: it may lack
--- its newest. All elements of a ring are of one generation, so one look is enough.
+-- Reply: false if there is no ring, else {seq of its first entry, head, elements…}.
+-- The elements are those of the `limit` numbers behind the cursor that the ring holds. They begin at the
+-- cursor, or at the ring's first entry if the cursor lies before it. A first element without a message is no
+-- entry: it marks the seq at which an empty ring stands. A ring of another generation is removed, because it
+-- may lack its newest entries. All elements of a ring have one generation, so one look is enough.
 local first = redis.call('LINDEX', KEYS[1], 0)
 if not first then
   return false
