@@ -26,7 +26,6 @@ from pymongo.errors import (
     WTimeoutError,
 )
 from pymongo.read_concern import ReadConcern
-from pymongo.uri_parser import parse_uri
 
 from domain.errors import Internal, Unavailable
 from infra.settings import MongoSettings, SettingsError
@@ -312,27 +311,3 @@ def _client(settings: MongoSettings, options: dict[str, Any]) -> Any:
     from motor.motor_asyncio import AsyncIOMotorClient
 
     return AsyncIOMotorClient(settings.url, **options)
-
-
-async def initiate_replica_set(settings: MongoSettings) -> str:
-    """Make the servers of the URL one replica set, unless they are. Returns its primary, "" if none yet.
-
-    May run any number of times, also at once. Raises Unavailable, and SettingsError for a bad URL.
-    """
-    try:
-        uri = parse_uri(settings.url)
-        name = uri["options"]["replicaSet"]
-    except (KeyError, ConfigurationError, InvalidURI, ValueError):
-        raise SettingsError("RINGPOST_MONGO_URL must be a URL with `replicaSet=NAME`.") from None
-    hosts = [f"{host}:{port}" for host, port in uri["nodelist"]]
-    milliseconds = round(settings.timeout_s * 1000)
-    async with AsyncMongoClient[Document](hosts[0], directConnection=True, timeoutMS=milliseconds) as client:
-        with _translated():
-            hello = await client.admin.command("hello")
-        if hello.get("isreplicaset"):  # meant to be one, not yet initiated
-            members = [{"_id": at, "host": host} for at, host in enumerate(hosts)]
-            try:
-                await client.admin.command("replSetInitiate", {"_id": name, "members": members})
-            except PyMongoError as error:
-                raise Unavailable(f"The replica set could not be initiated: {error}") from error
-        return str(hello.get("primary", ""))
