@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 ROOMS = ("domain", "infra", "producers", "consumers", "api", "ringpost")
 FILES = [path for room in ROOMS for path in sorted((ROOT / room).rglob("*.py"))]
 BESIDE = [path for room in ("tests", "benchmarks") for path in sorted((ROOT / room).rglob("*.py"))]
-ENGINE_NAMES = {"infra/mongo/client.py", "infra/local/mongo.py"}
+ENGINE_NAMES = {"infra/mongo/client.py", "infra/local/mongo.py", "infra/mongo/administration.py"}
 
 
 def name(path: Path) -> str:

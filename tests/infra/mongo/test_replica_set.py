@@ -4,11 +4,15 @@ import gc
 import warnings
 
 import pytest
+from pymongo import AsyncMongoClient
+from pymongo.errors import OperationFailure
 
 from domain.errors import Unavailable
 from infra.local.ports import free_port
+from infra.local.program import Program
 from infra.mongo.replica_set import ready_replica_set
 from infra.settings import MongoSettings, SettingsError
+from tests.clusters import MongoMember
 
 
 @pytest.fixture(autouse=True)
@@ -37,3 +41,53 @@ async def test_a_server_that_does_not_answer_is_waited_for_until_the_deadline():
 async def test_a_url_that_names_no_set_is_refused(url):
     with pytest.raises(SettingsError):
         await ready_replica_set(MongoSettings(url=url))
+
+
+class LockedMongo(MongoMember):
+    """A server that asks for a user, and has none yet."""
+
+    async def prepare(self, program: Program) -> None:
+        await super().prepare(program)
+        key = self.folder / "keyfile"
+        key.write_text("a" * 32)
+        key.chmod(0o400)
+
+    def settings(self) -> dict[str, str]:
+        return super().settings() | {"keyFile": str(self.folder / "keyfile")}
+
+
+@pytest.mark.own_engines
+async def test_new_server_gets_its_users_and_lets_in_nobody_else(tmp_path):
+    server = LockedMongo(tmp_path, print)
+    await server.start()
+    try:
+        address = server.address
+
+        def url(user: str, password: str) -> str:
+            return f"mongodb://{user}:{password}@{address}/?replicaSet=rs0&authSource=admin"
+
+        settings = MongoSettings(url=url("ringpost", "one"), database="messages")
+        for _ in range(2):
+            assert await ready_replica_set(settings, admin_password="secret") == address
+        renewed = MongoSettings(url=url("ringpost", "two"), database="messages")
+        await ready_replica_set(renewed, admin_password="secret")
+        with pytest.raises(SettingsError, match="another password"):
+            await ready_replica_set(renewed, admin_password="guess")
+        assert await may_write(url("ringpost", "two"), "messages")
+        assert not await may_write(url("ringpost", "two"), "others")
+        assert not await may_write(url("ringpost", "one"), "messages")
+        assert not await may_write(f"mongodb://{address}/?replicaSet=rs0", "messages")
+        assert await may_write(url("admin", "secret"), "others")
+    finally:
+        await server.stop()
+
+
+async def may_write(url: str, database: str) -> bool:
+    async with AsyncMongoClient(url, serverMonitoringMode="poll") as client:
+        try:
+            await client[database].things.insert_one({})
+        except OperationFailure as error:
+            if error.code not in (13, 18):  # unauthorized, or the login failed
+                raise
+            return False
+    return True
