@@ -32,7 +32,7 @@ DUTIES: dict[str, Duty] = {
         {
             "mongo": "Sends are refused. Pulls are answered from the rings.",
             "kafka": "Messages are stored, and arrive when Kafka is back.",
-            "redis": "Sends and pulls use MongoDB. Nothing is pushed.",
+            "redis": "Sends and pulls use MongoDB. Nothing is pushed. Nobody joins or leaves a group.",
         },
     ),
     "inbox": Duty(

@@ -52,9 +52,13 @@ SAMPLE_HEAD = """# Settings of Ringpost, each with its default. RINGPOST_CONFIG 
 METRICS_HEAD = """# Metrics
 
 Every process serves these at `/metrics`, in the Prometheus text format. The API serves them at its own
-address, a worker at `RINGPOST_WORKER_HOST`:`RINGPOST_WORKER_PORT`. Each process counts only what it does
-itself, and its other metrics stay at 0. Add the numbers of all processes. Counters begin at 0 when a
-process starts. This page is made from the catalogue in `infra/telemetry/names.py`.
+address, or at its admin port if it has one (`RINGPOST_HTTP_ADMIN_PORT`). A worker serves them at
+`RINGPOST_WORKER_HOST`:`RINGPOST_WORKER_PORT`. The answer takes up to 3 s while an engine is silent, because
+it asks the engines.
+
+Each process counts only what it does itself, and its other metrics stay at 0. Add the numbers of all
+processes. Counters begin at 0 when a process starts. This page is made from the catalogue in
+`infra/telemetry/names.py`.
 
 | name | kind | labels | meaning |
 |---|---|---|---|
