@@ -125,6 +125,7 @@ def test_redis_urls_that_are_used_as_they_are(text):
         "redis+sentinel://a,,b/name",
         f"redis://:{SECRET}#@a",
         f"redis://:{SECRET}/1@a/0",
+        f"redis://me:{SECRET}/1@a/0",
         f"redis://:100%{SECRET}@a",
     ],
 )

@@ -220,6 +220,13 @@ def test_secret_is_in_no_sentence_and_not_shown(monkeypatch, name, value):
     assert HUSH not in str(refused.value)
 
 
+def test_secret_of_another_kind_is_not_shown_either(file):
+    file("[auth]\nadmin_key = 12345\n")
+    with pytest.raises(SettingsError, match="RINGPOST_ADMIN_KEY") as refused:
+        load_settings()
+    assert "12345" not in str(refused.value)
+
+
 def test_secrets_are_not_shown(monkeypatch):
     for name, value in SECRETS.items():
         monkeypatch.setenv(name, value)
