@@ -93,3 +93,14 @@ def test_the_introduction_has_the_codes_and_limits_of_the_code(description):
 
 def test_addresses_are_relative(description):
     assert [server["url"] for server in description["servers"]] == ["."]
+
+
+def test_the_page_and_its_files_are_served_by_ringpost_alone(server):
+    page = server.http.get("/docs")
+    addresses = re.findall(r'(?:href|src)="([^"]+)"', page.text)
+    assert len(addresses) >= 6
+    assert not [address for address in addresses if address.startswith("/") or ":" in address]
+    assert {server.http.get(f"/{address}").status_code for address in addresses} == {200}
+    policy = page.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "script-src 'self';" in policy
