@@ -283,7 +283,7 @@ class MessageView(Struct):
 class EntryView(Struct):
     """One line of an inbox. Ignore a type that you do not know: more will come."""
 
-    seq: Annotated[int, Meta(description="Its number in the inbox: 1, 2, 3 and so on, without a hole.")]
+    seq: Annotated[int, Meta(description="Its number in the inbox: 1, 2, 3 and so on, without a gap.")]
     type: Annotated[Literal["message"], Meta(description="What the entry carries.")]
     message: Annotated[MessageView, Meta(description="The message.")]
 

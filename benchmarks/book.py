@@ -71,7 +71,7 @@ class Book:
             self.errors[reason] += 1
 
     def arrived(self, user: int, inbox_seq: int, client_message_id: str, at: float) -> None:
-        """An entry at a user's socket. Entries of a socket are to come without a hole, each once."""
+        """An entry at a user's socket. Entries of a socket are to come without a gap, each once."""
         if inbox_seq != self._heads[user] + 1:
             self.out_of_order += 1
         self._heads[user] = max(self._heads[user], inbox_seq)

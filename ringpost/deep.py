@@ -3,7 +3,7 @@
 The kinds of problems, by the name in the report:
 
     index        a unique index is missing, or is not unique
-    gap          an inbox lacks a number: its numbers are 1, 2, 3 … without a hole
+    gap          an inbox lacks a number: its numbers are 1, 2, 3 … without a gap
     dangling     a line of an inbox names a message that is not stored
     stranger     a line of an inbox names a message that is not this user's
     duplicate    an inbox has the same message twice

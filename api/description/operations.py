@@ -115,7 +115,7 @@ OPERATIONS = {
     ),
     "GET /v1/sync": Operation(
         INBOX,
-        "Every message that reaches a user has a number in their inbox: 1, 2, 3 and so on, without a hole. "
+        "Every message that reaches a user has a number in their inbox: 1, 2, 3 and so on, without a gap. "
         "Your own messages are among them, so that your other devices get them. Begin with cursor 0. "
         "Store the entries and the new `cursor` together, and ask again with it.",
         {200: "The entries after the cursor; none if nothing came within `wait_s`."},
