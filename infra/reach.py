@@ -58,6 +58,8 @@ async def _reason(target: Target, host: Address) -> str:
         return f"Nothing listens on {place} in {target.variable}."
     except TimeoutError:
         return f"{place} in {target.variable} does not answer within {CONNECT_S:.0f} s."
+    except ValueError as error:  # of our own files, and of a name that no resolver takes
+        return f"{target.variable}: {error}."
     except OSError as error:
         return f"{place} in {target.variable} cannot be reached: {error.strerror or error}."
     return ""

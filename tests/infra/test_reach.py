@@ -73,7 +73,9 @@ def certificate(tmp_path):
     return Authority(tmp_path).sign("client")
 
 
-def test_files_of_mongo_are_those_of_its_url(certificate):
+def test_files_of_mongo_are_those_of_its_url(certificate, monkeypatch):
+    monkeypatch.delenv("RINGPOST_MONGO_URL", raising=False)
+
     def files(options):
         return targets(Settings({"mongo": {"url": f"mongodb://h/?{options}"}}))[0].files
 

@@ -65,8 +65,17 @@ NOWHERE = Engines("mongodb://127.0.0.1:1", "127.0.0.1:1", "redis://127.0.0.1:1/0
 NO_PLACES = Places("http://127.0.0.1:1", [])
 
 
+@pytest.fixture(scope="module", autouse=True)
+def no_environment() -> Iterator[None]:
+    """The addresses of other engines would win over ours."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("RINGPOST_")]:
+            patch.delenv(name)
+        yield
+
+
 @pytest.fixture(scope="module")
-def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
+def secured(no_environment: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
     """Every user has exactly the rights of its part; topics, collections and indexes are there."""
     with owned_by_a_thread(tmp_path_factory.mktemp("secured")) as secured:
         asyncio.run(set_up(secured))
@@ -89,8 +98,6 @@ async def set_up(secured: Secured) -> None:
 def settings_of(secured: Secured, part: str, **changes: str) -> Settings:
     """As a process of the part would load them."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.startswith("RINGPOST_")]:
-            patch.delenv(name)
         for name, value in (secured.environment(part) | IMPATIENT | changes).items():
             patch.setenv(name, value)
         return load_settings()
