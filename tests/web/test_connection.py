@@ -143,6 +143,28 @@ async def test_a_token_that_has_run_out_is_fetched_anew_and_a_second_refusal_sto
     await expect(stage.bob.link).to_have_text("Stopped: unauthenticated")
 
 
+async def test_messages_stand_by_their_number_in_the_conversation_whatever_their_order_in_the_inbox(
+    stage, line
+):
+    await stage.ann.write(first := fresh("first"))
+    await expect(stage.bob.message(first)).to_have_count(1)
+    (*_, entry) = [frame for frame in line.heard if frame["type"] == "entries"][-1]["entries"]
+    conversation, seq = entry["message"]["conversation_id"], entry["message"]["seq"]
+    entries = [
+        {
+            "seq": entry["seq"] + place,
+            "type": "message",
+            "message": entry["message"]
+            | {"seq": seq + after, "message_id": f"{conversation}:{seq + after}", "body": {"text": text}},
+        }
+        for place, after, text in ((1, 2, "third"), (2, 1, "second"))
+    ]
+    line.tell_bob({"type": "entries", "entries": entries})
+    await expect(stage.bob.messages.last.locator(".text")).to_have_text("third")
+    assert (await stage.bob.messages.locator(".text").all_inner_texts())[-3:] == [first, "second", "third"]
+    assert await stage.bob.inbox() == entry["seq"] + 2
+
+
 async def test_a_cursor_that_is_ahead_of_the_inbox_is_forgotten_and_the_inbox_read_anew(stage, line):
     await stage.ann.write(text := fresh("in the other inbox"))
     numbers = await stage.bob.numbers(text)
