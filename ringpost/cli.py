@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import runpy
 import signal
 import sys
 from contextlib import suppress
@@ -250,20 +251,22 @@ PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_opt
 @app.command(context_settings=PASSED_ON)
 def bench(context: typer.Context) -> None:
     """Measure a running Ringpost (in a checkout of the repository)."""
-    _become("benchmarks/load.py", context.args)
+    _run_program("benchmarks/load.py", context.args)
 
 
 @app.command(context_settings=PASSED_ON)
 def torture(context: typer.Context) -> None:
     """Break a Ringpost of its own in every way, and check that nothing is lost (in a checkout)."""
-    _become("tests/torture/__main__.py", context.args)
+    _run_program("tests/torture/__main__.py", context.args)
 
 
-def _become(program: str, arguments: list[str]) -> None:
-    """Run a program of the repository in place of this one. SettingsError if there is no repository here."""
+def _run_program(program: str, arguments: list[str]) -> None:
+    """Run a program of the repository to its exit. SettingsError if there is no repository here."""
     root = Path(__file__).parent.parent
     if not (root / program).exists():
         raise SettingsError(f"This command needs {program}: run it from a checkout of the repository.")
     module = program.removesuffix(".py").removesuffix("/__main__").replace("/", ".")
-    path = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH")]))
-    os.execve(sys.executable, [sys.executable, "-m", module, *arguments], {**os.environ, "PYTHONPATH": path})
+    sys.path.insert(0, str(root))
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH")]))
+    sys.argv = [module, *arguments]
+    runpy.run_module(module, run_name="__main__", alter_sys=True)

@@ -6,6 +6,7 @@ not the usual end. 141: whoever read the output has closed it (`ringpost … | h
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Callable
 
@@ -30,6 +31,8 @@ def guarded(program: Callable[[], None]) -> None:
         from ringpost.output import OutputLost, guard_output, release_output
 
         guard_output()
+        # What libraries log is for the logs of a part; those of a command are its sentences.
+        logging.lastResort = logging.NullHandler()
         try:
             _run(program)
         except OutputLost as lost:
