@@ -34,9 +34,10 @@ from ringpost.output import complain, progress
 SETTLE_LOOK_S = 0.1
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="ringpost bench", description="Load on a running Ringpost.")
-    add = parser.add_argument
+def parser() -> argparse.ArgumentParser:
+    """The options of `ringpost bench`."""
+    made = argparse.ArgumentParser(prog="ringpost bench", description="Load on a running Ringpost.")
+    add = made.add_argument
     host = os.environ.get("RINGPOST_HTTP_HOST") or "127.0.0.1"
     port = os.environ.get("RINGPOST_HTTP_PORT") or "8080"
     url = os.environ.get("RINGPOST_URL") or f"http://{host}:{port}"
@@ -62,29 +63,29 @@ def _parser() -> argparse.ArgumentParser:
         help="processes to watch, `api=12,inbox=34`; else those of this Ringpost, if it runs here",
     )
     add("--json", action="store_true", help="print one JSON object instead of tables")
-    return parser
+    return made
 
 
 def _asked() -> argparse.Namespace:
-    parser = _parser()
-    asked = parser.parse_args()
+    made = parser()
+    asked = made.parse_args()
     if not 2 <= asked.group_size <= asked.users:
-        parser.error("--group-size must be from 2 to the number of --users")
+        made.error("--group-size must be from 2 to the number of --users")
     if not 0 <= asked.deaf <= asked.users:
-        parser.error("--deaf must be from 0 to the number of --users")
+        made.error("--deaf must be from 0 to the number of --users")
     try:
         asked.url = checked_url(asked.url)
     except ApiError as error:
-        parser.error(str(error))
+        made.error(str(error))
     if urlsplit(asked.url).scheme != "http":
-        parser.error("--url must begin with http://: the generator does not speak TLS")
+        made.error("--url must begin with http://: the generator does not speak TLS")
     if asked.conversations is None:
         asked.conversations = max(1, 5 * asked.users // asked.group_size)
     if not asked.admin_key:
         try:
             asked.admin_key = find_admin_key(load_settings().auth)
         except SettingsError as error:
-            parser.error(f"{error} Or give --admin-key.")
+            made.error(f"{error} Or give --admin-key.")
     return asked
 
 

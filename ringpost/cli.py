@@ -24,7 +24,7 @@ from infra.keys import find_admin_key
 from infra.settings import HttpSettings, SettingsError, load_settings
 from ringpost.entry import main
 from ringpost.http import TIMEOUT_S, Api, ApiError, checked_url, user_path
-from ringpost.output import Json, progress, remark, show, write
+from ringpost.output import Json, example, progress, remark, show, write
 from ringpost.topics import topics
 
 __all__ = ["app", "main"]
@@ -44,11 +44,6 @@ Timeout = Annotated[
 Stage = Annotated[bool, typer.Option("--stage", hidden=True)]
 """The page at `/`: for `ringpost up`, which starts the API with it. No setting turns it on by accident."""
 HERE = "http://127.0.0.1:8080"
-
-
-def example(*lines: str) -> str:
-    """The text below the help of a command."""
-    return "\n\n".join(["Examples:" if len(lines) > 1 else "Example:", *lines])
 
 
 def _version(asked: bool) -> None:
@@ -189,7 +184,9 @@ async def _until_told(running: Any) -> None:
 
 @app.command(
     epilog=example(
-        "ringpost doctor", "ringpost doctor --worker http://10.0.0.7:9101 --worker http://10.0.0.8:9101"
+        "ringpost doctor",
+        "ringpost doctor --worker http://10.0.0.7:9101 --worker http://10.0.0.8:9101",
+        "ringpost doctor --deep",
     )
 )
 def doctor(
@@ -248,13 +245,23 @@ def _own_url(http: HttpSettings) -> str:
 PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 
 
-@app.command(context_settings=PASSED_ON)
+@app.command(
+    context_settings=PASSED_ON,
+    epilog=example(
+        "ringpost bench --rate 500 --seconds 30", "ringpost bench --rate 0 --in-flight 128 --via ws"
+    ),
+)
 def bench(context: typer.Context) -> None:
     """Measure a running Ringpost (in a checkout of the repository)."""
     _run_program("benchmarks/load.py", context.args)
 
 
-@app.command(context_settings=PASSED_ON)
+@app.command(
+    context_settings=PASSED_ON,
+    epilog=example(
+        "ringpost torture --seconds 300", "ringpost torture --mode kill,redis --seed 7 --report /tmp/torture"
+    ),
+)
 def torture(context: typer.Context) -> None:
     """Break a Ringpost of its own in every way, and check that nothing is lost (in a checkout)."""
     _run_program("tests/torture/__main__.py", context.args)

@@ -25,6 +25,11 @@ PATIENCE_S = 1.0
 """What takes longer shows that it goes on."""
 
 
+def example(*lines: str) -> str:
+    """The text below the help of a command."""
+    return "\n\n".join(["Examples:" if len(lines) > 1 else "Example:", *lines])
+
+
 class OutputLost(Exception):
     """Stdout cannot be written to. `reason` is empty when its reader has closed it."""
 

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from domain.errors import NotFound
 from infra.settings import load_settings
-from ringpost.output import Json, show
+from ringpost.output import Json, example, progress, show
 
 if TYPE_CHECKING:
     from infra.kafka.clients import Log
@@ -25,25 +25,31 @@ topics.add_typer(dlq, name="dlq")
 
 Origin = Annotated[str, typer.Argument(help="The topic they came from: deliveries or arrivals.")]
 
+Partition = Annotated[int, typer.Argument(help="The partition, as `list` shows it.")]
+Offset = Annotated[int, typer.Argument(help="The offset, as `list` shows it.")]
 
-@topics.command()
+
+@topics.command(epilog=example("ringpost topics create"))
 def create(as_json: Json = False) -> None:
     """Create what is missing."""
-    created = asyncio.run(_tool().create())
+    with progress("Asking Kafka"):
+        created = asyncio.run(_tool().create())
     show(created, as_json, "created " + ", ".join(created) if created else "nothing was missing")
 
 
-@topics.command("list")
+@topics.command("list", epilog=example("ringpost topics list"))
 def list_topics(as_json: Json = False) -> None:
     """The topics that exist."""
-    names = [state.name for state in asyncio.run(_tool().describe())]
+    with progress("Asking Kafka"):
+        names = [state.name for state in asyncio.run(_tool().describe())]
     show(names, as_json, "\n".join(names))
 
 
-@topics.command()
+@topics.command(epilog=example("ringpost topics describe", "ringpost topics describe --json"))
 def describe(as_json: Json = False) -> None:
     """Each topic with its size, and how far each consumer group is behind."""
-    states = asyncio.run(_tool().describe())
+    with progress("Asking Kafka"):
+        states = asyncio.run(_tool().describe())
     if as_json:
         show([_state(state) for state in states], as_json, "")
         return
@@ -54,10 +60,11 @@ def describe(as_json: Json = False) -> None:
     Console().print(table)
 
 
-@dlq.command("list")
+@dlq.command("list", epilog=example("ringpost topics dlq list"))
 def list_letters(as_json: Json = False) -> None:
     """All dead letters, the oldest of each partition first."""
-    letters = asyncio.run(_letters())
+    with progress("Reading the dead letters"):
+        letters = asyncio.run(_letters())
     if as_json:
         show([_summary(letter) for letter in letters], as_json, "")
         return
@@ -69,10 +76,12 @@ def list_letters(as_json: Json = False) -> None:
     typer.echo(", ".join(f"{topic}: {count}" for topic, count in by_topic.items()) or "no dead letters")
 
 
-@dlq.command("show")
-def show_letter(topic: Origin, partition: int, offset: int) -> None:
+@dlq.command("show", epilog=example("ringpost topics dlq show deliveries 3 17"))
+def show_letter(topic: Origin, partition: Partition, offset: Offset) -> None:
     """One dead letter with the whole record, as JSON. It may hold the text of a message."""
-    for letter in asyncio.run(_letters()):
+    with progress("Reading the dead letters"):
+        letters = asyncio.run(_letters())
+    for letter in letters:
         if (letter.topic, letter.partition, letter.offset) == (topic, partition, offset):
             whole = {
                 "key": letter.key.decode(errors="replace"),
@@ -83,14 +92,15 @@ def show_letter(topic: Origin, partition: int, offset: int) -> None:
     raise NotFound(f"There is no dead letter of {topic} at {partition}, {offset}; see `topics dlq list`.")
 
 
-@dlq.command()
+@dlq.command(epilog=example("ringpost topics dlq replay deliveries"))
 def replay(topic: Origin, as_json: Json = False) -> None:
     """Put the dead letters of a topic back. You may repeat it: nothing is done twice."""
     from infra.kafka.dead_letters import DeadLetterTool, origins
 
     if topic not in origins():
         raise NotFound(f"There are no dead letters of {topic}; there may be of {', '.join(origins())}.")
-    count = asyncio.run(DeadLetterTool(_log()).replay(topic))
+    with progress(f"Putting back the dead letters of {topic}"):
+        count = asyncio.run(DeadLetterTool(_log()).replay(topic))
     show({"replayed": count}, as_json, f"{count} replayed")
 
 

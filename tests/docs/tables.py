@@ -13,11 +13,13 @@ from infra.settings import PARTS
 from infra.telemetry.duties import DUTIES
 from infra.telemetry.names import CATALOGUE
 from infra.wording import is_secret
+from tests.docs.cli_page import cli_page
 from tests.docs.rights import with_rights
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 METRICS = ROOT / "docs" / "metrics.md"
+CLI = ROOT / "docs" / "cli.md"
 SETTINGS = ROOT / "docs" / "settings.md"
 SECURITY = ROOT / "docs" / "security.md"
 SAMPLE = ROOT / "docs" / "ringpost.toml"
@@ -176,6 +178,7 @@ MADE = {
     METRICS: metrics_page,
     PRODUCTION: production_page,
     SECURITY: security_page,
+    CLI: cli_page,
 }
 """What makes the whole of a file."""
 

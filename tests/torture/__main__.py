@@ -29,14 +29,15 @@ from tests.torture.report import report_of, text_of
 from tests.torture.run import Run, run
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
+    """The options of `ringpost torture`."""
     modes = "; ".join(f"{mode}: {what}" for mode, what in MODES.items())
-    parser = argparse.ArgumentParser(
+    made = argparse.ArgumentParser(
         prog="ringpost torture",
         description="A whole Ringpost under traffic, broken on purpose; then: is anything lost or doubled?",
         epilog=f"Modes: {modes}.",
     )
-    add = parser.add_argument
+    add = made.add_argument
     add("--mode", default="all", help="what breaks: one, several with commas, all, none (%(default)s)")
     add("--seed", type=int, help="of traffic and faults; random, and printed, if absent")
     add("--seconds", type=float, default=60.0, help="length of the traffic (%(default)s)")
@@ -48,31 +49,31 @@ def _parser() -> argparse.ArgumentParser:
     add("--lasts", type=float, help="each fault for so many seconds, instead of for random ones")
     add("--replay", action=argparse.BooleanOptionalAction, default=True, help="the log again from offset 0")
     add("--json", action="store_true", help="print one JSON object instead of text")
-    return parser
+    return made
 
 
 def _asked(words: list[str]) -> Options:
-    parser = _parser()
-    asked = parser.parse_args(words)
+    made = parser()
+    asked = made.parse_args(words)
     try:
         modes = modes_of(asked.mode)
     except ValueError as error:
-        parser.error(str(error))
+        made.error(str(error))
     if asked.rate <= 0 or asked.users < 5:
-        parser.error("--rate must be above 0, and --users at least 5")
+        made.error("--rate must be above 0, and --users at least 5")
     if min(asked.every or 1, asked.lasts or 1) <= 0:
-        parser.error("--every and --lasts must be above 0")
+        made.error("--every and --lasts must be above 0")
     if asked.report is not None:
         try:
             asked.report.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            parser.error(f"--report {asked.report}: {error.strerror}")
+            made.error(f"--report {asked.report}: {error.strerror}")
     seconds = asked.messages / asked.rate if asked.messages else asked.seconds
     if seconds < 10:
-        parser.error("the traffic must last at least 10 seconds")
+        made.error("the traffic must last at least 10 seconds")
     everything = "all" in asked.mode.split(",")
     seed = secrets.randbelow(2**31) if asked.seed is None else asked.seed
-    modes = tuple(mode for mode in modes if _can(parser, mode, everything))
+    modes = tuple(mode for mode in modes if _can(made, mode, everything))
     return Options(
         modes,
         seed,
@@ -87,7 +88,7 @@ def _asked(words: list[str]) -> Options:
     )
 
 
-def _can(parser: argparse.ArgumentParser, mode: str, everything: bool) -> bool:
+def _can(made: argparse.ArgumentParser, mode: str, everything: bool) -> bool:
     """Whether this machine has what the mode needs; in `all` it is left out if not, else that is an error."""
     missing = ""
     if mode == "clock" and clock.faketime() is None:
@@ -95,7 +96,7 @@ def _can(parser: argparse.ArgumentParser, mode: str, everything: bool) -> bool:
     elif mode == "disk" and not disk.may_mount():
         missing = disk.ABSENT
     if missing and not everything:
-        parser.error(missing)
+        made.error(missing)
     if missing:
         _say(f"Left out: {missing}")
     return not missing
