@@ -16,6 +16,7 @@ from domain import numbers
 from domain.errors import BadRequest, TooLarge
 from domain.ids import ConversationId, UserId
 from domain.limits import BODY_BYTES, MEDIA_BYTES, TEXT_BYTES
+from domain.mismatch import NOT_KNOWN, mismatch
 
 Kind = Literal["text", "image", "voice", "file", "custom", "system"]
 
@@ -149,14 +150,23 @@ def checked_body(kind: Kind, body: Raw) -> Raw:
     try:
         value = numbers.decode(_BODIES[kind], memoryview(body).tobytes())
     except msgspec.ValidationError as error:
-        reason, _, path = str(error).partition(" - at `$")
-        raise BadRequest(f"{reason}.", "body" + path.rstrip("`")) from None
-    except (ValueError, RecursionError) as error:
-        raise BadRequest(f"The body is not valid JSON: {error}.", "body") from None
+        raise mismatch(error, _BODIES[kind].type, _parsed(body), "body") from None
+    except RecursionError:
+        raise BadRequest(f"The body may nest to {MOST_LEVELS} levels.", "body") from None
+    except ValueError:
+        raise BadRequest("The body is not valid JSON.", "body") from None
     _check_size(kind, body, value)
     if isinstance(value, dict) and not _within(value, MOST_LEVELS):
         raise BadRequest(f"The body may nest to {MOST_LEVELS} levels.", "body")
     return body
+
+
+def _parsed(body: Raw) -> Any:
+    """What the body holds, for the words of an error."""
+    try:
+        return json.loads(memoryview(body).tobytes())
+    except (ValueError, RecursionError):
+        return NOT_KNOWN
 
 
 def _check_size(kind: Kind, body: Raw, value: Any) -> None:

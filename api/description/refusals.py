@@ -36,8 +36,8 @@ class Refusal(NamedTuple):
 REFUSALS: dict[type[RingpostError], Refusal] = {
     BadRequest: Refusal(
         "The request is not as described here; `field` names the part that is wrong.",
-        "The field is not known.",
-        "colour",
+        "limit must be a whole number from 1 to 200, not 0.",
+        "limit",
     ),
     Unauthenticated: Refusal(
         "There is no token or key, or it is wrong, or it has expired.", "The token has expired."
@@ -59,7 +59,7 @@ REFUSALS: dict[type[RingpostError], Refusal] = {
         "cursor",
     ),
     TooLarge: Refusal(
-        "The request, or a part of it, is larger than it may be.", "A request body may have 65536 bytes."
+        "The request, or a part of it, is larger than it may be.", "A text may have 65536 bytes of UTF-8."
     ),
     HeadTooLarge: Refusal(
         "The path, the query or the headers are larger than they may be.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from api.gateway.frames import Close
+from domain.entries import Entry
 from tests.api.wire import QUEUE_BYTES, arrive, connected
 from tests.builders import opened_stores, settings_for, until
 
@@ -94,3 +95,26 @@ async def test_device_that_catches_up_at_its_own_pace_is_not_slow(stores):
         await until(lambda: len(wire.seqs) == 250)
         assert wire.code is None
     assert wire.seqs == list(range(1, 251))
+
+
+async def test_heartbeat_does_not_close_a_device_that_catches_up(stores):
+    """What it is being given may be more than what may wait: the limits of both agree."""
+    await arrive(stores, 1, 100)
+    async with connected(stores) as (session, wire):
+        wire.reading.clear()
+        session.start(0, 100)
+        await until(lambda: session._waiting_bytes > 2 * QUEUE_BYTES)
+        session.heartbeat(100)
+        assert wire.code is None
+        wire.reading.set()
+        await until(lambda: len(wire.seqs) == 100)
+        assert wire.code is None
+    assert wire.seqs == list(range(1, 101))
+
+
+async def test_single_entry_beyond_what_may_wait_is_written(stores):
+    async with connected(stores) as (session, wire):
+        session.start(0, 0)
+        session.arrived(Entry(1, b'{"a":"%b"}' % (b"x" * 2 * QUEUE_BYTES)))
+        await until(lambda: wire.seqs == [1])
+        assert wire.code is None
