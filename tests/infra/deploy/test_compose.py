@@ -78,7 +78,7 @@ def test_a_part_starts_behind_the_replica_set_and_the_engines(name):
 
 def test_only_what_is_needed_for_the_image_reaches_its_builder():
     kept = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
-    rooms = {"domain", "infra", "producers", "consumers", "api", "ringpost"}
+    rooms = {"domain", "infra", "producers", "consumers", "api", "ringpost", "web"}
     assert kept == rooms | {"pyproject.toml", "requirements-runtime.lock", "README.md", "LICENSE"}
     assert all((ROOT / name).exists() for name in kept)
 

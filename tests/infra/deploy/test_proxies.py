@@ -281,9 +281,9 @@ async def test_ringpost_sees_who_the_client_is_and_that_it_came_by_tls(program, 
         assert await asyncio.to_thread(ask, api) == ["https", "127.0.0.2"]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def browser() -> Iterator[Browser]:
-    """Takes every name for this machine, and any certificate."""
+    """Takes every name for this machine. One for each test: no event loop may run beside it."""
     if CHROMIUM is None:
         pytest.skip("needs Chromium")
     arguments = ["--no-sandbox", "--host-resolver-rules=MAP * 127.0.0.1"]
