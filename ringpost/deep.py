@@ -102,7 +102,7 @@ async def diagnose(audit: Audit, say: Say) -> Diagnosis:
     for name in lacking:
         found.add(Problem("index", f"{name} is missing or is not unique"))
     counts = await audit.counts()
-    found.waiting = counts["outbox"]
+    found.waiting = await audit.waiting()
     of_inboxes, of_messages = (f"of about {counts[name]}" for name in ("timelines", "messages"))
     await _Inboxes(audit, found, lambda n: say(f"Read {n} {of_inboxes} entries of inboxes")).check()
     repeated = "messages.once" in lacking

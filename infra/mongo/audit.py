@@ -73,6 +73,10 @@ class Audit:
         """Collection → its own count of its documents."""
         return {name: await self._database.collection(name).estimate() for name in COLLECTIONS}
 
+    async def waiting(self) -> int:
+        """The rows of the outbox."""
+        return await self._outbox.count({})
+
     async def lacking_indexes(self) -> list[str]:
         """The unique indexes that are missing or not unique: `collection.name`."""
         lacking = []
