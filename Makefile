@@ -43,14 +43,14 @@ $(STAMP): requirements.lock requirements-dev.lock pyproject.toml
 		&& $(BIN)/python -c 'import pip' 2>/dev/null \
 		|| { echo "Making the virtual environment $(VENV)"; rm -rf $(VENV); $(PYTHON) -m venv $(VENV); }
 	@echo "Installing Ringpost and its engines into $(VENV) (about a minute the first time)"
-	@$(PIP) install --require-hashes -r requirements.lock
+	@$(BIN)/python -I infra/local/install.py --require-hashes -r requirements.lock
 	@$(PIP) install --no-deps --no-build-isolation -e . >$(VENV)/install.log 2>&1 || { cat $(VENV)/install.log >&2; exit 1; }
 	@cp requirements.lock $(VENV)/requirements.lock
 	@touch $@
 
 $(DEV_STAMP): $(STAMP)
 	@echo "Adding what the tests and the checks need"
-	@$(PIP) install --require-hashes -r requirements-dev.lock
+	@$(BIN)/python -I infra/local/install.py --require-hashes -r requirements-dev.lock
 	@cp requirements-dev.lock $(VENV)/requirements-dev.lock
 	@touch $@
 
