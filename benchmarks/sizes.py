@@ -25,7 +25,8 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.book import Book
-from benchmarks.cpu import discover, given
+from benchmarks.cpu import given
+from benchmarks.processes import processes_of
 from benchmarks.world import Server, World
 from domain.clock import now_ms, rfc3339
 from domain.entries import Entry
@@ -133,7 +134,10 @@ def _counted(url: str, database: str) -> dict[str, dict[str, Any]]:
 
 
 def _each(stats: dict[str, Any]) -> tuple[float, float]:
-    on_disk = stats["storageSize"] + stats["totalIndexSize"]
+    """Bytes of one document, and its bytes on the disk. Blocks that MongoDB keeps for reuse do not count."""
+    free = [stats["freeStorageSize"]]
+    free += [one["block-manager"]["file bytes available for reuse"] for one in stats["indexDetails"].values()]
+    on_disk = stats["storageSize"] + stats["totalIndexSize"] - sum(free)
     return stats["size"] / stats["count"], on_disk / stats["count"]
 
 
@@ -208,7 +212,11 @@ async def measure(asked: argparse.Namespace, settings: Settings) -> list[Size]:
     if asked.sockets:
         key = find_admin_key(settings.auth)
         server = Server(asked.host, asked.port, key)
-        sizes.append(await socket_size(server, given(asked.pids) or discover(), asked.sockets))
+        sizes.append(
+            await socket_size(
+                server, given(asked.pids) or processes_of(server.host, server.port), asked.sockets
+            )
+        )
     return sizes
 
 

@@ -51,7 +51,7 @@ def test_every_size_is_more_than_the_text_that_it_holds_and_nothing_is_left(meas
 
 
 def test_a_process_that_is_not_there_is_one_sentence(measured, monkeypatch):
-    monkeypatch.setattr(sizes, "discover", dict)
+    monkeypatch.setattr(sizes, "processes_of", lambda host, port: {})
     code, printed = measured("--messages", "10", "--sockets", "1")
     assert code == 2
     assert printed.err == "no process of the API runs on this machine; name it with --pids api=PID\n"
