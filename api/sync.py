@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from domain.entries import Entry, encode_entries
 from domain.errors import CursorAhead, Unavailable
 from domain.ids import MAX_SEQ, UserId
-from domain.limits import whole
+from domain.limits import PAGE_BYTES, whole
 from infra.mongo.messages import MessageStore
 from infra.mongo.timelines import TimelineStore
 from infra.redis.ring import Ring, Slice
 from infra.telemetry.names import PULL_S, PULLED, RING_FILLS
 
 FILL_BYTES = 4_194_304
+READ_AT_ONCE = 100
+"""Messages that one query asks the store for: 40 MB at the most."""
 
 
 class Page(NamedTuple):
@@ -105,15 +109,20 @@ class Sync:
         entries = await self._stored(user, cursor, min(limit, head - cursor)) if cursor < head else []
         return Page(entries, entries[-1].seq if entries else cursor, head)
 
-    async def _stored(self, user: UserId, after: int, limit: int) -> list[Entry]:
+    async def _stored(
+        self, user: UserId, after: int, limit: int, most_bytes: float = PAGE_BYTES
+    ) -> list[Entry]:
+        """Entries out of the timeline; the first of them if they have more bytes than that."""
         lines = await self._timelines.page(user, after, limit)
-        messages = await self._messages.by_place((line.conversation_id, line.seq) for line in lines)
-        entries = []
-        for line in lines:
-            message = messages.get((line.conversation_id, line.seq))
-            if message is None:
-                break  # never seen: a line is written after its message
-            entries.append(Entry(line.inbox_seq, message))
+        entries: list[Entry] = []
+        while len(entries) < len(lines) and _bytes(entries) < most_bytes:
+            some = lines[len(entries) : len(entries) + READ_AT_ONCE]
+            messages = await self._messages.by_place((line.conversation_id, line.seq) for line in some)
+            for line in some:
+                message = messages.get((line.conversation_id, line.seq))
+                if message is None:
+                    return entries  # never seen: a line is written after its message
+                entries.append(Entry(line.inbox_seq, message))
         PULLED.labels("store").inc(len(entries))
         return entries
 
@@ -132,12 +141,20 @@ class Sync:
             return
         head = await self._timelines.head(user)
         wanted = min(self._ring.fill_limit, head)
-        entries = await self._stored(user, head - wanted, wanted) if wanted else []
-        if len(entries) < wanted:
-            return
+        entries: list[Entry] = []
+        while len(entries) < wanted and _bytes(entries) < FILL_BYTES:  # the newest first, then twice as many
+            count = min(wanted - len(entries), len(entries) or READ_AT_ONCE)
+            older = await self._stored(user, head - len(entries) - count, count, math.inf)
+            if len(older) < count:
+                return
+            entries = older + entries
         size, first = 0, len(entries)
         while first > 0 and size < FILL_BYTES:
             first -= 1
             size += len(entries[first].message)
         if await self._ring.fill(user, token, head - len(entries) + first, entries[first:]):
             RING_FILLS.inc()
+
+
+def _bytes(entries: Iterable[Entry]) -> int:
+    return sum(len(entry.message) for entry in entries)

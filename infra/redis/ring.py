@@ -23,6 +23,7 @@ from redis.asyncio import Redis
 
 from domain.entries import Entry
 from domain.ids import UserId
+from domain.limits import PAGE_BYTES
 from infra.redis.client import LuaScript, translated
 from infra.redis.keys import Keys
 from infra.settings import RingSettings
@@ -83,8 +84,12 @@ class Ring:
             await pipe.execute()
 
     async def read(self, user: UserId, cursor: int, limit: int) -> Slice | None:
-        """The ring's part of the `limit` entries after the cursor. None if there is no ring."""
-        reply = await self._read.call(self._names(user), (cursor, limit, self._settings.idle_ttl_s))
+        """The ring's part of the `limit` entries after the cursor. None if there is no ring.
+
+        Holds the first of them alone if they have more bytes than an answer holds.
+        """
+        asked = (cursor, limit, self._settings.idle_ttl_s, PAGE_BYTES)
+        reply = await self._read.call(self._names(user), asked)
         if reply is None:
             return None
         oldest, head, *elements = reply

@@ -11,6 +11,7 @@ import pytest
 from api.sync import Sync
 from domain.entries import Entry
 from domain.errors import CursorAhead, Unavailable
+from domain.limits import PAGE_BYTES
 from infra.mongo.client import open_database
 from infra.mongo.messages import MessageStore
 from infra.mongo.timelines import Line, TimelineStore
@@ -30,6 +31,7 @@ class Inbox:
         self.list: list[Entry] = []
         self._stores = stores
         self._behind = 0
+        self.padding = b""
         self.capacity(3)
 
     def capacity(self, capacity: int) -> None:
@@ -40,7 +42,8 @@ class Inbox:
         """A consumer that died between timeline and ring; the next write repeats what it left."""
         conversation = f"d:{self.user}:x"
         first = len(self.list) + 1
-        messages = [stored(conversation, seq) for seq in range(first, first + count)]
+        made = [stored(conversation, seq) for seq in range(first, first + count)]
+        messages = [m._replace(message=m.message + self.padding) for m in made]
         await self._stores.messages.insert(messages)
         await self._stores.timelines.append([Line(self.user, m.seq, conversation, m.seq) for m in messages])
         self.list += [Entry(m.seq, m.message) for m in messages]
@@ -153,6 +156,45 @@ async def test_page_stops_at_a_line_whose_message_is_not_there(stores):
     await stores.messages._messages.delete_many({"_id": place})
     page = await inbox.sync.pull(inbox.user, 0, 10)
     assert (page.entries, page.cursor, page.head) == (inbox.list[:1], 1, 3)
+
+
+async def pages(inbox: Inbox, limit: int = 200) -> list[list[Entry]]:
+    """Page after page from 0."""
+    found: list[list[Entry]] = []
+    cursor, more = 0, True
+    while more:
+        page = await inbox.sync.pull(inbox.user, cursor, limit)
+        assert page.entries, "whoever pulls gets on"
+        found.append(page.entries)
+        cursor, more = page.cursor, page.more
+    return found
+
+
+@pytest.mark.parametrize("capacity", [3, 12, 40])
+async def test_page_of_large_messages_ends_early_and_nothing_is_left_out(stores, capacity):
+    """I5, I8: from the store, from the ring, and where both meet."""
+    inbox = Inbox(stores)
+    inbox.padding = b" " * 390_000
+    await inbox.write(30)
+    inbox.capacity(capacity)
+    found = await pages(inbox)
+    assert [entry for page in found for entry in page] == inbox.list
+    assert all(sum(len(entry.message) for entry in page) <= PAGE_BYTES for page in found)
+    held = await inbox.ring.read(inbox.user, 0, 200)
+    assert held is not None
+    assert sum(len(entry.message) for entry in held.entries) <= PAGE_BYTES
+
+
+@pytest.mark.parametrize("held", [0, 3, 7, 40])
+async def test_store_is_read_in_parts(stores, monkeypatch, held):
+    monkeypatch.setattr("api.sync.READ_AT_ONCE", 2)
+    inbox = Inbox(stores)
+    await inbox.write(15)
+    inbox.capacity(held or 1)
+    assert [entry for page in await pages(inbox, 5) for entry in page] == inbox.list
+    ring = await inbox.ring.read(inbox.user, 0, 100)
+    assert ring is not None
+    assert ring.entries == inbox.list[-(held or 1) :]
 
 
 async def test_without_redis_everything_comes_from_the_store(stores, engines, unique):
