@@ -36,7 +36,7 @@ class Refusal(NamedTuple):
 REFUSALS: dict[type[RingpostError], Refusal] = {
     BadRequest: Refusal(
         "The request is not as described here; `field` names the part that is wrong.",
-        "limit must be a whole number from 1 to 200, not 0.",
+        'limit must be a whole number from 1 to 200, not "0".',
         "limit",
     ),
     Unauthenticated: Refusal(

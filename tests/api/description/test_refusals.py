@@ -9,12 +9,15 @@ import pytest
 
 from api.description.operations import OPERATIONS
 from api.description.refusals import REFUSALS, Refusal
-from domain.errors import RateLimited
+from api.strict import convert
+from api.views import SyncQuery
+from domain.errors import BadRequest, RateLimited
 from tests.docs.tables import ROOT
 
 ROOMS = ("domain", "infra", "producers", "api")
+APART = {RateLimited, BadRequest}  # no call answers the one yet; the other is put together from its parts
 SAID = [
-    *(refusal for error, refusal in REFUSALS.items() if error is not RateLimited),  # no call answers it yet
+    *(refusal for error, refusal in REFUSALS.items() if error not in APART),
     *(refusal for operation in OPERATIONS.values() for refusal in operation.refused.values()),
 ]
 
@@ -42,3 +45,9 @@ def pattern_of(node: ast.AST) -> str:
 @pytest.mark.parametrize("refusal", sorted(set(SAID)), ids=lambda refusal: refusal.message)
 def test_each_message_is_one_of_the_product(patterns, refusal: Refusal):
     assert any(pattern.fullmatch(refusal.message) for pattern in patterns)
+
+
+def test_the_example_of_a_bad_request_is_what_its_request_gets():
+    with pytest.raises(BadRequest) as refused:
+        convert({"limit": "0"}, SyncQuery)
+    assert (refused.value.message, refused.value.field) == REFUSALS[BadRequest][1:]
