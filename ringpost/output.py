@@ -86,7 +86,7 @@ def show(value: object, as_json: bool, text: str | Text) -> None:
     if as_json:
         write(json.dumps(value))
     elif isinstance(text, Text):
-        Console(soft_wrap=True).print(text)
+        _print(Console(highlight=False), text)
     else:
         write(text)
 
@@ -102,7 +102,12 @@ def remark(sentence: str) -> None:
 
 
 def _aside(sentence: str, style: str) -> None:
-    Console(stderr=True, soft_wrap=True, highlight=False).print(Text(sentence, style=style))
+    _print(Console(stderr=True, highlight=False), Text(sentence, style=style))
+
+
+def _print(console: Console, text: Text) -> None:
+    """Broken between words on a terminal, never elsewhere."""
+    console.print(text, soft_wrap=not console.is_terminal)
 
 
 @contextmanager
@@ -123,7 +128,7 @@ def progress(doing: str) -> Iterator[Callable[[str], None]]:
     start = threading.Timer(PATIENCE_S, line.start)
     start.start()
     try:
-        yield lambda text: line.update(task, description=text)
+        yield lambda text: line.reset(task, description=text)
     finally:
         start.cancel()
         start.join()

@@ -71,7 +71,11 @@ async def consumer(name: str, topic: str, groups: GroupTool, within_s: float = M
 
     async def look() -> str:
         state = await groups.look(name, topic)
-        to_do = f"{state.behind} records to do" if state.behind else "nothing to do"
+        to_do = (
+            f"{state.behind} record{'' if state.behind == 1 else 's'} to do"
+            if state.behind
+            else "nothing to do"
+        )
         if not state.hosts:
             raise Ailing(f"No process is in the group {state.group}, {to_do}. Run `ringpost worker {name}`.")
         processes = ", ".join(f"{count} at {host}" for host, count in sorted(Counter(state.hosts).items()))

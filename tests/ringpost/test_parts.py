@@ -72,7 +72,7 @@ async def test_consumer_that_finishes_nothing_is_not_well(engines_open):
     finally:
         await idle.stop()
     assert not stuck.ok
-    assert "1 records to do, and none was finished within 1 s" in stuck.said
+    assert "1 record to do, and none was finished within 1 s" in stuck.said
     async with running(wiring.inbox(engines_open)):
 
         async def done() -> bool:

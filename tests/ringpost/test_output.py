@@ -1,0 +1,87 @@
+"""Colours and progress are for a terminal; version and completion are for everybody."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+from tests.docs.running import ROOT
+from tests.ringpost.trouble import PATIENCE_S, answering, surroundings
+
+ESCAPE = "\x1b["
+
+
+def ringpost(*words: str) -> list[str]:
+    return [sys.executable, "-m", "ringpost", *words]
+
+
+def seen_on_a_terminal(words: list[str], environment: dict[str, str], until: str = "\n") -> str:
+    """What the command writes to stderr, if that is a terminal, up to this text."""
+    ours, its = pty.openpty()
+    seen = ""
+    with subprocess.Popen(words, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=its) as process:
+        os.close(its)
+        try:
+            while until not in seen:
+                seen += os.read(ours, 4096).decode()
+        except OSError:  # the end of a terminal that nobody has open any more
+            pass
+        finally:
+            process.kill()
+            os.close(ours)
+    return seen
+
+
+def test_what_went_wrong_is_red_on_a_terminal_only_and_not_where_no_color_is_set(tmp_path: Path) -> None:
+    environment = surroundings(tmp_path, 9, TERM="xterm", RINGPOST_URL="nonsense")
+    environment.pop("NO_COLOR", None)
+    words = ringpost("pull")
+    assert f"{ESCAPE}31m'nonsense' is not a URL" in seen_on_a_terminal(words, environment)
+    plain = seen_on_a_terminal(words, environment | {"NO_COLOR": "1"})
+    assert plain.startswith("'nonsense' is not a URL")
+    piped = subprocess.run(
+        words, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=PATIENCE_S, check=False
+    )
+    assert piped.stderr.startswith("'nonsense' is not a URL")
+    assert piped.stderr.count("\n") == 1
+    assert ESCAPE not in plain + piped.stderr
+
+
+def test_what_takes_long_says_on_a_terminal_what_it_waits_for(tmp_path: Path) -> None:
+    with answering("silence") as (port, _):
+        environment = surroundings(tmp_path, port, TERM="xterm", RINGPOST_TIMEOUT_S=str(PATIENCE_S))
+        seen = seen_on_a_terminal(ringpost("pull"), environment, until="0:00:02")
+        assert f"Waiting for http://127.0.0.1:{port}" in seen
+        piped = subprocess.run(
+            ringpost("pull", "--timeout-s", "2"),
+            cwd=ROOT, env=environment, capture_output=True, text=True, timeout=PATIENCE_S, check=False,
+        )  # fmt: skip
+    assert piped.stderr == f"No answer from http://127.0.0.1:{port}: it takes too long.\n"
+
+
+@pytest.mark.parametrize(
+    "words, said",
+    [
+        (["--version"], f"ringpost {version('ringpost')}\n"),
+        (["--show-completion", "bash"], "complete -o default"),
+    ],
+)
+def test_version_and_completion(words: list[str], said: str) -> None:
+    done = subprocess.run(
+        ringpost(*words), cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S, check=True
+    )
+    assert said in done.stdout
+
+
+def test_options_of_bench_and_torture_are_shown() -> None:
+    for name, option in (("bench", "--in-flight"), ("torture", "--every")):
+        done = subprocess.run(
+            ringpost(name, "--help"), cwd="/", capture_output=True, text=True, timeout=PATIENCE_S, check=True
+        )
+        assert option in done.stdout
