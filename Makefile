@@ -75,7 +75,7 @@ format: $(DEV_STAMP) ## put the code into its canonical form
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
 
-lock: ## make the locks anew; keeps every version that still fits (newest versions: make lock ARGS=--upgrade)
+lock: ## write the lock files; keeps every version that still fits (newest versions: make lock ARGS=--upgrade)
 	@[ -x $(BIN)/uv ] || $(MAKE) --no-print-directory install-dev
 	$(COMPILE) $(ARGS) --all-extras --output-file requirements-dev.lock pyproject.toml -
 	$(COMPILE) --extra local --constraint requirements-dev.lock --output-file requirements.lock pyproject.toml -
