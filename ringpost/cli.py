@@ -268,7 +268,7 @@ def torture(context: typer.Context) -> None:
 
 
 def _run_program(program: str, arguments: list[str]) -> None:
-    """Run a program of the repository to its exit. SettingsError if there is no repository here."""
+    """Run a program of the repository to its exit. SettingsError without the repository or its tools."""
     root = Path(__file__).parent.parent
     if not (root / program).exists():
         raise SettingsError(f"This command needs {program}: run it from a checkout of the repository.")
@@ -276,4 +276,9 @@ def _run_program(program: str, arguments: list[str]) -> None:
     sys.path.insert(0, str(root))
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH")]))
     sys.argv = [module, *arguments]
-    runpy.run_module(module, run_name="__main__", alter_sys=True)
+    try:
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
+    except ModuleNotFoundError as error:
+        raise SettingsError(
+            f"This command needs the developers' tools, and {error.name} is missing: run `make install-dev`."
+        ) from None

@@ -1,0 +1,37 @@
+"""Commands of the repository where `make up` was run and `make install-dev` was not."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.docs.running import ROOT
+from tests.patience import PATIENCE_S
+
+PROGRAM = """
+import sys
+sys.modules["pytest"] = None  # as if it were not installed
+sys.argv = ["ringpost", *sys.argv[1:]]
+from ringpost.entry import main
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "said"),
+    [("torture", 1, "pytest is missing: run `make install-dev`."), ("bench", 0, "")],
+)
+def test_command_that_needs_the_tools_says_how_to_get_them(command, code, said):
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, command, "--help"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+    assert done.returncode == code
+    assert "Traceback" not in done.stderr
+    assert said in done.stderr
