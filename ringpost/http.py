@@ -144,7 +144,8 @@ def read_refusal(url: str, answer: httpx.Response) -> tuple[str, bool]:
     except (ValueError, LookupError, TypeError):
         return _strange(url, answer), answer.status_code in AWAY
     field = error.get("field")
-    return f"{code}: {field}: {message}" if field else f"{code}: {message}", again
+    unnamed = field and not message.startswith(str(field))
+    return f"{code}: {field}: {message}" if unnamed else f"{code}: {message}", again
 
 
 def _strange(url: str, answer: httpx.Response) -> str:

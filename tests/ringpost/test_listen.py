@@ -177,7 +177,7 @@ async def test_what_was_printed_is_acknowledged(ann):
         await until(lambda: acknowledged(ann) == 3)
         await asyncio.to_thread(ann.send, notes)
         await until(lambda: "entry 4" in said)
-    assert acknowledged(ann) == 4  # also what was printed in the last moment
+    await until(lambda: acknowledged(ann) == 4)  # also what was printed in the last moment
 
 
 async def test_cursor_of_a_device_that_printed_nothing_or_shall_not_acknowledge_stays(ann):
