@@ -9,7 +9,7 @@ from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from domain.conversations import ConversationKind
 from domain.ids import CONVERSATION_ID_PATTERN, ID_PATTERN, LIST_CURSOR_PATTERN, MAX_SEQ
-from domain.messages import Kind
+from domain.messages import Kind, SentKind
 
 AccountId = Annotated[str, Meta(pattern=ID_PATTERN, description="The application's own id of a user.")]
 DeviceName = Annotated[str, Meta(pattern=ID_PATTERN, description="The application's own id of a device.")]
@@ -205,7 +205,7 @@ class SendMessage(Struct, forbid_unknown_fields=True):
     """A message to a user (`to`) or into a conversation (`conversation_id`)."""
 
     client_message_id: ClientMessageId
-    kind: Annotated[Kind, Meta(description="What the message is. It decides what `body` holds.")]
+    kind: Annotated[SentKind, Meta(description="What the message is. It decides what `body` holds.")]
     body: Annotated[Raw, Meta(description="What the message says, in the form that its `kind` asks for.")]
     conversation_id: (
         Annotated[AnyConversationId, Meta(description="The conversation to send into. Give this or `to`.")]

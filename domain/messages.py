@@ -18,7 +18,10 @@ from domain.ids import ConversationId, UserId
 from domain.limits import BODY_BYTES, MEDIA_BYTES, TEXT_BYTES
 from domain.mismatch import NOT_KNOWN, mismatch
 
-Kind = Literal["text", "image", "voice", "file", "custom", "system"]
+SentKind = Literal["text", "image", "voice", "file", "custom"]
+"""What clients may send."""
+
+Kind = Literal[SentKind, "system"]
 
 Url = Annotated[str, Meta(min_length=1, max_length=2048, description="Where the media is found.")]
 Name = Annotated[str, Meta(max_length=255)]

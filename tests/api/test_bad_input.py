@@ -36,6 +36,7 @@ BAD_SENDS: dict[str, tuple[Any, int, str]] = {
     "id is too long": ({"client_message_id": "x" * 129}, 400, "bad_request"),
     "id is null": ({"client_message_id": None}, 400, "bad_request"),
     "unknown kind": ({"kind": "smoke"}, 400, "bad_request"),
+    "kind of the server": ({"kind": "system"}, 400, "bad_request"),
     "body is a string": ({"body": "hello"}, 400, "bad_request"),
     "body is empty": ({"body": {}}, 400, "bad_request"),
     "text is a number": ({"body": {"text": 1}}, 400, "bad_request"),
