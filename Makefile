@@ -18,7 +18,7 @@ LOCKED_PLATFORMS := x86_64-manylinux_2_28 aarch64-manylinux_2_28 aarch64-apple-d
 # Further arguments for pytest: make test ARGS="tests/infra -k ring"
 ARGS ?=
 # How many processes share the tests; with 0 they run in one that a debugger or --pdb can have.
-WORKERS ?= 2
+WORKERS ?= 3
 PYTEST := $(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder
 
 .PHONY: up install install-dev test test-containers mutations check lint format lock bench clean help

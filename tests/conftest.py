@@ -18,6 +18,7 @@ from tests.engines import QUICK_JAVA, WAYS, Engines
 # For who wants to know only whether a model test fails, not the shortest plan by which it does.
 settings.register_profile("unshrunk", phases=[Phase.explicit, Phase.reuse, Phase.generate])
 
+LONG = ("tests/ringpost/", "tests/web/", "tests/infra/deploy/", "tests/api/test_description.py")
 OF_ALL_WORKERS = pytest.StashKey[Engines]()
 
 
@@ -30,9 +31,30 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """A broker that lives for seconds is ready sooner, and costs less, if Java optimises less."""
     os.environ.setdefault("JDK_JAVA_OPTIONS", QUICK_JAVA)
+    _close_what_does_not_connect(config)
+
+
+def _close_what_does_not_connect(config: pytest.Config) -> None:
+    """PyMongo's asyncio client forgets its socket if it is closed while its monitor connects.
+
+    The socket would be found unclosed at some later moment, in whichever test runs then. The process that
+    hands out the tests starts the engines, so this holds there too.
+    """
+    connect = BaseSelectorEventLoop.sock_connect
+
+    async def sock_connect(loop: BaseSelectorEventLoop, sock: socket.socket, address: Any) -> None:
+        try:
+            await connect(loop, sock, address)
+        except BaseException:  # cancelled, or never awaited to its end
+            sock.close()
+            raise
+
+    patch = pytest.MonkeyPatch()
+    patch.setattr(BaseSelectorEventLoop, "sock_connect", sock_connect)
+    config.add_cleanup(patch.undo)
 
 
 def pytest_report_header(config: pytest.Config) -> str:
@@ -41,7 +63,13 @@ def pytest_report_header(config: pytest.Config) -> str:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The files that take minutes first, so that no worker is left alone with one of them at the end."""
-    items.sort(key=lambda item: [not item.get_closest_marker(name) for name in ("system", "own_engines")])
+    items.sort(
+        key=lambda item: (
+            item.get_closest_marker("system") is None,
+            item.get_closest_marker("own_engines") is None,
+            not item.nodeid.startswith(LONG),
+        )
+    )
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
@@ -56,26 +84,6 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     node.workerinput["engines"] = tuple(node.config.stash[OF_ALL_WORKERS])
-
-
-@pytest.fixture(scope="session", autouse=True)
-def no_socket_is_forgotten_while_it_connects() -> Iterator[None]:
-    """PyMongo's asyncio client, closed while its monitor connects, forgets that socket.
-
-    It would be found unclosed at some later moment, in whichever test runs then.
-    """
-    connect = BaseSelectorEventLoop.sock_connect
-
-    async def sock_connect(loop: BaseSelectorEventLoop, sock: socket.socket, address: Any) -> None:
-        try:
-            await connect(loop, sock, address)
-        except BaseException:  # cancelled, or never awaited to its end
-            sock.close()
-            raise
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(BaseSelectorEventLoop, "sock_connect", sock_connect)
-        yield
 
 
 @pytest.fixture(scope="session", autouse=True)
