@@ -25,8 +25,8 @@ def introduction() -> str:
 
 DEVICE_TOKEN = (
     "**A token of one device.** Every call needs it, apart from those under *Users and tokens*. Your server "
-    "gets it from `POST /v1/tokens`. To try things out, `ringpost token ann phone --create-user` prints one. "
-    "Paste the token alone, without the word Bearer."
+    "gets it from `POST /v1/tokens`. To try things out, `.venv/bin/ringpost token ann phone --create-user` "
+    "prints one. Paste the token alone, without the word Bearer."
 )
 ADMIN_KEY = (
     "**The key of your application's server.** The calls under *Users and tokens* need it. It is "

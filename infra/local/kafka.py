@@ -77,6 +77,9 @@ class KafkaServer(Server):
     def version(self, program: Program) -> str:
         return f"{KAFKA_VERSION} on Java {program.version}"
 
+    def source(self, program: Program) -> str:
+        return f"Java {program.source}"
+
     async def prepare(self, program: Program) -> None:
         self._jars = ":".join(map(str, await kafka_jars(self.tell)))
         self._write_properties()

@@ -71,6 +71,9 @@ class Server(ABC):
     def version(self, program: Program) -> str:
         return program.version
 
+    def source(self, program: Program) -> str:
+        return program.source
+
     # -------------------------------------------------------------- its life
 
     @property
@@ -81,7 +84,7 @@ class Server(ABC):
     def info(self) -> EngineInfo:
         if self._program is None:
             raise LocalEngineError(f"{self.name} has not been started.")
-        return EngineInfo(self.name, self.version(self._program), self.address, self._program.source)
+        return EngineInfo(self.name, self.version(self._program), self.address, self.source(self._program))
 
     @property
     def pid(self) -> int:

@@ -10,9 +10,11 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+import httpx
 import pytest
 
 from infra.local.ports import free_port
+from tests.api.people import Server
 from tests.docs.running import running
 from tests.docs.tables import ROOT
 from tests.docs.terminal import Terminal, commands, files
@@ -132,6 +134,29 @@ def test_two_people_chat_and_nothing_is_lost_or_doubled_when_things_break(ringpo
 def test_a_wrong_password_is_said(folder, start):
     start(SERVE).until("The server is ready.")
     assert start(ANN.replace("apple", "pear")).ended() == ["The user or the password is wrong."]
+
+
+def test_what_is_said_in_a_group_stands_in_no_chat_of_two(ringpost, folder, start):
+    api, admin_key = ringpost
+    start(SERVE).until("The server is ready.")
+    with httpx.Client(base_url=api.url, timeout=70) as http:
+        server = Server(api.url, admin_key, http)
+        ann, bob = (server.person(user, "phone") for user in ("ann", "bob"))
+        ann.send(ann.group(bob, title="Lunch"), "to the group")
+        ann.send(ann.direct(bob), "to bob alone")
+    terminal = start(BOB)
+    terminal.until("ann: to bob alone")
+    saved(folder, "bob", 2)
+    assert shown(terminal) == ["ann: to bob alone"]
+
+
+def test_a_user_who_does_not_exist_is_said(folder, start):
+    start(SERVE).until("The server is ready.")
+    assert start(ANN.replace("apple bob", "apple bobby")).ended() == ["There is no user bobby."]
+
+
+def test_a_wrong_admin_key_is_said(folder, start):
+    assert start(SERVE.replace("KEY=...", "KEY=wrong")).ended() == ["The admin key is wrong."]
 
 
 def test_the_page_begins_from_nothing_and_has_both_programs():
