@@ -34,8 +34,7 @@ class Device {
   leave(...link) { Object.assign(this, { on: false }).drop(...link); }
   drop(...link) {
     Object.assign(this, { turn: this.turn + 1, ready: false });
-    clearTimeout(this.silence);
-    clearTimeout(this.retry);
+    [this.silence, this.retry].forEach(clearTimeout);
     this.socket?.close();
     this.show(...link);
   }
@@ -75,7 +74,7 @@ class Device {
       return true;
     }
     if (code !== 4500 || !this.astray) return false;
-    this.inbox = this.astray = null; // another server, or one that was set back: its inbox from the beginning
+    this.inbox = this.astray = this.others = null; // another server, or one that was set back: its inbox from the beginning
     this.rows.clear();
     this.list.replaceChildren(...this.outbox.map((row) => row.item));
     return true;
@@ -124,8 +123,7 @@ class Device {
     Object.assign(this, { beatS, waitMs: 0, ready: true, denied: false, until: head });
     this.inbox.told(head);
     this.log.ariaBusy = String(count > 0);
-    const last = Math.max(0, ...[...this.rows.values()].map((row) => row.seq ?? 0));
-    if (count && !this.fresh) this.divide(last + 0.5, "catching", count);
+    if (count && !this.fresh) this.divide(this.last + 0.5, "catching", count);
     this.show(...(count && !this.fresh ? ["catching", count] : ["on"]));
     this.fresh = false;
     this.apply([]);
@@ -145,13 +143,13 @@ class Device {
   apply(entries) {
     for (const { seq, type, message } of entries) {
       if (type === "message" && message.conversation_id === this.conversation) this.arrived(message, seq);
+      else this.elsewhere(seq);
     }
     this.pane.querySelector(".inbox b").textContent = this.inbox.cursor;
     if (this.inbox.cursor < this.until) return;
     this.log.ariaBusy = "false";
     const [state, count] = this.link;
-    if (state === "catching") this.gap.words = ["caught", count];
-    if (state === "catching") this.show("caught", count);
+    if (state === "catching") this.show(...(this.gap.words = ["caught", count]));
     else if (state === "caught") this.show("on");
   }
   arrived(message, entry) {
@@ -159,6 +157,11 @@ class Device {
     const row = this.rows.get(message.message_id) ?? this.row(message);
     this.stand(Object.assign(row, { entry, seq: message.seq }));
     if (this.them.rows.has(message.message_id)) this.them.render(this.them.rows.get(message.message_id));
+  }
+  elsewhere(entry) { // one quiet line for a run of entries that are not of this conversation
+    if (this.others?.words[2] !== entry - 1) this.others = this.line("other", this.last + 0.5, "elsewhere", entry, entry);
+    else this.others.words = ["others", this.others.words[1], entry];
+    Object.assign(this.others, { textContent: t(...this.others.words), ariaLive: "off" });
   }
 
   // What goes out: one after the other, each until it is answered
@@ -168,7 +171,7 @@ class Device {
     this.input.value = "";
     if (!text) return;
     this.outbox.push(this.pending({ id: crypto.randomUUID(), text }));
-    this.log.scrollTop = this.log.scrollHeight;
+    this.log.scrollTop = 0; // the newest: the log is laid out from its end, and so stays there
     this.pump();
   }
   pump() {
@@ -227,17 +230,18 @@ class Device {
     ].filter(Boolean));
   }
   place(item, seq) { // by the seq of the conversation; what has none yet stands last
-    const atEnd = this.log.scrollHeight - this.log.scrollTop - this.log.clientHeight < 40;
     item.dataset.seq = seq;
     const before = [...this.list.children].findLast((it) => it !== item && Number(it.dataset.seq) <= seq) ?? null;
     if (before) { if (before.nextElementSibling !== item) before.after(item); }
     else if (this.list.firstElementChild !== item) this.list.prepend(item);
-    if (atEnd) this.log.scrollTop = this.log.scrollHeight;
   }
-  divide(seq, ...words) {
-    this.gap = Object.assign(make("li", "gap"), { words });
-    this.place(this.gap, seq);
+  get last() { return Math.max(0, ...[...this.rows.values()].filter((row) => row.entry).map((row) => row.seq)); }
+  line(name, seq, ...words) {
+    const item = Object.assign(make("li", name), { words });
+    this.place(item, seq);
+    return item;
   }
+  divide(...words) { [this.gap, this.others] = [this.line("gap", ...words), null]; }
   show(...link) { Object.assign(this, { link }).speak(); }
   speak() {
     const [names, [state]] = [[this.name, this.them.name], this.link];
@@ -247,7 +251,7 @@ class Device {
     Object.assign(this.input, { ariaLabel: t("write", ...names), placeholder: t(this.on ? "write" : "held", ...names) });
     [this.pane.ariaLabel, this.log.ariaLabel] = [this.name, t("log", this.name)];
     this.pane.querySelector(".empty").replaceChildren(...t(this.user).map((line) => make("li", "", line)));
-    for (const item of this.list.querySelectorAll(".gap")) item.textContent = t(...item.words);
+    for (const item of this.list.querySelectorAll(".gap, .other")) item.textContent = t(...item.words);
     for (const row of [...this.rows.values(), ...this.outbox]) this.render(row);
   }
 }

@@ -46,6 +46,24 @@ async def test_both_numbers_are_told_apart_where_an_inbox_has_more_than_this_con
     await expect(stage.bob.log).not_to_contain_text("to the group")
 
 
+async def test_what_belongs_to_another_conversation_is_one_line_where_it_came(stage, ask):
+    ann = ask("ann")
+    group = ann.group(ask("bob"), title="Dinner")
+    await stage.ann.write(first := fresh("before it"))
+    await expect(stage.ann.message(first)).to_have_attribute("data-state", "arrived")
+    _, entry = await stage.bob.numbers(first)
+    line = stage.bob.message(first).locator("xpath=following-sibling::li[1]")
+    ann.send(group, fresh("to the group"))
+    await expect(line).to_have_text(f"Inbox {entry + 1} · in another conversation")
+    ann.send(group, fresh("to the group"))
+    await expect(line).to_have_text(f"Inbox {entry + 1}–{entry + 2} · in other conversations")
+    await stage.ann.write(last := fresh("after it"))
+    assert (await stage.bob.numbers(last))[1] == entry + 3
+    await expect(line.locator("xpath=following-sibling::li[1]")).to_contain_text(last)
+    await stage.page.get_by_role("button", name="中文").click()
+    await expect(line).to_have_text(f"收件箱 {entry + 1}–{entry + 2} · 属于其他会话")
+
+
 async def test_ten_messages_while_bob_is_offline_arrive_once_and_in_order(stage, ask):
     await stage.bob.off()
     before = await stage.bob.inbox()

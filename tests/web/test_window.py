@@ -110,6 +110,29 @@ async def test_on_a_phone_both_sides_are_in_sight_and_nothing_scrolls_sideways(o
     assert await stage.page.evaluate("document.documentElement.scrollWidth") <= 320
 
 
+async def test_the_newest_stays_in_sight_when_the_window_changes_its_size(stage):
+    for number in range(12):
+        await stage.ann.write(text := fresh(f"{number}: " + "long enough for several lines on a phone " * 3))
+    await expect(stage.bob.message(text)).to_have_count(1)
+    for size in ((390, 844), (1280, 800), (900, 500)):
+        await stage.page.set_viewport_size(dict(zip(("width", "height"), size, strict=True)))
+        for side in (stage.ann, stage.bob):
+            await expect(side.messages.last).to_be_in_viewport(ratio=0.99)
+
+
+async def test_who_reads_what_is_older_stays_there_when_something_arrives(stage):
+    for number in range(12):
+        await stage.ann.write(text := fresh(f"{number}: " + "long enough for two lines or more " * 6))
+    await expect(stage.bob.message(text)).to_have_count(1)
+    older = stage.bob.message(await stage.bob.messages.nth(-8).locator(".text").inner_text())
+    await older.scroll_into_view_if_needed()
+    place = await older.bounding_box()
+    await stage.ann.write(text := fresh("arrives"))
+    await expect(stage.bob.message(text)).to_have_count(1)
+    assert await older.bounding_box() == place
+    await expect(stage.bob.message(text)).not_to_be_in_viewport()
+
+
 async def test_colours_follow_the_system(open_stage):
     grounds = []
     for scheme in ("light", "dark"):
