@@ -30,6 +30,7 @@ from infra.settings import SettingsError, load_settings
 from ringpost.entry import guarded
 from ringpost.http import TIMEOUT_S, Api, ApiError, checked_url, user_path
 from ringpost.output import complain, progress
+from ringpost.running import api_url_by_settings
 
 SETTLE_LOOK_S = 0.1
 
@@ -38,10 +39,11 @@ def parser() -> argparse.ArgumentParser:
     """The options of `ringpost bench`."""
     made = argparse.ArgumentParser(prog="ringpost bench", description="Load on a running Ringpost.")
     add = made.add_argument
-    host = os.environ.get("RINGPOST_HTTP_HOST") or "127.0.0.1"
-    port = os.environ.get("RINGPOST_HTTP_PORT") or "8080"
-    url = os.environ.get("RINGPOST_URL") or f"http://{host}:{port}"
-    add("--url", default=url, help="where the API listens (RINGPOST_URL; %(default)s)")
+    add(
+        "--url",
+        default=os.environ.get("RINGPOST_URL") or None,
+        help="where the API listens (RINGPOST_URL); else where `ringpost up` or the settings place it",
+    )
     add("--admin-key", help="else RINGPOST_ADMIN_KEY, else from the data folder (RINGPOST_DATA_DIR)")
     timeout = os.environ.get("RINGPOST_TIMEOUT_S") or TIMEOUT_S
     add("--timeout-s", type=float, default=timeout, help="most seconds for the first answer (%(default)s)")
@@ -74,8 +76,8 @@ def _asked() -> argparse.Namespace:
     if not 0 <= asked.deaf <= asked.users:
         made.error("--deaf must be from 0 to the number of --users")
     try:
-        asked.url = checked_url(asked.url)
-    except ApiError as error:
+        asked.url = checked_url(api_url_by_settings(asked.url, load_settings()))
+    except (ApiError, SettingsError) as error:
         made.error(str(error))
     if urlsplit(asked.url).scheme != "http":
         made.error("--url must begin with http://: the generator does not speak TLS")

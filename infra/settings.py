@@ -237,8 +237,10 @@ class Settings:
             "redis": ("RINGPOST_REDIS_URL", self.redis.url),
         }
         if missing := [given[name][0] for name in names or given if not given[name][1]]:
+            them = "them" if len(missing) > 1 else "it"
+            named = ", ".join(missing)
             raise SettingsError(
-                f"Set {', '.join(missing)}. Without them only `ringpost up` runs: it brings its own engines."
+                f"Set {named}. Without {them} only `ringpost up` runs: it brings its own engines."
             )
 
 

@@ -21,10 +21,13 @@ import typer
 from rich.text import Text
 
 from infra.keys import find_admin_key
-from infra.settings import HttpSettings, SettingsError, load_settings
+from infra.settings import load_settings
+from infra.tasks import ended
 from ringpost.entry import main
+from ringpost.failure import UsageError
 from ringpost.http import TIMEOUT_S, Api, ApiError, checked_url, user_path
-from ringpost.output import Json, example, progress, remark, show, write
+from ringpost.output import Json, example, progress, remark, show, watch_reader, write
+from ringpost.running import HERE, api_url, api_url_by_settings, settings_with_engines
 from ringpost.topics import topics
 
 __all__ = ["app", "main"]
@@ -35,7 +38,13 @@ app = typer.Typer(
 )  # fmt: skip
 app.add_typer(topics, name="topics")
 
-Url = Annotated[str, typer.Option(envvar="RINGPOST_URL", help="The address of the API.")]
+Url = Annotated[
+    str | None,
+    typer.Option(
+        envvar="RINGPOST_URL",
+        help=f"The address of the API; by default that of a running `ringpost up`, else {HERE}.",
+    ),
+]
 Token = Annotated[str, typer.Option(envvar="RINGPOST_TOKEN", help="The token of a device.")]
 Timeout = Annotated[
     float,
@@ -43,7 +52,6 @@ Timeout = Annotated[
 ]
 Stage = Annotated[bool, typer.Option("--stage", hidden=True)]
 """The page at `/`: for `ringpost up`, which starts the API with it. No setting turns it on by accident."""
-HERE = "http://127.0.0.1:8080"
 
 
 def _version(asked: bool) -> None:
@@ -85,7 +93,7 @@ def worker(name: Annotated[str, typer.Argument(help="inbox, push, relay or all")
     from ringpost.processes import WORKERS, run_workers
 
     if name not in (*WORKERS, "all"):
-        raise SettingsError(f"There is no worker {name}; there are {', '.join(WORKERS)} and all.")
+        raise UsageError(f"There is no worker {name}; there are {', '.join(WORKERS)} and all.")
     run_workers(load_settings(), list(WORKERS) if name == "all" else [name])
 
 
@@ -101,10 +109,11 @@ def token(
         bool, typer.Option("--create-user", help="Create the user if there is none.")
     ] = False,
     expires_in_s: Annotated[int | None, typer.Option(help="Seconds until the token expires.")] = None,
-    url: Url = HERE,
+    url: Url = None,
     timeout_s: Timeout = TIMEOUT_S,
 ) -> None:
     """Print a token for a device. Needs RINGPOST_ADMIN_KEY, or the data folder that holds it."""
+    url = api_url(url)
     client = Api(url, find_admin_key(load_settings().auth), timeout_s)
     with progress(f"Asking {url}"):
         if create_user:
@@ -126,12 +135,14 @@ def send(
     token: Token,
     to: Annotated[str | None, typer.Option(help="The user who receives it.")] = None,
     conversation: Annotated[str | None, typer.Option(help="Or the conversation that it goes to.")] = None,
-    url: Url = HERE,
+    url: Url = None,
     timeout_s: Timeout = TIMEOUT_S,
 ) -> None:
     """Send a text to a user or into a conversation; print the answer as JSON."""
-    client = Api(url, token, timeout_s)
-    with progress(f"Sending to {url}"):
+    if (to is None) == (conversation is None):
+        raise UsageError("Say where the message goes: give --to USER or --conversation ID.")
+    client = Api(api_url(url), token, timeout_s)
+    with progress(f"Sending to {client.url}"):
         answer = client.send(text, to, conversation)
     write(json.dumps(answer))
 
@@ -140,17 +151,17 @@ def send(
 def pull(
     token: Token,
     cursor: Annotated[int, typer.Option(help="Entries after this number; 0 is the beginning.")] = 0,
-    limit: Annotated[int, typer.Option(help="The most entries, 1 to 200.")] = 100,
+    limit: Annotated[int, typer.Option(help="The most entries, 1 to 200.", min=1, max=200)] = 100,
     wait_s: Annotated[
         float, typer.Option(help="The most seconds to wait for an entry, 0 to 60.", min=0, max=60)
     ] = 0,
-    url: Url = HERE,
+    url: Url = None,
     timeout_s: Timeout = TIMEOUT_S,
 ) -> None:
     """Print the entries after a cursor as JSON."""
-    client = Api(url, token, timeout_s)
+    client = Api(api_url(url), token, timeout_s)
     query = f"/v1/sync?cursor={cursor}&limit={limit}&wait_s={wait_s}"
-    with progress(f"Waiting for {url}"):
+    with progress(f"Waiting for {client.url}"):
         page = client.call("GET", query, wait_s=wait_s)
     write(json.dumps(page))
 
@@ -160,7 +171,7 @@ def listen(
     token: Token,
     cursor: Annotated[int | None, typer.Option(help="Begin here, not at the device's own cursor.")] = None,
     ack: Annotated[bool, typer.Option(help="Move the device's own cursor behind what was printed.")] = True,
-    url: Url = HERE,
+    url: Url = None,
     timeout_s: Timeout = TIMEOUT_S,
 ) -> None:
     """Be a live device: print each entry as a line of JSON, each once, in order, until Ctrl-C.
@@ -169,17 +180,24 @@ def listen(
     """
     from ringpost.listener import Listener
 
-    listener = Listener(Api(url, token, timeout_s), cursor, write, remark, ack)
+    listener = Listener(Api(api_url(url), token, timeout_s), cursor, write, remark, ack)
     asyncio.run(_until_told(listener.run()))
 
 
 async def _until_told(running: Any) -> None:
-    """Run until Ctrl-C or SIGTERM, which are its usual end."""
+    """Run until Ctrl-C or SIGTERM, which are its usual end. OutputLost when nobody reads the output."""
     task = asyncio.create_task(running)
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)
-    with suppress(asyncio.CancelledError):
-        await task
+    watching = asyncio.create_task(watch_reader())
+    try:
+        await asyncio.wait({task, watching}, return_when=asyncio.FIRST_COMPLETED)
+        if watching.done():
+            watching.result()
+        with suppress(asyncio.CancelledError):
+            await task
+    finally:
+        await ended([task, watching])
 
 
 @app.command(
@@ -193,7 +211,8 @@ def doctor(
     url: Annotated[
         str | None,
         typer.Option(
-            envvar="RINGPOST_URL", help="The address of the API; by default where the settings place it."
+            envvar="RINGPOST_URL",
+            help="The address of the API; by default that of a running `ringpost up`, or of the settings.",
         ),
     ] = None,
     worker: Annotated[
@@ -221,25 +240,19 @@ def doctor(
     from ringpost.parts import Places
     from ringpost.rights import known_parts
 
-    settings = load_settings()
     if deep or against is not None:
         from ringpost.compare import check_deep
 
-        raise typer.Exit(0 if check_deep(settings.mongo, against, as_json) else 1)
-    settings.need_engines()
-    places = Places(checked_url(url or _own_url(settings.http)), [checked_url(one) for one in worker or ()])
+        raise typer.Exit(0 if check_deep(settings_with_engines().mongo, against, as_json) else 1)
+    settings = settings_with_engines("mongo", "kafka", "redis")
+    places = Places(
+        checked_url(api_url_by_settings(url, settings)), [checked_url(one) for one in worker or ()]
+    )
     with progress("Asking MongoDB, Redis, Kafka, the API and the workers"):
         findings = asyncio.run(examine(settings, places, known_parts(part or ())))
     show([asdict(one) for one in findings], as_json, Text("\n").join(one.coloured() for one in findings))
     if not all(one.ok for one in findings):
         raise typer.Exit(1)
-
-
-def _own_url(http: HttpSettings) -> str:
-    """The URL of an API with these settings, from the same machine."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(http.host, http.host)
-    port = http.port or HttpSettings.model_fields["port"].default
-    return f"http://[{host}]:{port}" if host.count(":") > 1 and "[" not in host else f"http://{host}:{port}"
 
 
 PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
@@ -268,10 +281,10 @@ def torture(context: typer.Context) -> None:
 
 
 def _run_program(program: str, arguments: list[str]) -> None:
-    """Run a program of the repository to its exit. SettingsError without the repository or its tools."""
+    """Run a program of the repository to its exit. UsageError without the repository or its tools."""
     root = Path(__file__).parent.parent
     if not (root / program).exists():
-        raise SettingsError(f"This command needs {program}: run it from a checkout of the repository.")
+        raise UsageError(f"This command needs {program}: run it from a checkout of the repository.")
     module = program.removesuffix(".py").removesuffix("/__main__").replace("/", ".")
     sys.path.insert(0, str(root))
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH")]))
@@ -279,6 +292,6 @@ def _run_program(program: str, arguments: list[str]) -> None:
     try:
         runpy.run_module(module, run_name="__main__", alter_sys=True)
     except ModuleNotFoundError as error:
-        raise SettingsError(
+        raise UsageError(
             f"This command needs the developers' tools, and {error.name} is missing: run `make install-dev`."
         ) from None

@@ -16,6 +16,7 @@ from infra.reach import Target, obstacle, targets
 from infra.redis.client import open_redis, ping
 from infra.settings import Settings
 from ringpost.finding import Ailing, Finding, found
+from ringpost.name import command_name
 from ringpost.parts import Places, api, consumer, relay, worker_at
 from ringpost.rights import ALL, kafka_rights, mongo_rights, redis_rights
 
@@ -30,24 +31,33 @@ async def examine(settings: Settings, places: Places, rights_of: Sequence[str] =
     log, parts = Log(settings.kafka), rights_of or ALL
     mongo, kafka, at_redis = targets(settings)
     async with open_database(settings.mongo) as database, open_redis(settings.redis) as redis:
-        looks = [
-            found("MongoDB", lambda: _reached(database.ping, mongo), "Check RINGPOST_MONGO_URL."),
-            found("MongoDB topology", lambda: _topology(database), "It must be a replica set."),
-            found("MongoDB rights", lambda: mongo_rights(database, settings, parts)),
-            found("indexes", lambda: _indexes(database), "They are made when the API starts."),
-            found("Redis", lambda: _reached(lambda: ping(redis), at_redis), "Check RINGPOST_REDIS_URL."),
-            found("Redis rights", lambda: redis_rights(redis, settings, parts)),
-            found("Kafka", lambda: _reached(log.version, kafka), "Check RINGPOST_KAFKA_BOOTSTRAP."),
-            found("Kafka rights", lambda: kafka_rights(log, parts)),
-            found("topics", lambda: _topics(log), "Run `ringpost topics create`."),
+        store = asyncio.create_task(
+            found("MongoDB", lambda: _reached(database.ping, mongo), "Check RINGPOST_MONGO_URL.")
+        )
+        cache = asyncio.create_task(
+            found("Redis", lambda: _reached(lambda: ping(redis), at_redis), "Check RINGPOST_REDIS_URL.")
+        )
+        queue = asyncio.create_task(
+            found("Kafka", lambda: _reached(log.version, kafka), "Check RINGPOST_KAFKA_BOOTSTRAP.")
+        )
+        looks: list[Awaitable[Finding]] = [
+            store,
+            found("MongoDB topology", lambda: _topology(database), "It must be a replica set.", store),
+            found("MongoDB rights", lambda: mongo_rights(database, settings, parts), engine=store),
+            found("indexes", lambda: _indexes(database), "They are made when the API starts.", store),
+            cache,
+            found("Redis rights", lambda: redis_rights(redis, settings, parts), engine=cache),
+            queue,
+            found("Kafka rights", lambda: kafka_rights(log, parts), engine=queue),
+            found("topics", lambda: _topics(log), f"Run `{command_name()} topics create`.", queue),
         ]
         if not rights_of:
             outbox, groups = OutboxStore(database), GroupTool(log)
             looks += [
                 api(places.api, outbox),
-                consumer("inbox", DELIVERIES, groups),
-                consumer("push", ARRIVALS, groups),
-                relay(outbox),
+                consumer("inbox", DELIVERIES, groups, engine=queue),
+                consumer("push", ARRIVALS, groups, engine=queue),
+                relay(outbox, engine=store),
                 *(worker_at(url) for url in places.workers),
             ]
         return list(await asyncio.gather(*looks))

@@ -11,6 +11,10 @@ from ringpost.http import AddressError, ApiError
 from ringpost.output import OutputLost
 
 
+class UsageError(Exception):
+    """A command was asked for wrongly. The message is a sentence."""
+
+
 class Sentence(NamedTuple):
     text: str
     exit_code: int
@@ -25,7 +29,7 @@ def sentence_of(error: BaseException) -> Sentence | None:
             return next(filter(None, map(sentence_of, error.exceptions)), None)
         case OutputLost():
             return None
-        case AddressError():
+        case AddressError() | UsageError():
             return Sentence(str(error), 2)
         case SettingsError() | LocalEngineError() | RingpostError() | ApiError():
             return Sentence(str(error), 1)

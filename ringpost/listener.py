@@ -11,7 +11,14 @@ from typing import Any
 
 import httpx
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidStatus, InvalidURI, WebSocketException
+from websockets.exceptions import (
+    ConnectionClosed,
+    InvalidMessage,
+    InvalidStatus,
+    InvalidURI,
+    WebSocketException,
+)
+from websockets.http11 import Response
 
 from infra.retry import backoff_s
 from infra.tasks import ended
@@ -65,7 +72,9 @@ class Listener:
                 except ConnectionClosed as closed:
                     reason = self._reason_to_come_back(closed)
                 except InvalidStatus as refused:
-                    reason = self._no_socket(refused.response.status_code)
+                    reason = self._no_socket(_http_answer(refused.response))
+                except InvalidMessage as strange:
+                    reason = await self._strange_answer(http, strange)
                 except InvalidURI:
                     raise ApiError(f"{self._api.url} is not a URL that can be asked.") from None
                 except (OSError, WebSocketException, httpx.HTTPError) as error:
@@ -190,14 +199,33 @@ class Listener:
             raise ApiError(f"{self._api.url} closed the socket, and not as Ringpost does (code {code}).")
         return said or "the connection broke"
 
-    def _no_socket(self, status: int) -> str:
+    def _no_socket(self, answer: httpx.Response) -> str:
         """Why it may be tried again all the same; ApiError where nothing speaks for a Ringpost."""
-        if self._seen or status >= 500 or status == 429:
-            return f"it answers with status {status}"
-        raise ApiError(
-            f"{self._api.url} answers, but not as Ringpost does (status {status}, no WebSocket). "
-            "Is the address right (--url, or RINGPOST_URL)?"
-        )
+        refusal, again = read_refusal(self._api.url, answer)
+        if self._seen or again or answer.status_code == 429:
+            return f"it answers with status {answer.status_code}"
+        raise ApiError(refusal)
+
+    async def _strange_answer(self, http: httpx.AsyncClient, strange: InvalidMessage) -> str:
+        """The reason when the answer is none that opens a socket, as that of a server with HTTP/1.0.
+
+        ApiError if it answers a plain call, and not as Ringpost does.
+        """
+        try:
+            answer = await http.get("/v1/sync/ack")
+        except httpx.HTTPError:
+            return reason_of(strange)
+        if answer.is_success:
+            read_answer(self._api.url, answer)
+            return reason_of(strange)
+        return self._no_socket(answer)
+
+
+def _http_answer(answer: Response) -> httpx.Response:
+    kind = answer.headers.get("Content-Type", "")
+    return httpx.Response(
+        answer.status_code, headers={"Content-Type": kind}, content=bytes(answer.body or b"")
+    )
 
 
 def _frame(url: str, text: str | bytes) -> dict[str, Any]:

@@ -5,10 +5,12 @@ Colours and progress come only on a terminal, and no colours where NO_COLOR is s
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import io
 import json
 import os
+import select
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -23,6 +25,7 @@ from rich.text import Text
 Json = Annotated[bool, typer.Option("--json", help="Write JSON.")]
 PATIENCE_S = 1.0
 """What takes longer shows that it goes on."""
+LOOK_AGAIN_S = 0.5
 
 
 def example(*lines: str) -> str:
@@ -73,6 +76,19 @@ def guard_output() -> None:
 def release_output() -> None:
     """Discard what is still to be written to stdout, so that Python reports nothing at its end."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+async def watch_reader() -> None:
+    """Run until the reader of stdout has closed it, then raise OutputLost.
+
+    A write shows that only when there is something to write.
+    """
+    waiting = select.poll()
+    waiting.register(sys.stdout.fileno(), 0)  # an error or a hang-up is always reported
+    while True:
+        if waiting.poll(0):
+            raise OutputLost("")
+        await asyncio.sleep(LOOK_AGAIN_S)
 
 
 def write(text: str) -> None:

@@ -19,6 +19,7 @@ from infra.kafka.groups import LOOK_AGAIN_S, GroupTool
 from infra.mongo.outbox import OutboxStore
 from ringpost.finding import Ailing, Finding, found
 from ringpost.http import reason_of
+from ringpost.name import command_name
 
 ANSWER_S = 5.0
 MOVES_S = 5.0
@@ -48,10 +49,10 @@ async def _elsewhere(outbox: OutboxStore) -> str:
     try:
         alive = (await outbox.alive()).apis
     except RingpostError:
-        alive = 0
+        return "Whether one runs elsewhere is known once MongoDB answers."
     if alive:
         return f"{alive} API process(es) hold a lease: give the address of one by --url or RINGPOST_URL."
-    return "Start it with `ringpost api`, or give its address by --url or RINGPOST_URL."
+    return f"Start it with `{command_name()} api`, or give its address by --url or RINGPOST_URL."
 
 
 async def worker_at(url: str, within_s: float = ANSWER_S) -> Finding:
@@ -66,7 +67,13 @@ async def worker_at(url: str, within_s: float = ANSWER_S) -> Finding:
     return await found(f"worker at {url}", look, "")
 
 
-async def consumer(name: str, topic: str, groups: GroupTool, within_s: float = MOVES_S) -> Finding:
+async def consumer(
+    name: str,
+    topic: str,
+    groups: GroupTool,
+    within_s: float = MOVES_S,
+    engine: asyncio.Task[Finding] | None = None,
+) -> Finding:
     """Kafka's answer: the members of the group, and whether it finishes its records."""
 
     async def look() -> str:
@@ -77,7 +84,9 @@ async def consumer(name: str, topic: str, groups: GroupTool, within_s: float = M
             else "nothing to do"
         )
         if not state.hosts:
-            raise Ailing(f"No process is in the group {state.group}, {to_do}. Run `ringpost worker {name}`.")
+            raise Ailing(
+                f"No process is in the group {state.group}, {to_do}. Run `{command_name()} worker {name}`."
+            )
         processes = ", ".join(f"{count} at {host}" for host, count in sorted(Counter(state.hosts).items()))
         if state.behind and not await groups.moves(name, topic, within_s):
             raise Ailing(
@@ -86,17 +95,19 @@ async def consumer(name: str, topic: str, groups: GroupTool, within_s: float = M
             )
         return f"{processes}; {to_do}"
 
-    return await found(f"worker {name}", look, "Whether it runs is known once Kafka answers.")
+    return await found(f"worker {name}", look, "Whether it runs is known once Kafka answers.", engine)
 
 
-async def relay(outbox: OutboxStore, within_s: float = MOVES_S) -> Finding:
+async def relay(
+    outbox: OutboxStore, within_s: float = MOVES_S, engine: asyncio.Task[Finding] | None = None
+) -> Finding:
     """MongoDB's answer: a dead process renews no lease, and a stuck one does not take its turn."""
 
     async def look() -> str:
         alive = await outbox.alive()
         to_do = "messages wait for it" if alive.waiting else "nothing to do"
         if not alive.relays:
-            raise Ailing(f"No process holds a lease, {to_do}. Run `ringpost worker relay`.")
+            raise Ailing(f"No process holds a lease, {to_do}. Run `{command_name()} worker relay`.")
         deadline = time.monotonic() + within_s
         while not alive.turn and time.monotonic() < deadline:  # the one before may have ended just now
             await asyncio.sleep(LOOK_AGAIN_S)
@@ -105,7 +116,7 @@ async def relay(outbox: OutboxStore, within_s: float = MOVES_S) -> Finding:
             raise Ailing(f"{alive.relays} running, {to_do}, and none takes its turn. Read its log.")
         return f"{alive.relays} running; {to_do}"
 
-    return await found("worker relay", look, "Whether it runs is known once MongoDB answers.")
+    return await found("worker relay", look, "Whether it runs is known once MongoDB answers.", engine)
 
 
 async def _health(url: str, within_s: float = ANSWER_S) -> str:

@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.table import Table
 
 from domain.errors import NotFound
-from infra.settings import load_settings
 from ringpost.output import Json, example, progress, show
+from ringpost.running import settings_with_engines
 
 if TYPE_CHECKING:
     from infra.kafka.clients import Log
@@ -119,9 +119,7 @@ def _tool() -> TopicTool:
 def _log() -> Log:
     from infra.kafka.clients import Log
 
-    settings = load_settings()
-    settings.need_engines("kafka")
-    return Log(settings.kafka)
+    return Log(settings_with_engines("kafka").kafka)
 
 
 def _state(state: TopicState) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shlex
 import signal
 import sys
 import time
@@ -21,11 +22,14 @@ from infra.local.process import ChildProcess
 from infra.local.server import EngineInfo
 from infra.local.stack import ENGINES, LocalEngines
 from infra.retry import backoff_s
-from infra.settings import Settings, SettingsError
+from infra.settings import AuthSettings, Settings, SettingsError
+from ringpost.name import command_name
+from ringpost.running import Running, announced
 from ringpost.starting import Starting
 
 READY_DEADLINE_S = 120.0
 STOP_S = 6.0
+SAY_AFTER_S = 2.0
 PARTS = {
     "api": ("api", "--stage"),
     "inbox": ("worker", "inbox"),
@@ -59,6 +63,7 @@ class _Up:
         self._console = Console(highlight=False, soft_wrap=True)
         self._stopping = asyncio.Event()
         self._engines_serve = False
+        self._running: Sequence[ChildProcess] = ()
 
     async def run(self) -> None:
         """Runs until SIGINT or SIGTERM, also during the start."""
@@ -71,13 +76,19 @@ class _Up:
         except asyncio.CancelledError:
             if not self._stopping.is_set():
                 raise
+        self._say("Stopped.")
 
     def _told_to_stop(self, working: asyncio.Task[None]) -> None:
         if not self._stopping.is_set():
             self._say("Stopping.")
             self._stopping.set()
+            asyncio.get_running_loop().call_later(SAY_AFTER_S, self._say_awaited)
             if not self._engines_serve:
                 working.cancel()
+
+    def _say_awaited(self) -> None:
+        running = [TITLES[part.name] for part in self._running if part.running]
+        self._say(f"Waiting for the end of: {', '.join(running) or 'the engines'}")
 
     async def _work(self) -> None:
         began = time.monotonic()
@@ -86,11 +97,12 @@ class _Up:
                 engines = await stack.enter_async_context(self._engines(starting))
                 self._engines_serve = True
                 addresses = self._addresses(engines)
-                parts = self._parts(addresses)
+                parts = self._running = self._parts(addresses)
                 await stack.enter_async_context(self._kept(parts, engines))
                 await self._ready(parts, starting)
+            stack.enter_context(announced(self._folder, Running(self._url, addresses)))
             if not self._stopping.is_set():
-                self._welcome(time.monotonic() - began, addresses)
+                self._welcome(time.monotonic() - began)
             await self._stopping.wait()
 
     def _engines(self, starting: Starting) -> LocalEngines:
@@ -201,7 +213,7 @@ class _Up:
         except httpx.HTTPError:
             return False
 
-    def _welcome(self, took_s: float, addresses: dict[str, str]) -> None:
+    def _welcome(self, took_s: float) -> None:
         keys = load_keys(self._settings.auth)
         self._say(f"\nRingpost is ready after {took_s:.1f} s")
         if page := self._page():
@@ -212,11 +224,15 @@ class _Up:
         if port := self._settings.http.admin_port:
             self._say(f"  admin port {port}, for /metrics and calls with the admin key")
         self._say(f"  logs       {self._folder / 'logs'}")
-        if addresses:
-            exports = " ".join(f"{name}='{address}'" for name, address in addresses.items())
-            self._say(f"For `ringpost doctor` and `ringpost topics` in another terminal:\n  export {exports}")
+        self._say(f"In another terminal: {self._folder_setting()}{command_name()} doctor")
         self._say("These engines are for trying out and developing; production: docs/production.md")
         self._say("Ctrl-C stops everything.")
+
+    def _folder_setting(self) -> str:
+        """What comes before a command in another terminal, if the data folder is not the usual one."""
+        usual: Path = AuthSettings.model_fields["data_dir"].default
+        same = self._folder == usual.resolve()
+        return "" if same else f"RINGPOST_DATA_DIR={shlex.quote(str(self._folder))} "
 
     def _page(self) -> str | None:
         """Where this machine finds the page of ann and bob; None if we listen on no loopback address."""

@@ -21,9 +21,11 @@ HEAD = """# The command line
 
 `ringpost` runs the parts of Ringpost, looks after them, and is a device in the terminal. This page is made
 from the program: `python -m tests.docs.tables` writes it. `ringpost COMMAND --help` shows the same.
+A checkout has the command at `.venv/bin/ringpost`.
 
 * **Where it finds things.** The commands that ask the API take `--url` or `RINGPOST_URL`. Those that ask the
-  engines read the [settings](settings.md). `ringpost up` prints the line that sets them.
+  engines read the [settings](settings.md). What is not set, they find in the data folder while `ringpost up`
+  runs with it. So beside `make up`, in the same folder, nothing needs to be set.
 * **Output.** Answers go to standard output. What a command is doing, and what went wrong, goes to standard
   error. Colours and progress appear only on a terminal. `NO_COLOR=1` turns the colours off.
 * **Completion.** `ringpost --install-completion` completes commands and options in your shell.

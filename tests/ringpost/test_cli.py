@@ -102,6 +102,30 @@ def test_a_device_in_the_terminal_hears_what_was_and_what_comes(run, tokens, env
     assert heard[-1]["message"]["body"]["text"] in {"before", "now"}
 
 
+def test_listening_ends_when_nobody_reads_it_though_nothing_new_comes(run, tokens, environment):
+    """As `listen | head -1` on an inbox that is shown whole before `head` ends."""
+    run("send", "one", "--to", "ann", "--token", tokens["ann"])
+    head = as_json(run("pull", "--wait-s", "20", "--token", tokens["ann"]))["head"]
+    command = [sys.executable, "-m", "ringpost", "listen", "--cursor", str(head - 1), "--no-ack"]
+    with subprocess.Popen(
+        [*command, "--token", tokens["ann"]],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as listening:
+        assert listening.stdout is not None
+        assert listening.stderr is not None
+        try:
+            assert json.loads(listening.stdout.readline())["seq"] == head
+            listening.stdout.close()
+            assert listening.wait(PATIENCE_S) == 141
+        finally:
+            listening.kill()
+        assert "Traceback" not in listening.stderr.read()
+
+
 def test_topics_are_listed_and_described(run, name):
     names = as_json(run("topics", "list", "--json"))
     assert f"{name}.deliveries" in names
@@ -179,6 +203,8 @@ def test_the_doctor_names_the_engines_that_are_away(run):
     }
     findings = as_json(run("doctor", "--json", code=1, **away))
     assert not any(finding["ok"] for finding in findings)
+    advised = [finding["name"] for finding in findings if not finding["said"].startswith("not looked at: ")]
+    assert advised == ["MongoDB", "Redis", "Kafka", "API"]
     assert {"MongoDB", "Kafka", "Redis"} < {finding["name"] for finding in findings}
 
 
@@ -188,10 +214,11 @@ def test_the_doctor_names_the_engines_that_are_away(run):
         (
             ["api"],
             {"RINGPOST_MONGO_URL": "", "RINGPOST_REDIS_URL": ""},
-            "Set RINGPOST_MONGO_URL, RINGPOST_REDIS_URL",
+            "Set RINGPOST_MONGO_URL, RINGPOST_REDIS_URL. Without them only",
         ),
+        (["doctor"], {"RINGPOST_KAFKA_BOOTSTRAP": ""}, "`make up` is not running in this folder"),
+        (["topics", "list"], {"RINGPOST_KAFKA_BOOTSTRAP": ""}, "Set RINGPOST_KAFKA_BOOTSTRAP. Without it"),
         (["worker", "all"], {"RINGPOST_KAFKA_BOOTSTRAP": ""}, "Set RINGPOST_KAFKA_BOOTSTRAP"),
-        (["worker", "nobody"], {}, "There is no worker nobody; there are inbox, push, relay and all."),
         (["doctor"], {"RINGPOST_RING_CAPACITY": "many"}, "RINGPOST_RING_CAPACITY"),
         (["token", "a b", "phone"], {}, "bad_request: user_id must be an id"),
         (["token", "ann", "phone"], {"RINGPOST_ADMIN_KEY": "another"}, "admin key"),
@@ -208,4 +235,19 @@ def test_what_goes_wrong_is_one_sentence(run, tokens, words, settings, said):
     done = run(*(word.format(**tokens) for word in words), code=1, **settings)
     assert said in done.stderr
     assert len(done.stderr.splitlines()) == 1
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize(
+    "words, said",
+    [
+        (["worker", "nobody"], "There is no worker nobody; there are inbox, push, relay and all."),
+        (["send", "hi", "--token", "{ann}"], "give --to USER or --conversation ID"),
+        (["send", "hi", "--to", "bob", "--conversation", "x", "--token", "{ann}"], "give --to USER or"),
+        (["pull", "--limit", "9999", "--token", "{ann}"], "200"),
+    ],
+)
+def test_what_is_asked_for_wrongly_ends_with_2(run, tokens, words, said):
+    done = run(*(word.format(**tokens) for word in words), code=2)
+    assert said in done.stderr
     assert done.stdout == ""

@@ -20,12 +20,16 @@ main()
 
 
 @pytest.mark.parametrize(
-    ("command", "code", "said"),
-    [("torture", 1, "pytest is missing: run `make install-dev`."), ("bench", 0, "")],
+    ("words", "code", "out", "err"),
+    [
+        (["torture", "--help"], 0, "--every", ""),
+        (["torture", "--seconds", "10"], 2, "", "pytest is missing: run `make install-dev`."),
+        (["bench", "--help"], 0, "--in-flight", ""),
+    ],
 )
-def test_command_that_needs_the_tools_says_how_to_get_them(command, code, said):
+def test_command_that_needs_the_tools_says_how_to_get_them(words, code, out, err):
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, command, "--help"],
+        [sys.executable, "-c", PROGRAM, *words],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -34,4 +38,5 @@ def test_command_that_needs_the_tools_says_how_to_get_them(command, code, said):
     )
     assert done.returncode == code
     assert "Traceback" not in done.stderr
-    assert said in done.stderr
+    assert out in done.stdout
+    assert err in done.stderr

@@ -58,12 +58,15 @@ def test_whatever_answers_in_place_of_ringpost_and_its_engines(tmp_path, kind):
 
     def tried(name: str) -> Ended:
         with answering(kind) as (port, _):
-            return run(name, tmp_path / name, surroundings(tmp_path / name, port))
+            around = surroundings(tmp_path / name, port)
+            return run(name, tmp_path / name, around, ends_itself=speaks_http)
 
     speaks_http = (ANSWERS[kind] or b"").startswith(b"HTTP")
     ended = each(tried, askers() if speaks_http else None)
     assert codes(ended, "token", "send", "pull", "doctor") == {1}
     assert codes(ended, "bench") == {2}
+    if speaks_http:
+        assert codes(ended, "listen") == {1}
     assert all("127.0.0.1" in one.err or "unauth" in one.err for one in ended if one.command in ONE_SENTENCE)
 
 
@@ -201,7 +204,8 @@ def test_words_that_are_no_text(tmp_path):
 
         def tried(name: str) -> Ended:
             count = len(words_of(name)) - len(name.split())
-            return run(name, tmp_path / name, environment, [*name.split(), *["\udcff\udcfe"] * count])
+            words = [word if word.startswith("-") else "\udcff\udcfe" for word in words_of(name)[-count:]]
+            return run(name, tmp_path / name, environment, [*name.split(), *words])
 
         each(tried, [name for name in commands() if len(words_of(name)) > len(name.split())])
         odd = {"RINGPOST_TOKEN": "\udcff", "RINGPOST_ADMIN_KEY": "ключ"}

@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import time
@@ -18,6 +19,7 @@ from typing import Any
 import httpx
 import pytest
 
+from ringpost.running import find_running
 from tests.docs.running import ROOT
 from tests.patience import PATIENCE_S
 
@@ -45,12 +47,11 @@ class Up:
         return re.findall(r"  API +(\S+)", self.said)[0]
 
     def command(self, *words: str) -> Any:
-        """What a command says, as JSON; its settings are those that `up` printed."""
-        printed = dict(re.findall(r"(RINGPOST_\w+)='([^']*)'", self.said))
+        """What a command says, as JSON. It finds this Ringpost by the data folder."""
         done = subprocess.run(
             [sys.executable, "-m", "ringpost", *words],
             cwd=ROOT,
-            env=settings(self._folder) | printed | {"RINGPOST_URL": self.url},
+            env=settings(self._folder),
             capture_output=True,
             text=True,
             timeout=PATIENCE_S,
@@ -125,17 +126,25 @@ def test_however_it_ends_nothing_is_left_running_and_every_message_is_there(tmp_
         assert "docs/production.md" in up.said
         for part in ("API", "worker inbox", "worker push", "worker relay"):
             assert up.said.index(f"{part} starts") < up.said.index(f"{part} is ready (")
+        assert f"In another terminal: RINGPOST_DATA_DIR={tmp_path} ringpost doctor\n" in up.said
         assert all(finding["ok"] for finding in up.command("doctor", "--json"))
+        assert "deliveries" in up.command("topics", "list", "--json")
+        assert stat.S_IMODE((tmp_path / "up.json").stat().st_mode) == 0o600
         ann = up.command("token", "ann", "phone", "--create-user")
         up.command("send", "before Ctrl-C", "--to", "ann", "--token", ann)
         up.process.send_signal(signal.SIGINT)
+        assert up.process.stdout is not None
+        assert up.process.stdout.read().endswith("Stopped.\n")
         assert up.process.wait(PATIENCE_S) == 0
         assert processes(tmp_path) == []
+        assert find_running(tmp_path) is None
     with started(tmp_path) as up:
         assert up.texts(ann, 1) == ["before Ctrl-C"]
         up.command("send", "before kill -9", "--to", "ann", "--token", ann)
         up.process.kill()
         until(lambda: processes(tmp_path) == [])
+        assert (tmp_path / "up.json").exists()
+        assert find_running(tmp_path) is None
     with started(tmp_path) as up:
         assert up.texts(ann, 2) == ["before Ctrl-C", "before kill -9"]
         up.process.terminate()
@@ -160,6 +169,7 @@ def test_what_starts_is_said_at_once_and_ctrl_c_ends_it_there(tmp_path: Path) ->
         assert process.wait(PATIENCE_S) == 0
     assert said == ["Starting Ringpost", "MongoDB starts", "Apache Kafka starts", "Redis starts"]
     assert "Stopping." in rest
+    assert rest.endswith("Stopped.\n")
     assert "API starts" not in rest
     assert processes(tmp_path) == []
 

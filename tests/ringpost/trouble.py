@@ -20,6 +20,7 @@ from ringpost.cli import app
 from tests.docs.running import ROOT
 
 HTTP = b"HTTP/1.1 %s\r\nContent-Type: %s\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s"
+OLD_HTTP = HTTP.replace(b"HTTP/1.1", b"HTTP/1.0")
 UNAUTHENTICATED = (
     b'{"error":{"code":"unauthenticated","message":"The token is not valid.","retriable":false}}'
 )
@@ -29,6 +30,7 @@ ANSWERS: dict[str, bytes | None] = {
     "an empty answer": HTTP % (b"200 OK", b"application/json", 0, b""),
     "JSON of something else": HTTP % (b"200 OK", b"application/json", 4, b"[42]"),
     "garbage": bytes(range(128, 256)) * 8,
+    "a web server that knows no such call": OLD_HTTP % (b"501 Unsupported", b"text/html", len(PAGE), PAGE),
     "an end of the connection": b"",
     "silence": None,
     "that the token is wrong": HTTP
@@ -37,6 +39,7 @@ ANSWERS: dict[str, bytes | None] = {
 BENCH = ("--seconds", "1", "--warm-up", "0", "--users", "2", "--drain", "1")
 WORDS = {
     "worker": ("all",),
+    "send": ("hello", "--to", "bob"),
     "bench": BENCH,
     "torture": ("--seconds", "1"),
     "topics dlq show": ("deliveries", "0", "0"),

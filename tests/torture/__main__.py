@@ -15,7 +15,7 @@ import sys
 import tempfile
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import uvloop
 
@@ -24,9 +24,9 @@ from ringpost.entry import guarded
 from ringpost.output import progress
 from tests.torture import clock, disk
 from tests.torture.options import MODES, Options, modes_of
-from tests.torture.page import page_of
-from tests.torture.report import report_of, text_of
-from tests.torture.run import Run, run
+
+if TYPE_CHECKING:
+    from tests.torture.run import Run
 
 
 def parser() -> argparse.ArgumentParser:
@@ -108,6 +108,10 @@ def _say(text: str) -> None:
 
 def main(words: list[str]) -> int:
     options = _asked(words)
+    # They need the developers' tools. Help and a wrong option do not.
+    from tests.torture.report import report_of, text_of
+    from tests.torture.run import run
+
     _say(f"seed {options.seed}, modes {','.join(options.modes) or 'none'}, {options.seconds:g} s")
     with tempfile.TemporaryDirectory(prefix="ringpost-torture-") as name:
         folder = Path(name)
@@ -132,6 +136,8 @@ async def _until_told(running: Coroutine[Any, Any, Run]) -> Run:
 
 
 def _write(to: Path, done: Run, report: dict[str, Any], folder: Path) -> None:
+    from tests.torture.page import page_of
+
     to.mkdir(parents=True, exist_ok=True)
     (to / "report.json").write_text(json.dumps(report, indent=1))
     (to / "report.html").write_text(page_of(done, report))
