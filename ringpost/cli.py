@@ -227,11 +227,19 @@ def doctor(
         ),
     ] = None,
     deep: Annotated[
-        bool, typer.Option("--deep", help="Instead, read the whole database and check that it fits together.")
+        bool,
+        typer.Option(
+            "--deep",
+            help="Instead, read the whole database and check that it fits together: "
+            "docs/backup.md says what it finds.",
+        ),
     ] = False,
     against: Annotated[
         str | None,
-        typer.Option(help="Compare that database with this one: its address, or a file that holds it."),
+        typer.Option(
+            help="Compare that database with this one: its address, or a file that holds it. "
+            "Only this finds a text that was changed together with its hash."
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:

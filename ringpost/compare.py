@@ -22,7 +22,8 @@ from infra.environment import secret_in
 from infra.mongo.audit import Audit
 from infra.mongo.client import open_database
 from infra.settings import MongoSettings, SettingsError
-from ringpost.deep import KEPT, Diagnosis, Problem, Say, diagnose
+from ringpost.deep import Say, diagnose
+from ringpost.diagnosis import KEPT, Diagnosis, Problem
 from ringpost.output import progress, show
 
 EVERY = 1000

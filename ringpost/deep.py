@@ -8,10 +8,14 @@ The kinds of problems, by the name in the report:
     stranger     a line of an inbox names a message that is not this user's
     duplicate    an inbox has the same message twice
     undelivered  a message is not in the inbox of a recipient, and no row of the outbox waits for it
-    message      a stored message cannot be read, or names another place than its own
+    message      a stored message cannot be read, or does not agree with what stands beside it
     repeated     the same send is stored twice
     conversation a message belongs to a conversation that does not exist
     cursor       a device has acknowledged more than its inbox has
+    member       the stays of a member make no sense, or a direct conversation lacks one of its two members
+    owner        the owner of a group was never a member of it
+    user         a member or a sender is no user
+    document     a document lacks a field, or has one of a wrong type
 
 Only reads, page by page: the memory does not grow with the database. May run while Ringpost runs: what seems
 to be missing is looked up again before it is reported.
@@ -21,20 +25,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Any
 
 import msgspec
 
-from domain.conversations import Member, direct_members
+from domain.conversations import ALWAYS, Member
 from domain.ids import ConversationId, UserId, message_id
+from domain.messages import Draft, Message
 from infra.mongo.audit import BRANCHES, Audit, Stretch
 from infra.mongo.messages import Place, Stored
 from infra.mongo.timelines import Line
-
-KEPT = 50
-"""The most problems of one kind that are listed. All are counted."""
+from ringpost.diagnosis import Diagnosis, Problem
+from ringpost.memberlists import MemberLists, pair_of
 
 EXPECTED = 10_000
 """About how many deliveries are looked up at a time."""
@@ -44,55 +46,7 @@ Delivery = tuple[UserId, ConversationId, int]
 """A message that belongs in a user's inbox."""
 
 
-@dataclass(frozen=True)
-class Problem:
-    """One contradiction. `said` is a sentence. `seq` counts in the inbox or in the conversation."""
-
-    kind: str
-    said: str
-    user_id: str | None = None
-    conversation_id: str | None = None
-    seq: int | None = None
-
-
-@dataclass
-class Diagnosis:
-    """What the check has read, and what it has found."""
-
-    messages: int = 0
-    entries: int = 0
-    users: int = 0
-    waiting: int = 0
-    kinds: Counter[str] = field(default_factory=Counter)
-    problems: list[Problem] = field(default_factory=list)
-
-    @property
-    def ok(self) -> bool:
-        return not self.kinds
-
-    def add(self, problem: Problem) -> None:
-        self.kinds[problem.kind] += 1
-        if self.kinds[problem.kind] <= KEPT:
-            self.problems.append(problem)
-
-    def as_json(self) -> dict[str, Any]:
-        return {"ok": self.ok, **msgspec.to_builtins(self)}
-
-    def __str__(self) -> str:
-        lines = [f"{problem.kind}: {problem.said}" for problem in self.problems]
-        lines += [f"{kind}: {n - KEPT} more" for kind, n in self.kinds.items() if n > KEPT]
-        read = f"{self.messages} messages, {self.entries} entries in the inboxes of {self.users} users"
-        lines.append(f"Read {read}; {self.waiting} rows wait in the outbox.")
-        found = sum(self.kinds.values())
-        lines.append("Everything fits together." if self.ok else f"Found {found} problems.")
-        return "\n".join(lines)
-
-
-class _Id(msgspec.Struct):
-    message_id: str
-
-
-_id = msgspec.json.Decoder(_Id)
+_message = msgspec.json.Decoder(Message)
 
 
 async def diagnose(audit: Audit, say: Say) -> Diagnosis:
@@ -107,7 +61,10 @@ async def diagnose(audit: Audit, say: Say) -> Diagnosis:
     await _Inboxes(audit, found, lambda n: say(f"Read {n} {of_inboxes} entries of inboxes")).check()
     repeated = "messages.once" in lacking
     await _Messages(audit, found, lambda n: say(f"Read {n} {of_messages} messages"), repeated).check()
+    await MemberLists(audit, found).check()
     await _cursors(audit, found)
+    for collection in ("users", "outbox"):
+        await audit.shapes(collection, found.misfit)
     return found
 
 
@@ -123,7 +80,7 @@ class _Inboxes:
         self._memberships: dict[ConversationId, Member] = {}
 
     async def check(self) -> None:
-        async for page in self._audit.lines():
+        async for page in self._audit.lines(self._found.misfit):
             stored = await self._audit.stored({(line.conversation_id, line.seq) for line in page})
             for user, lines in groupby(page, lambda line: line.user_id):
                 await self._one(user, list(lines), stored)
@@ -152,9 +109,9 @@ class _Inboxes:
             self._found.add(Problem("gap", f"The inbox of {user} lacks {numbers}.", user, None, low))
 
     def _is_theirs(self, line: Line) -> bool:
-        direct = direct_members(line.conversation_id)
-        if direct is not None:
-            return direct.holds(line.user_id, line.seq)
+        pair = pair_of(line.conversation_id)
+        if pair:
+            return line.user_id in pair and line.seq >= 1
         member = self._memberships.get(line.conversation_id)
         return member is not None and member.holds(line.seq)
 
@@ -176,9 +133,10 @@ class _Messages:
         self._look_for_repeated = look_for_repeated
 
     async def check(self) -> None:
-        async for page in self._audit.messages():
+        async for page in self._audit.messages(self._found.misfit):
             for one in page:
-                self._readable(one)
+                self._agrees(one)
+            await self._senders(page)
             if self._look_for_repeated:
                 for conversation, seq in await self._audit.repeated(page):
                     self._add("repeated", conversation, seq, "is a send that is stored before it")
@@ -187,14 +145,34 @@ class _Messages:
             self._found.messages += len(page)
             self._say(self._found.messages)
 
-    def _readable(self, one: Stored) -> None:
+    def _agrees(self, one: Stored) -> None:
+        """Compare a message with the fields beside it, which say the same in another way."""
         try:
-            name = _id.decode(one.message).message_id
-        except (msgspec.MsgspecError, ValueError, TypeError):
+            read = _message.decode(one.message)
+            draft = Draft(one.conversation_id, read.sender_id, read.client_message_id, read.kind, read.body)
+            key, content = draft.key(), draft.content_hash()
+        except (ValueError, RecursionError):
             self._add("message", one.conversation_id, one.seq, "cannot be read")
             return
-        if name != message_id(one.conversation_id, one.seq):
-            self._add("message", one.conversation_id, one.seq, f"says that it is {name}")
+        name = message_id(one.conversation_id, one.seq)
+        if read.message_id != name:
+            self._add("message", one.conversation_id, one.seq, f"says that it is {read.message_id}")
+        for differs, said in (
+            ((read.conversation_id, read.seq) != (one.conversation_id, one.seq), "names another place"),
+            (read.sender_id != one.sender_id, f"says that {read.sender_id} sent it, and not {one.sender_id}"),
+            (key != one.key, "has a key of another sender or client_message_id"),
+            (content != one.content_hash, "has the hash of another kind or body"),
+        ):
+            if differs and read.message_id == name:
+                self._add("message", one.conversation_id, one.seq, said)
+                return
+
+    async def _senders(self, page: Sequence[Stored]) -> None:
+        unknown = await self._audit.unknown({one.sender_id for one in page if one.sender_id})
+        for one in page:
+            if one.sender_id in unknown:
+                said = f"was sent by {one.sender_id}, who is no user"
+                self._add("user", one.conversation_id, one.seq, said, one.sender_id)
 
     async def _conversations(self, conversations: set[ConversationId]) -> None:
         for one in sorted(conversations - await self._audit.existing(conversations)):
@@ -246,8 +224,10 @@ class _Messages:
             yield stretches, expected
 
     async def _members(self, conversation: ConversationId) -> dict[UserId, Member]:
-        direct = direct_members(conversation)
-        return dict(direct.by_user) if direct is not None else await self._audit.members(conversation)
+        pair = pair_of(conversation)
+        if pair:
+            return {user: Member(user, "member", ALWAYS) for user in pair}
+        return await self._audit.members(conversation)
 
     def _add(
         self, kind: str, conversation: ConversationId, seq: int, said: str, user: UserId | None = None
@@ -257,7 +237,7 @@ class _Messages:
 
 
 async def _cursors(audit: Audit, found: Diagnosis) -> None:
-    async for page in audit.devices():
+    async for page in audit.devices(found.misfit):
         for user, device, cursor in page:
             if cursor > 0 and not await audit.present(user, cursor, cursor):
                 said = (

@@ -1,20 +1,23 @@
 """Reads for a check of the whole database: page by page, in the order of the ids, and nothing is written.
 
 A page holds at most `LINES` lines or `MESSAGES` messages, however large the database is. What is written
-meanwhile may be on a later page or on none.
+meanwhile may be on a later page or on none. A damaged document breaks nothing: what it lacks is empty, and
+one that is no use without it is left out.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
+from typing import NamedTuple, TypeGuard
 
 from domain.conversations import Member
 from domain.ids import MAX_SEQ, ConversationId, DeviceId, UserId
+from infra.mongo.accounts import AccountStore
 from infra.mongo.client import Database, Document
 from infra.mongo.conversations import all_members, member_of
 from infra.mongo.indexes import INDEXES
 from infra.mongo.messages import Place, Send, Stored
+from infra.mongo.shapes import misfit
 from infra.mongo.timelines import Line
 
 LINES = 1000
@@ -22,6 +25,12 @@ MESSAGES = 200
 DEVICES = 1000
 BRANCHES = 200
 """The most alternatives of one query."""
+
+Tell = Callable[[str], None]
+"""Is called with a sentence for each document that is not of the shape of its collection."""
+
+NAMED_BY_TEXT = ("users", "conversations", "outbox")
+"""The collections whose `_id` is a text. The others have an object."""
 
 COLLECTIONS = ("users", "devices", "conversations", "members", "messages", "timelines", "outbox")
 
@@ -47,27 +56,56 @@ class Audit:
         self._devices = database.collection("devices")
         self._outbox = database.collection("outbox")
 
-    async def messages(self) -> AsyncIterator[list[Stored]]:
+    async def messages(self, tell: Tell | None = None) -> AsyncIterator[list[Stored]]:
         """All messages, by conversation and seq."""
-        async for page in self._pages("messages", ["f", "k", "h", "m"], MESSAGES):
-            yield [_message(document) for document in page]
+        async for page in self._pages("messages", MESSAGES, tell):
+            yield [one for one in map(_message, page) if one is not None]
 
-    async def lines(self) -> AsyncIterator[list[Line]]:
+    async def lines(self, tell: Tell | None = None) -> AsyncIterator[list[Line]]:
         """All lines of all timelines, by user and inbox seq."""
-        async for page in self._pages("timelines", ["c", "q"], LINES):
-            yield [_line(document) for document in page]
+        async for page in self._pages("timelines", LINES, tell):
+            yield [one for one in map(_line, page) if one is not None]
 
-    async def devices(self) -> AsyncIterator[list[tuple[UserId, DeviceId, int]]]:
+    async def devices(self, tell: Tell | None = None) -> AsyncIterator[list[tuple[UserId, DeviceId, int]]]:
         """All devices with the cursor of each."""
-        async for page in self._pages("devices", ["cursor"], DEVICES):
-            yield [(d["_id"]["u"], d["_id"]["d"], d.get("cursor", 0)) for d in page]
+        async for page in self._pages("devices", DEVICES, tell):
+            yield [(d["_id"]["u"], d["_id"]["d"], d["cursor"]) for d in _whole("devices", page)]
 
-    async def _pages(self, name: str, fields: Sequence[str], limit: int) -> AsyncIterator[list[Document]]:
+    async def conversations(self, tell: Tell) -> AsyncIterator[list[Document]]:
+        """All conversations, as documents of the right shape."""
+        async for page in self._pages("conversations", BRANCHES, tell):
+            yield _whole("conversations", page)
+
+    async def stays(self, tell: Tell) -> AsyncIterator[list[Document]]:
+        """All members of all conversations, as documents of the right shape."""
+        async for page in self._pages("members", LINES, tell):
+            yield _whole("members", page)
+
+    async def shapes(self, collection: str, tell: Tell) -> None:
+        """Read a collection only for the shape of its documents."""
+        async for _ in self._pages(collection, LINES, tell):
+            pass
+
+    async def _pages(self, name: str, limit: int, tell: Tell | None) -> AsyncIterator[list[Document]]:
+        """A query looks only at ids of one type. So behind ids of another type it begins again with those
+        that the collection ought to have.
+        """
         collection = self._database.collection(name)
+        usual: object = "" if name in NAMED_BY_TEXT else {}
         where: Document = {}
-        while page := await collection.find(where, fields, limit=limit):
-            yield page
-            where = {"_id": {"$gt": page[-1]["_id"]}}
+        begun = False
+        while True:
+            page = await collection.find(where, limit=limit)
+            if page:
+                for document in page if tell else ():
+                    _check(name, document, tell)
+                yield page
+                where = {"_id": {"$gt": page[-1]["_id"]}}
+                begun = begun or isinstance(page[-1]["_id"], type(usual))
+            elif where and not begun:
+                where, begun = {"_id": {"$gte": usual}}, True
+            else:
+                return
 
     async def counts(self) -> dict[str, int]:
         """Collection → its own count of its documents."""
@@ -95,22 +133,35 @@ class Audit:
     async def announced(self, places: Collection[Place]) -> set[Place]:
         """Those of the places that a row of the outbox names. Reads the whole outbox once."""
         rows = await self._outbox.find_any_order({"m": {"$in": [list(place) for place in places]}}, ["m"])
-        return {(conversation, seq) for row in rows for conversation, seq in row["m"]} & set(places)
+        named = [place for row in rows if isinstance(row.get("m"), list) for place in row["m"]]
+        return {(one[0], one[1]) for one in named if isinstance(one, list) and len(one) == 2} & set(places)
 
     async def existing(self, conversations: Iterable[ConversationId]) -> set[ConversationId]:
         """Those of the conversations that exist."""
         found = await self._conversations.find_any_order({"_id": {"$in": list(conversations)}}, ["_id"])
         return {document["_id"] for document in found}
 
+    async def unknown(self, users: Iterable[UserId]) -> set[UserId]:
+        """Those of the users that do not exist."""
+        return await AccountStore(self._database).unknown(users)
+
+    async def lists(self, conversations: Sequence[ConversationId]) -> dict[ConversationId, list[Document]]:
+        """The documents of the members of at most `BRANCHES` conversations, damaged ones too."""
+        lists: dict[ConversationId, list[Document]] = {one: [] for one in conversations}
+        either = [all_members(one) for one in conversations]
+        for row in await self._members.find_any_order({"$or": either}) if either else ():
+            lists[row["_id"]["c"]].append(row)
+        return lists
+
     async def members(self, conversation: ConversationId) -> dict[UserId, Member]:
         """The members as written. A join that was begun and has no number holds nothing yet."""
         rows = await self._members.find_any_order(all_members(conversation))
-        return {row["_id"]["u"]: member_of(row) for row in rows}
+        return {row["_id"]["u"]: member_of(row) for row in _whole("members", rows)}
 
     async def memberships(self, user: UserId) -> dict[ConversationId, Member]:
         """The conversations that the user is or was in, as written."""
         rows = await self._members.find_any_order({"_id.u": user})
-        return {row["_id"]["c"]: member_of(row) for row in rows}
+        return {row["_id"]["c"]: member_of(row) for row in _whole("members", rows)}
 
     async def received(self, stretches: Sequence[Stretch]) -> list[Line]:
         """The lines that stand in these stretches, of which there are at most `BRANCHES`."""
@@ -118,7 +169,8 @@ class Audit:
             {"_id.u": one.user_id, "c": one.conversation_id, "q": {"$gte": one.low, "$lte": one.high}}
             for one in stretches
         ]
-        return [_line(d) for d in await self._timelines.find_any_order({"$or": either}, ["c", "q"])]
+        found = await self._timelines.find_any_order({"$or": either}, ["c", "q"])
+        return [one for one in map(_line, found) if one is not None]
 
     async def present(self, user: UserId, low: int, high: int) -> set[int]:
         """Those of the inbox numbers `low … high` that the user's timeline has; looks at most at `LINES`."""
@@ -130,7 +182,8 @@ class Audit:
         """Those of the messages whose send is stored before them. Reads all of their conversations."""
         keys: dict[ConversationId, list[bytes]] = {}
         for one in messages:
-            keys.setdefault(one.conversation_id, []).append(one.key)
+            if one.key:
+                keys.setdefault(one.conversation_id, []).append(one.key)
         first: dict[Send, int] = {}
         for conversation, some in keys.items():
             whole = {"$gte": {"c": conversation, "q": 0}, "$lte": {"c": conversation, "q": MAX_SEQ}}
@@ -140,14 +193,42 @@ class Audit:
         return [(c, seq) for c, seq, key in places if first.get((c, key), seq) < seq]
 
 
-def _message(document: Document) -> Stored:
-    """What a damaged document lacks is empty."""
-    place = document["_id"]
-    fields = (document.get(name, b"") for name in "khm")
-    return Stored(place["c"], place["q"], document.get("f", ""), *fields)
+def _check(collection: str, document: Document, tell: Tell | None) -> None:
+    wrong = misfit(collection, document)
+    if wrong is not None and tell is not None:
+        tell(f"The document {document.get('_id')!r} of {collection} is not as Ringpost writes it: {wrong}.")
 
 
-def _line(document: Document) -> Line:
-    """What a damaged document lacks is empty."""
+def _whole(collection: str, documents: Iterable[Document]) -> list[Document]:
+    """Those of the right shape."""
+    return [document for document in documents if misfit(collection, document) is None]
+
+
+def _message(document: Document) -> Stored | None:
+    """What a damaged document lacks is empty. None if it does not say where the message stands."""
     place = document["_id"]
-    return Line(place["u"], place["s"], document.get("c", ""), document.get("q", 0))
+    if not isinstance(place, dict) or not _is_text(place.get("c")) or not _is_number(place.get("q")):
+        return None
+    sender = document.get("f")
+    key, content, message = (
+        value if isinstance(value := document.get(name), bytes) else b"" for name in "khm"
+    )
+    sent_by = sender if _is_text(sender) else UserId("")
+    return Stored(place["c"], int(place["q"]), sent_by, key, content, message)
+
+
+def _line(document: Document) -> Line | None:
+    """What a damaged document lacks is empty. None if it does not say where the line stands."""
+    place, conversation, seq = document["_id"], document.get("c"), document.get("q")
+    if not isinstance(place, dict) or not _is_text(place.get("u")) or not _is_number(place.get("s")):
+        return None
+    named = (conversation if _is_text(conversation) else "", int(seq) if _is_number(seq) else 0)
+    return Line(place["u"], int(place["s"]), ConversationId(named[0]), named[1])
+
+
+def _is_text(value: object) -> TypeGuard[UserId]:
+    return isinstance(value, str)
+
+
+def _is_number(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool)

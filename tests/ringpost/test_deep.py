@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from contextlib import suppress
+
 import pymongo
+import pymongo.errors
 import pytest
 
 from domain.conversations import Member, Window
@@ -14,7 +18,7 @@ from infra.mongo.conversations import ConversationStore
 from infra.mongo.messages import MessageStore
 from infra.mongo.outbox import OutboxStore, Row
 from infra.mongo.timelines import Line, TimelineStore
-from ringpost import deep
+from ringpost import deep, diagnosis
 from ringpost.deep import diagnose
 from tests.builders import ANN, ANN_BOB, BOB, CEM, GROUP, conversation, opened_database, settings_for, stored
 
@@ -36,7 +40,7 @@ async def settle(database) -> None:
         await accounts.put_user(user, None, 1)
         await accounts.put_device(Device(user, "phone", "mobile"), 1)
     await conversations.create(conversation(ANN_BOB), members[:2])
-    await conversations.create(conversation(GROUP), members)
+    await conversations.create(conversation(GROUP, owner=ANN), members)
     assert await conversations.begin(GROUP, CEM, join=False)
     await conversations.finish(GROUP, await conversations.pending(GROUP), 4)
     seqs = range(1, MESSAGES + 1)
@@ -111,8 +115,9 @@ async def test_message_twice_in_an_inbox_is_found_and_so_is_the_index_that_allow
 
 async def test_send_that_is_stored_twice_is_found(database, raw):
     raw.messages.drop_index("once")
-    first = raw.messages.find_one({"_id": {"c": ANN_BOB, "q": 4}})
-    raw.messages.update_one({"_id": {"c": ANN_BOB, "q": 8}}, {"$set": {"k": first["k"]}})
+    first = json.loads(raw.messages.find_one({"_id": {"c": ANN_BOB, "q": 4}})["m"])
+    again = stored(ANN_BOB, 8, ANN, first["client_message_id"])
+    raw.messages.update_one({"_id": {"c": ANN_BOB, "q": 8}}, {"$set": {"k": again.key, "m": again.message}})
     assert await problems(database) == [("index", None, None, None), ("repeated", None, ANN_BOB, 8)]
 
 
@@ -121,7 +126,8 @@ async def test_message_that_cannot_be_read_or_says_another_place_is_found(databa
     raw.messages.update_one({"_id": {"c": ANN_BOB, "q": 2}}, {"$unset": {"m": 1}})
     other = stored(ANN_BOB, 7).message
     raw.messages.update_one({"_id": {"c": ANN_BOB, "q": 3}}, {"$set": {"m": other}})
-    assert await problems(database) == [("message", None, ANN_BOB, seq) for seq in (1, 2, 3)]
+    expected = [("message", None, ANN_BOB, seq) for seq in (1, 2, 3)]
+    assert await problems(database) == [("document", None, None, None), *expected]
 
 
 async def test_message_that_a_row_of_the_outbox_announces_is_not_missing_yet(database, raw):
@@ -143,7 +149,7 @@ async def test_device_that_acknowledged_more_than_there_is_is_found(database, ra
 
 
 async def test_all_problems_are_counted_and_so_many_are_told(database, raw, monkeypatch):
-    monkeypatch.setattr(deep, "KEPT", 2)
+    monkeypatch.setattr(diagnosis, "KEPT", 2)
     raw.messages.delete_many({"_id.c": ANN_BOB})
     found = await diagnose(Audit(database), lambda text: None)
     assert found.kinds == {"dangling": 2 * MESSAGES}
@@ -159,3 +165,91 @@ async def test_nothing_is_written(database, raw):
     before = state()
     await diagnose(Audit(database), lambda text: None)
     assert state() == before
+
+
+@pytest.mark.parametrize(
+    ("collection", "which", "change", "expected"),
+    [
+        ("members", {"_id": {"c": ANN_BOB, "u": BOB}}, None, ("member", BOB, ANN_BOB, None)),
+        ("members", {"_id": {"c": GROUP, "u": BOB}}, {"w": [[5, 3]]}, ("member", BOB, GROUP, None)),
+        ("members", {"_id": {"c": GROUP, "u": CEM}}, {"w": [[1, 4], [3, 4]]}, ("member", CEM, GROUP, None)),
+        ("members", {"_id": {"c": GROUP, "u": BOB}}, {"w": []}, ("member", BOB, GROUP, None)),
+        ("conversations", {"_id": GROUP}, {"owner": "nobody"}, ("owner", "nobody", GROUP, None)),
+        ("conversations", {"_id": GROUP}, {"owner": None}, ("owner", None, GROUP, None)),
+        ("conversations", {"_id": GROUP}, {"kind": "direct"}, ("conversation", None, GROUP, None)),
+        ("conversations", {"_id": GROUP}, {"kind": "zzz"}, ("document", None, None, None)),
+        ("users", {"_id": CEM}, None, ("user", CEM, GROUP, None)),
+        ("users", {"_id": ANN}, None, ("user", ANN, ANN_BOB, 1)),
+        ("messages", {"_id": {"c": GROUP, "q": 2}}, {"f": BOB}, ("message", None, GROUP, 2)),
+        ("messages", {"_id": {"c": GROUP, "q": 2}}, {"k": b"k" * 16}, ("message", None, GROUP, 2)),
+        ("messages", {"_id": {"c": GROUP, "q": 2}}, {"h": b"h" * 16}, ("message", None, GROUP, 2)),
+    ],
+)
+async def test_what_does_not_agree_is_found(database, raw, collection, which, change, expected):
+    done = (
+        raw[collection].update_one(which, {"$set": change}) if change else raw[collection].delete_one(which)
+    )
+    assert done.raw_result["n"] == 1
+    assert expected in await problems(database)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b'"text 2"', b'"text 3"'),
+        (b'"kind":"text"', b'"kind":"zzz"'),
+        (b'"seq":2', b'"seq":3'),
+        (b'"sender_id":"ann"', b'"sender_id":"bob"'),
+        (b'"conversation_id":"', b'"conversation_id":"x'),
+    ],
+)
+async def test_changed_message_no_longer_agrees_with_what_stands_beside_it(database, raw, old, new):
+    kept = raw.messages.find_one({"_id": {"c": GROUP, "q": 2}})
+    assert old in kept["m"]
+    raw.messages.update_one({"_id": kept["_id"]}, {"$set": {"m": kept["m"].replace(old, new)}})
+    assert await problems(database) == [("message", None, GROUP, 2)]
+
+
+async def test_change_of_members_that_is_under_way_is_no_problem(database, raw):
+    conversations = ConversationStore(database)
+    assert await conversations.begin(GROUP, ANN, join=False)
+    assert await conversations.begin(GROUP, CEM, join=True)
+    assert await problems(database) == []
+    await conversations.finish(GROUP, await conversations.pending(GROUP), MESSAGES + 1)
+    assert await problems(database) == []
+
+
+ANYTHING = (None, -1.5, "d:x", True, b"\xff", [[1]], {"c": 1, "u": "ann"})
+
+
+@pytest.mark.parametrize("collection", audit.COLLECTIONS)
+async def test_no_damage_of_a_document_ends_the_check(database, raw, collection, monkeypatch):
+    """Each field of a document is taken out, and then has each wrong value, its id too."""
+    monkeypatch.setattr(audit, "LINES", 4)
+    await OutboxStore(database).add("a", Row("r1", 1, [(ANN_BOB, MESSAGES + 1)]))
+    await MessageStore(database).insert([stored(ANN_BOB, MESSAGES + 1)])
+    at, whole = len(await problems(database)), raw[collection].find_one()
+    assert at == 0
+    for field in whole:
+        if field != "_id":
+            raw[collection].update_one({"_id": whole["_id"]}, {"$unset": {field: 1}})
+            await problems(database)
+        for value in ANYTHING:
+            damaged = whole | {field: value}
+            raw[collection].delete_one({"_id": whole["_id"]})
+            with suppress(pymongo.errors.WriteError):  # MongoDB itself takes no list as an id
+                raw[collection].insert_one(damaged)
+            found = await diagnose(Audit(database), lambda text: None)
+            raw[collection].delete_one({"_id": damaged["_id"]})
+            raw[collection].insert_one(whole)
+            assert all(one.said.endswith(".") for one in found.problems)
+            json.dumps(found.as_json())
+    assert await problems(database) == []
+
+
+async def test_document_without_a_field_is_named(database, raw):
+    raw.members.update_one({"_id": {"c": ANN_BOB, "u": BOB}}, {"$unset": {"w": 1}})
+    found = await diagnose(Audit(database), lambda text: None)
+    place = {"c": ANN_BOB, "u": BOB}
+    said = f"The document {place!r} of members is not as Ringpost writes it: it lacks the field `w`."
+    assert [one.said for one in found.problems] == [said]

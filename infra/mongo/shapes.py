@@ -1,0 +1,110 @@
+"""The shape of the documents of each collection, for a check of a database that may be damaged.
+
+`docs/data-model.md` says what the fields mean.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct
+
+from domain.conversations import ConversationKind, Role
+from infra.mongo.client import Document
+
+
+class _Place(Struct):
+    c: str
+    q: int
+
+
+class _Message(Struct, rename={"id": "_id"}):
+    id: _Place
+    f: str
+    k: bytes
+    h: bytes
+    m: bytes
+
+
+class _Number(Struct):
+    u: str
+    s: int
+
+
+class _Line(Struct, rename={"id": "_id"}):
+    id: _Number
+    c: str
+    q: int
+
+
+class _User(Struct, rename={"id": "_id"}):
+    id: str
+    name: str | None
+    at: int
+
+
+class _DeviceId(Struct):
+    u: str
+    d: str
+
+
+class _Device(Struct, rename={"id": "_id", "device_class": "class"}):
+    id: _DeviceId
+    cursor: int
+    at: int | None = None
+    device_class: str | None = None
+
+
+class _Conversation(Struct, rename={"id": "_id"}):
+    id: str
+    kind: ConversationKind
+    title: str | None
+    at: int
+    ver: int
+    floor: int
+    owner: str | None = None
+
+
+class _MemberId(Struct):
+    c: str
+    u: str
+
+
+class _Member(Struct, rename={"id": "_id"}):
+    id: _MemberId
+    r: Role
+    w: list[tuple[int, int | None]]
+    read: int
+
+
+class _Row(Struct, rename={"id": "_id"}):
+    id: str
+    o: str
+    at: int
+    m: list[tuple[str, int]]
+    k: Literal[1] | None = None
+
+
+SHAPES: dict[str, Any] = {
+    "users": _User,
+    "devices": _Device,
+    "conversations": _Conversation,
+    "members": _Member,
+    "messages": _Message,
+    "timelines": _Line,
+    "outbox": _Row,
+}
+
+
+def misfit(collection: str, document: Document) -> str | None:
+    """What is wrong with the shape of a document, as text behind a colon. None if nothing is.
+
+    Fields that no version knows are no fault.
+    """
+    try:
+        msgspec.convert(document, SHAPES[collection], builtin_types=(bytes,))
+    except (msgspec.ValidationError, TypeError) as error:
+        said = str(error).replace("Object missing required field", "it lacks the field").rstrip(".")
+        return said[:1].lower() + said[1:]
+    return None
