@@ -10,11 +10,13 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute
 from starlette.routing import Route as HttpRoute
+from starlette.types import Receive, Scope, Send
 
 from api.caller import Callers
-from api.contract import Route, endpoint, http_error
+from api.contract import Route, endpoint, error_response, http_error
 from api.description.page import description_routes
 from api.openapi import describe
+from domain.errors import NotFound
 
 VERSION = "0.1.0"
 
@@ -37,7 +39,13 @@ def make_app(
     app.router.routes.extend(description_routes(describe(routes, VERSION)))
     app.router.routes.append(HttpRoute("/", _to_docs))
     app.add_exception_handler(HTTPException, http_error)
+    app.router.default = _no_such_path
     return app
+
+
+async def _no_such_path(scope: Scope, receive: Receive, send: Send) -> None:
+    """For HTTP and for WebSockets."""
+    await error_response(NotFound("There is no such path."))(scope, receive, send)
 
 
 async def _to_docs(_: Request) -> Response:

@@ -11,6 +11,7 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from api.errors import ErrorAnswer, error_body, status_of
+from api.handshake import VERSION, check_handshake, speaks_our_version, values
 from api.views import encode
 from domain.errors import BadRequest, HeadTooLarge, RingpostError, TooSlow
 from infra.telemetry.names import REQUESTS
@@ -20,6 +21,8 @@ MOST_HEADER_BYTES = 32_768
 MOST_HEADERS = 100
 READ_S = 30.0
 """Seconds within which the head of a request must be complete, and then its body."""
+"""The application has as long to take or refuse a WebSocket."""
+
 LINGER_S = 1.0
 STEP_BYTES = 16_384
 NO_ROUTE = "(none)"
@@ -41,6 +44,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._unclaimed_bytes = 0  # received, and no part yet of a header or a body that the parser told
         self._over = False  # nothing more is read here
         self._refusal: RingpostError | None = None
+        self._refusal_status: HTTPStatus | None = None  # where it is not that of the error
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -131,12 +135,31 @@ class HttpProtocol(HttpToolsProtocol):
         self._await_nothing()
         if self.parser.get_method() == b"CONNECT":
             self._stop(BadRequest("CONNECT is not served here."))
+        self._check_framing()
         if not self.parser.should_upgrade():
             self._await_more()
             super().on_headers_complete()
             self._in_body = True
         elif self._should_upgrade():
+            self._check_handshake()
             super().on_headers_complete()
+
+    def _check_framing(self) -> None:
+        """Whom a request is for, and where it ends, are said once (RFC 9112, 3.2 and 6.1)."""
+        hosts = len(values(self.headers, b"host"))
+        if hosts > 1 or (hosts == 0 and self.parser.get_http_version() == "1.1"):
+            self._stop(BadRequest("A request names its host once, in the header Host."))
+        if _words(self.headers, b"transfer-encoding") not in ([], [b"chunked"]):
+            self._stop(BadRequest("The only transfer coding that is served here is chunked."))
+
+    def _check_handshake(self) -> None:
+        try:
+            check_handshake(self.url, self.headers)
+        except RingpostError as error:
+            self._stop(error)
+        if not speaks_our_version(self.headers):
+            message = f"Sec-WebSocket-Version must be given once: {VERSION.decode()}."
+            self._stop(BadRequest(message), HTTPStatus.UPGRADE_REQUIRED)
 
     def on_body(self, body: bytes) -> None:
         self._unclaimed_bytes = 0
@@ -164,19 +187,22 @@ class HttpProtocol(HttpToolsProtocol):
         else:
             self._refuse(TooSlow(f"The request was not complete within {self._read_s:g} s."))
 
-    def _stop(self, error: RingpostError) -> None:
+    def _stop(self, error: RingpostError, status: HTTPStatus | None = None) -> None:
         """Leave the parser by an exception, which the parser replaces with its own."""
         self._refusal = error
+        self._refusal_status = status
         raise error
 
     def _refuse(self, error: RingpostError) -> None:
-        """Close the connection. An answer comes first, unless an earlier request still waits for its own."""
+        """Close the connection. An answer comes first, unless one has begun or an earlier request waits."""
         self._await_nothing()
         self._over = True
         cycle = self._answering
-        if not self.pipeline and (cycle is None or (self._in_body and not cycle.response_started)):
-            REQUESTS.labels(NO_ROUTE, str(status_of(error))).inc()
-            self.transport.write(_answer(error))
+        unanswered = not self.cycle.response_started if self._in_body else cycle is None
+        if unanswered and not self.pipeline:
+            status = self._refusal_status or HTTPStatus(status_of(error))
+            REQUESTS.labels(NO_ROUTE, str(status.value)).inc()
+            self.transport.write(_answer(error, status))
             self.transport.write_eof()
         if cycle is not None:
             cycle.disconnected = True
@@ -197,14 +223,15 @@ def _words(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> list[bytes]:
     return [word for part in values.lower().split(b",") if (word := part.strip())]
 
 
-def _answer(error: RingpostError) -> bytes:
-    status = HTTPStatus(status_of(error))
+def _answer(error: RingpostError, status: HTTPStatus) -> bytes:
     body = encode(ErrorAnswer(error_body(error)))
-    lines = (
+    lines = [
         f"HTTP/1.1 {status.value} {status.phrase}",
         "content-type: application/json",
         "cache-control: no-store",
         f"content-length: {len(body)}",
         "connection: close",
-    )
+    ]
+    if status == HTTPStatus.UPGRADE_REQUIRED:
+        lines += ["upgrade: websocket", f"sec-websocket-version: {VERSION.decode()}"]
     return "\r\n".join([*lines, "", ""]).encode() + body

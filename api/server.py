@@ -24,13 +24,41 @@ LARGEST_FRAME_BYTES = 1_048_576
 
 
 class SocketProtocol(WebSocketsSansIOProtocol):
-    """Closes a socket with our codes. It does not wait for a device that does not read."""
+    """Closes a socket with our codes. It does not wait for a device that does not read.
+
+    The application takes or refuses a socket within `handshake_s`. Then the connection ends.
+    """
+
+    def __init__(self, *args: Any, handshake_s: float = READ_S, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._handshake_s = handshake_s
+        self._deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self._deadline = self.loop.call_later(self._handshake_s, self._give_up_handshake)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if not self.handshake_initiated:  # the first bytes are the whole head, and were not understood
+            self.transport.abort()
+
+    def _give_up_handshake(self) -> None:
+        if not self.handshake_complete:
+            self.transport.abort()
 
     async def send(self, message: Any) -> None:
         if message["type"] == "websocket.close" and not self.writable.is_set():
             self.writable.set()
             self.loop.call_later(ABORT_S, self.transport.abort)
         await super().send(message)
+        if message["type"] == "websocket.http.response.body" and not message.get("more_body", False):
+            self.handshake_complete = True  # uvicorn would log an answer by HTTP as a fault
 
     def keepalive_timeout(self) -> None:
         if not self.close_sent and not self.transport.is_closing():  # or it was counted under another code
@@ -105,7 +133,7 @@ class HttpService:
             app,
             loop="none",
             http=partial(AdmittingProtocol, refusals, read_s=read_s),  # type: ignore[arg-type]
-            ws=SocketProtocol,
+            ws=partial(SocketProtocol, handshake_s=read_s),  # type: ignore[arg-type]
             ws_max_size=LARGEST_FRAME_BYTES,
             ws_ping_interval=gateway.heartbeat_s,
             ws_ping_timeout=gateway.pong_timeout_s,

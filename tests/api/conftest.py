@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from tests.api.people import Person, Server
+from tests.api.raw import Wire, closed, opened
 from tests.docs.running import running
 from tests.patience import PATIENCE_S
 
@@ -51,3 +52,17 @@ def bob(person) -> Person:
 @pytest.fixture
 def cem(person) -> Person:
     return person()
+
+
+@pytest.fixture
+async def wires():
+    """Opens connections, and closes them in the end."""
+    made: list[Wire] = []
+
+    async def make(port: int, *sent: bytes) -> Wire:
+        made.append(await opened(port, *sent))
+        return made[-1]
+
+    yield make
+    for wire in made:
+        await closed(wire)

@@ -3,88 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from typing import Any
 
 import pytest
 from prometheus_client import REGISTRY
 
 from api.connection import MOST_HEADER_BYTES, MOST_HEADERS, MOST_LINE_BYTES, NO_ROUTE, STEP_BYTES
+from tests.api.raw import echo
 from tests.api.served import served
 
-ENDS_S = 20.0
 H2C = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAA\r\n"
 PART = b"GET / HTTP/1.1\r\nHost: x\r\n"
-
-
-async def echo(scope: Any, receive: Any, send: Any) -> None:
-    """Answers with what it was asked."""
-    if scope["type"] == "websocket":
-        await send({"type": "websocket.accept"})
-        await send({"type": "websocket.close", "code": 4000})
-        return
-    body, more = b"", True
-    while more:
-        got = await receive()
-        body, more = body + got.get("body", b""), got.get("more_body", False)
-        if got["type"] == "http.disconnect":
-            return
-    answer = json.dumps({"method": scope["method"], "path": scope["path"], "body": body.decode()}).encode()
-    headers = [(b"content-length", b"%d" % len(answer))]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
-    await send({"type": "http.response.body", "body": answer})
-
-
-class Wire:
-    """The client's end of one connection."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader, self.writer = reader, writer
-
-    async def answer(self) -> tuple[int, dict[str, str], Any]:
-        """Status, headers and JSON of the next answer."""
-        async with asyncio.timeout(ENDS_S):
-            head = (await self.reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
-            headers = dict(line.lower().split(": ", 1) for line in head[1:] if line)
-            body = await self.reader.readexactly(int(headers.get("content-length", 0)))
-        return int(head[0].split()[1]), headers, json.loads(body) if body else None
-
-    async def end(self) -> bytes:
-        """What comes before the server closes."""
-        async with asyncio.timeout(ENDS_S):
-            return await self.reader.read()
-
-
-async def opened(port: int, *sent: bytes) -> Wire:
-    wire = Wire(*await asyncio.open_connection("127.0.0.1", port))
-    for part in sent:
-        wire.writer.write(part)
-    return wire
-
-
-async def closed(wire: Wire) -> None:
-    wire.writer.close()
-    await asyncio.gather(wire.writer.wait_closed(), return_exceptions=True)
 
 
 @pytest.fixture
 async def port():
     async with served(echo) as found:
         yield found
-
-
-@pytest.fixture
-async def wires():
-    """Opens connections, and closes them in the end."""
-    made: list[Wire] = []
-
-    async def make(port: int, *sent: bytes) -> Wire:
-        made.append(await opened(port, *sent))
-        return made[-1]
-
-    yield make
-    for wire in made:
-        await closed(wire)
 
 
 @pytest.mark.parametrize(
@@ -156,6 +91,11 @@ async def test_head_beyond_its_bound_is_refused_before_it_is_complete(port, wire
     assert await wire.end() == b""
 
 
+async def test_old_request_needs_no_host(port, wires):
+    wire = await wires(port, b"GET / HTTP/1.0\r\n\r\n")
+    assert (await wire.answer())[0] == 200
+
+
 async def test_head_that_fills_its_bounds_is_served(port, wires):
     line = b"GET /%b HTTP/1.1\r\n" % (b"x" * (MOST_LINE_BYTES - 1))
     some = b"A: 1\r\n" * (MOST_HEADERS - 2)
@@ -164,7 +104,27 @@ async def test_head_that_fills_its_bounds_is_served(port, wires):
     assert (await wire.answer())[0] == 200
 
 
-@pytest.mark.parametrize("sent", [b"NONSENSE\r\n\r\n", b"CONNECT x:1 HTTP/1.1\r\nHost: x:1\r\n\r\n"])
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"NONSENSE\r\n\r\n",
+        b"CONNECT x:1 HTTP/1.1\r\nHost: x:1\r\n\r\n",
+        b"GET / HTTP/1.1\r\n\r\n",
+        PART + b"Host: y\r\n\r\n",
+        b"GET / HTTP/1.0\r\nHost: x\r\nHost: x\r\n\r\n",
+        PART + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+        PART + b"Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    ],
+    ids=[
+        "nonsense",
+        "CONNECT",
+        "no host",
+        "two hosts",
+        "two hosts of 1.0",
+        "gzip",
+        "gzip in a line of its own",
+    ],
+)
 async def test_what_is_no_request_of_ours_gets_an_error_in_our_form(port, wires, sent):
     wire = await wires(port, sent)
     status, _, answer = await wire.answer()
@@ -178,8 +138,8 @@ async def test_what_is_no_request_of_ours_gets_an_error_in_our_form(port, wires,
         (b"", None),
         (b"\r\n", None),
         (PART, 408),
-        (b"POST / HTTP/1.1\r\nContent-Length: 10\r\n\r\nabc", 408),
-        (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n", 408),
+        (b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc", 408),
+        (b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n", 408),
     ],
     ids=["nothing", "empty lines", "head", "body", "chunks"],
 )
@@ -189,6 +149,34 @@ async def test_request_that_does_not_arrive_in_time_is_ended(wires, sent, status
         if status is not None:
             assert (await wire.answer())[0] == status
         assert await wire.end() == b""
+
+
+POST = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc"
+BAD_CHUNK = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nnone\r\n"
+
+
+async def answer_at_once(scope: Any, receive: Any, send: Any) -> None:
+    """Looks at no body."""
+    headers = [(b"content-length", b"0")]
+    await send({"type": "http.response.start", "status": 413, "headers": headers})
+    await send({"type": "http.response.body", "body": b""})
+
+
+@pytest.mark.parametrize("sent, more", [(POST, b""), (BAD_CHUNK[:-6], BAD_CHUNK[-6:])], ids=["slow", "wrong"])
+async def test_request_that_was_answered_early_gets_no_second_answer(wires, sent, more):
+    async with served(answer_at_once, read_s=0.3) as port:
+        wire = await wires(port, sent)
+        assert (await wire.answer())[0] == 413
+        wire.writer.write(more)
+        assert await wire.end() == b""
+
+
+async def test_body_that_is_complete_after_its_answer_leaves_the_connection_usable(wires):
+    async with served(answer_at_once) as port:
+        wire = await wires(port, POST)
+        assert (await wire.answer())[0] == 413
+        wire.writer.write(b"defghij" + PART + b"\r\n")
+        assert (await wire.answer())[0] == 413
 
 
 async def test_dribbled_bytes_do_not_lengthen_the_time_of_a_request(wires):
