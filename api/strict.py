@@ -33,7 +33,8 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-_scanner = json.JSONDecoder(object_pairs_hook=_without_duplicates)
+# Its numbers are not looked at: a float takes any number of digits.
+_scanner = json.JSONDecoder(object_pairs_hook=_without_duplicates, parse_int=float)
 
 
 def read_json(data: bytes | str, kind: Any) -> Any:

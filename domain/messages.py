@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -159,15 +160,18 @@ def checked_body(kind: Kind, body: Raw) -> Raw:
     except ValueError:
         raise BadRequest("The body is not valid JSON.", "body") from None
     _check_size(kind, body, value)
-    if isinstance(value, dict) and not _within(value, MOST_LEVELS):
-        raise BadRequest(f"The body may nest to {MOST_LEVELS} levels.", "body")
+    if isinstance(value, dict):
+        if not _within(value, MOST_LEVELS):
+            raise BadRequest(f"The body may nest to {MOST_LEVELS} levels.", "body")
+        if not _fits_a_double(value):
+            raise BadRequest("body holds a number that is out of range.", "body")
     return body
 
 
 def _parsed(body: Raw) -> Any:
     """What the body holds, for the words of an error."""
     try:
-        return json.loads(memoryview(body).tobytes())
+        return json.loads(memoryview(body).tobytes(), parse_int=numbers.integer)
     except (ValueError, RecursionError):
         return NOT_KNOWN
 
@@ -198,3 +202,11 @@ def _within(value: Any, levels: int) -> bool:
     if inner is None:
         return True
     return levels > 0 and all(_within(one, levels - 1) for one in inner)
+
+
+def _fits_a_double(value: Any) -> bool:
+    """Whether no integer in it lies beyond the range of a double, which is what most readers have."""
+    if isinstance(value, int):
+        return abs(value) <= sys.float_info.max
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return all(_fits_a_double(one) for one in inner)

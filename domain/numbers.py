@@ -61,3 +61,11 @@ def _plain(kind: inspect.Type) -> inspect.Type:
 def _number(text: str) -> int | float:
     number = float(text)
     return int(number) if number.is_integer() else number
+
+
+def integer(text: str) -> int | float:
+    """Infinity for more digits than Python reads."""
+    try:
+        return int(text)
+    except ValueError:
+        return float(text)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from enum import IntEnum
 from typing import Annotated, Any
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Meta, Raw, Struct
 
 from api.errors import error_body
 from api.views import SendMessage, Seq
+from domain import numbers
 from domain.entries import Entry, encode_entries
 from domain.errors import RingpostError
 from domain.limits import REF_CHARACTERS
@@ -68,22 +70,42 @@ class _Envelope(Struct):
     """The part of a bad frame that is needed to answer it."""
 
     type: Any = None
-    ref: Any = None
+    ref: Raw = Raw(b"null")
+
+
+class _Named(Struct):
+    ref: Ref
 
 
 _envelope = msgspec.json.Decoder(_Envelope)
+_named = msgspec.json.Decoder(_Named)
 _encode = msgspec.json.Encoder().encode
 
 
 def ref_of_send(text: str) -> str | int | None:
-    """The `ref` of a frame that is meant as a send. None for any other."""
+    """The `ref` of a frame that is meant as a send. None for any other, and for what is no `Ref`."""
     try:
-        envelope = _envelope.decode(text)
+        try:
+            envelope = _envelope.decode(text)
+        except ValueError:
+            envelope = _envelope.decode(_without_halves(text))
+        if envelope.type != "send":
+            return None
+        named: _Named = numbers.decode(_named, b'{"ref":%b}' % memoryview(envelope.ref).tobytes())
     except (ValueError, RecursionError):
         return None
-    if envelope.type == "send" and isinstance(envelope.ref, str | int):
-        return envelope.ref
-    return None
+    return named.ref
+
+
+def _without_halves(text: str) -> str:
+    """The fields that tell what a frame is, where half a surrogate pair stands in another.
+
+    JSON allows the half (RFC 8259, 8.2), but it is no text. Raises ValueError.
+    """
+    found = json.loads(text)
+    if not isinstance(found, dict):
+        raise ValueError("no object")
+    return json.dumps({name: found[name] for name in ("type", "ref") if name in found})
 
 
 def frame(type_: str, **fields: Any) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tests.api.people import bearer, message, opened
@@ -90,8 +92,6 @@ def test_a_send_is_answered_with_its_ref(ann, bob):
 
 def frame_of(socket, type_):
     """The next frame of this type, past entries of one's own."""
-    import json
-
     while (frame := json.loads(socket.connection.recv(timeout=PATIENCE_S)))["type"] != type_:
         assert frame["type"] in {"heartbeat", "entries"}, frame
     return frame
@@ -115,6 +115,25 @@ def test_a_refused_send_is_answered_with_its_ref_and_the_socket_stays(ann, bob):
         socket.say(type="ping", ref=1)
         assert socket.next("pong") == {"type": "pong", "ref": 1}
     assert ann.get(f"/v1/conversations/{direct}/messages")["messages"] == []
+
+
+def test_send_with_half_a_character_is_answered_with_its_ref_and_the_socket_stays(ann, bob):
+    sent = json.dumps({"type": "send", "ref": "r", **message(ann.direct(bob), "hi \ud83d")})
+    assert "\\ud83d" in sent
+    with ann.socket() as socket:
+        socket.connection.send(sent)
+        frame = socket.next("error")
+        assert (frame["ref"], frame["error"]["code"]) == ("r", "bad_request")
+        socket.say(type="ping", ref=1)
+        assert socket.next("pong") == {"type": "pong", "ref": 1}
+
+
+@pytest.mark.parametrize("ref", [True, 1.5, None, []], ids=repr)
+def test_send_whose_ref_is_none_closes(ann, ref):
+    with ann.socket() as socket:
+        socket.say(type="send", ref=ref, what=1)
+        assert "ref" not in socket.next("error")
+        assert socket.closed() == 4500
 
 
 def test_a_ping_is_answered(ann):

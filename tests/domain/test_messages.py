@@ -58,6 +58,21 @@ def test_numbers_of_the_application_stay_as_they_are_written():
     assert checked_body("custom", asked) == asked
 
 
+@pytest.mark.parametrize("written", ["1" + "0" * 309, "-" + "9" * 4_000, "9" * 4_400, "1e309"], ids=len)
+def test_number_that_no_double_holds_is_out_of_range(written):
+    with pytest.raises(BadRequest) as refused:
+        checked_body("custom", Raw(b'{"a":[{"b":%b}]}' % written.encode()))
+    assert (refused.value.message, refused.value.field) == (
+        "body holds a number that is out of range.",
+        "body",
+    )
+
+
+def test_number_that_a_double_holds_is_in_range_however_it_is_written():
+    asked = Raw(b'{"a":[1%b, -1%b, 1e308]}' % (b"0" * 308, b"0" * 308))
+    assert checked_body("custom", asked) == asked
+
+
 @pytest.mark.parametrize(
     "kind, value, field",
     [
