@@ -6,7 +6,6 @@ A command imports what it needs when it runs. So commands that only ask the API 
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import runpy
 import signal
@@ -20,14 +19,12 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from infra.keys import find_admin_key
-from infra.settings import load_settings
 from infra.tasks import ended
 from ringpost.entry import main
 from ringpost.failure import UsageError
 from ringpost.http import TIMEOUT_S, Api, ApiError, checked_url, user_path
-from ringpost.output import Json, example, progress, remark, show, watch_reader, write
-from ringpost.running import HERE, api_url, api_url_by_settings, settings_with_engines
+from ringpost.output import Json, example, json_line, progress, remark, show, watch_reader, write
+from ringpost.running import HERE, api_url, api_url_by_settings, read_settings, settings_with_engines
 from ringpost.topics import topics
 
 __all__ = ["app", "main"]
@@ -72,7 +69,7 @@ def _every_command(
 @app.command(epilog=example("ringpost up", "RINGPOST_HTTP_PORT=8090 ringpost up"))
 def up() -> None:
     """Start the engines and every part; Ctrl-C stops them. For trying out and developing."""
-    settings = load_settings()
+    settings = read_settings()
     write("Starting Ringpost")  # what is imported next takes seconds on a slow machine
     from ringpost.up import run_up
 
@@ -84,7 +81,7 @@ def api(stage: Stage = False) -> None:
     """Serve HTTP and WebSocket until Ctrl-C or SIGTERM."""
     from ringpost.processes import run_api
 
-    run_api(load_settings(), stage)
+    run_api(read_settings(), stage)
 
 
 @app.command(epilog=example("ringpost worker inbox", "ringpost worker all"))
@@ -94,7 +91,7 @@ def worker(name: Annotated[str, typer.Argument(help="inbox, push, relay or all")
 
     if name not in (*WORKERS, "all"):
         raise UsageError(f"There is no worker {name}; there are {', '.join(WORKERS)} and all.")
-    run_workers(load_settings(), list(WORKERS) if name == "all" else [name])
+    run_workers(read_settings(), list(WORKERS) if name == "all" else [name])
 
 
 @app.command(
@@ -113,8 +110,10 @@ def token(
     timeout_s: Timeout = TIMEOUT_S,
 ) -> None:
     """Print a token for a device. Needs RINGPOST_ADMIN_KEY, or the data folder that holds it."""
+    from infra.keys import find_admin_key
+
     url = api_url(url)
-    client = Api(url, find_admin_key(load_settings().auth), timeout_s)
+    client = Api(url, find_admin_key(read_settings().auth), timeout_s)
     with progress(f"Asking {url}"):
         if create_user:
             client.call("PUT", user_path(user), {})
@@ -122,7 +121,7 @@ def token(
         if expires_in_s is not None:
             asked["expires_in_s"] = expires_in_s
         made = client.call("POST", "/v1/tokens", asked).get("token")
-    if not isinstance(made, str):
+    if not isinstance(made, str) or not made.isascii() or not made.isprintable():
         raise ApiError(f"{url} answers, but without a token: is it Ringpost (--url, or RINGPOST_URL)?")
     write(made)
 
@@ -144,7 +143,7 @@ def send(
     client = Api(api_url(url), token, timeout_s)
     with progress(f"Sending to {client.url}"):
         answer = client.send(text, to, conversation)
-    write(json.dumps(answer))
+    write(json_line(answer))
 
 
 @app.command(epilog=example("ringpost pull", "ringpost pull --cursor 12 --wait-s 30"))
@@ -162,8 +161,8 @@ def pull(
     client = Api(api_url(url), token, timeout_s)
     query = f"/v1/sync?cursor={cursor}&limit={limit}&wait_s={wait_s}"
     with progress(f"Waiting for {client.url}"):
-        page = client.call("GET", query, wait_s=wait_s)
-    write(json.dumps(page))
+        page = client.call("GET", query, wait_s=wait_s, needs={"entries": list, "head": int})
+    write(json_line(page))
 
 
 @app.command(epilog=example("ringpost listen", "ringpost listen --cursor 0 --no-ack | head -3"))

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from domain.errors import RingpostError
-from infra.local.process import LocalEngineError
-from infra.settings import SettingsError
+from infra.environment import SettingsError
 from ringpost.http import AddressError, ApiError
 from ringpost.output import OutputLost
 
@@ -24,6 +23,8 @@ def sentence_of(error: BaseException) -> Sentence | None:
     """The sentence for an error. None for a fault of the program. For a group: the first that has a
     sentence.
     """
+    from infra.local.process import LocalEngineError
+
     match error:
         case BaseExceptionGroup():
             return next(filter(None, map(sentence_of, error.exceptions)), None)

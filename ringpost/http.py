@@ -8,6 +8,7 @@ import os
 import re
 import secrets
 import time
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -18,6 +19,11 @@ from infra.retry import backoff_s
 TIMEOUT_S = 15.0
 TRIES = 5
 AWAY = (502, 503, 504)
+Needs = Mapping[str, type]
+"""The fields that an answer of Ringpost has, with the type of each."""
+NOTHING: Needs = {}
+GARBAGE = "answers, but not as Ringpost does"
+ASK = "Is the address right (--url, or RINGPOST_URL), and is Ringpost running there?"
 
 
 class ApiError(Exception):
@@ -66,12 +72,18 @@ class Api:
         self.timeout_s = timeout_s
 
     def call(
-        self, method: str, path: str, body: dict[str, Any] | None = None, wait_s: float = 0
+        self,
+        method: str,
+        path: str,
+        body: dict[str, Any] | None = None,
+        wait_s: float = 0,
+        needs: Needs = NOTHING,
     ) -> dict[str, Any]:
         """The answer. It repeats calls that may succeed later. This is safe for a send with a
         client_message_id.
 
-        `wait_s` is how long the API may hold the answer. ApiError when there is none, or none of Ringpost's.
+        `wait_s` is how long the API may hold the answer. ApiError when there is none, or none of Ringpost's:
+        one that lacks a field of `needs`.
         """
         headers = self.headers | ({} if body is None else {"Content-Type": "application/json"})
         content = None if body is None else _encoded(body)
@@ -82,9 +94,11 @@ class Api:
                     method, self.url + path, content=content, headers=headers, timeout=self.timeout_s + wait_s
                 )
             except httpx.HTTPError as error:
+                if is_garbage(error):
+                    raise ApiError(f"{self.url} {GARBAGE}. {ASK}") from None
                 raise ApiError(f"No answer from {self.url}: {reason_of(error)}.") from None
             if answer.is_success:
-                return read_answer(self.url, answer)
+                return read_answer(self.url, answer, needs)
             refusal, again = read_refusal(self.url, answer)
             if not again:
                 break
@@ -101,7 +115,7 @@ class Api:
             body["to"] = to
         if conversation is not None:
             body["conversation_id"] = conversation
-        return self.call("POST", "/v1/messages", body)
+        return self.call("POST", "/v1/messages", body, needs={"message_id": str, "seq": int})
 
 
 def user_path(user: str) -> str:
@@ -109,8 +123,16 @@ def user_path(user: str) -> str:
     return "/v1/users/" + quote(_text(user), safe="")
 
 
+def is_garbage(error: Exception) -> bool:
+    """Whether something came that is no HTTP."""
+    ended = "disconnected" in str(error) or "without sending" in str(error)
+    return isinstance(error, httpx.ProtocolError | httpx.DecodingError) and not ended
+
+
 def reason_of(error: Exception) -> str:
     """The reason why there was no answer, as text behind a colon."""
+    if is_garbage(error):
+        return f"it {GARBAGE}"
     if isinstance(error, httpx.TimeoutException | TimeoutError):
         return "it takes too long"
     one: BaseException | None = error
@@ -125,13 +147,13 @@ def reason_of(error: Exception) -> str:
     return (str(error) or type(error).__name__).rstrip(".")
 
 
-def read_answer(url: str, answer: httpx.Response) -> dict[str, Any]:
-    """The object in the answer. ApiError if there is none."""
+def read_answer(url: str, answer: httpx.Response, needs: Needs = NOTHING) -> dict[str, Any]:
+    """The object in the answer. ApiError if there is none, or none with what it needs."""
     try:
         read = answer.json()
     except ValueError:
         read = None
-    if not isinstance(read, dict):
+    if not isinstance(read, dict) or not all(isinstance(read.get(name), of) for name, of in needs.items()):
         raise ApiError(_strange(url, answer))
     return read
 
@@ -140,20 +162,22 @@ def read_refusal(url: str, answer: httpx.Response) -> tuple[str, bool]:
     """The reason of a refusal, as `code: sentence`, and whether the same call may succeed later."""
     try:
         error = answer.json()["error"]
-        code, message, again = str(error["code"]), str(error["message"]), bool(error["retriable"])
+        code, message, again = _line(error["code"]), _line(error["message"]), bool(error["retriable"])
     except (ValueError, LookupError, TypeError):
         return _strange(url, answer), answer.status_code in AWAY
-    field = error.get("field")
-    unnamed = field and not message.startswith(str(field))
+    field = _line(error.get("field") or "")
+    unnamed = field and not message.startswith(field)
     return f"{code}: {field}: {message}" if unnamed else f"{code}: {message}", again
 
 
 def _strange(url: str, answer: httpx.Response) -> str:
     kind = answer.headers.get("content-type", "").partition(";")[0] or "nothing that says what it is"
-    return (
-        f"{url} answers, but not as Ringpost does (status {answer.status_code}, {kind}). "
-        "Is the address right (--url, or RINGPOST_URL), and is Ringpost running there?"
-    )
+    return f"{url} {GARBAGE} (status {answer.status_code}, {kind}). {ASK}"
+
+
+def _line(said: object) -> str:
+    """What a server says, in one line."""
+    return " ".join(str(said).split())
 
 
 def _encoded(body: dict[str, Any]) -> bytes:

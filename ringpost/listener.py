@@ -22,8 +22,9 @@ from websockets.http11 import Response
 
 from infra.retry import backoff_s
 from infra.tasks import ended
-from ringpost.http import Api, ApiError, read_answer, read_refusal, reason_of
+from ringpost.http import GARBAGE, Api, ApiError, read_answer, read_refusal, reason_of
 from ringpost.inbox import Entry, Inbox, Taken
+from ringpost.output import json_line
 
 ACK_EVERY_S = 1.0
 LARGEST_FRAME_BYTES = 4_194_304
@@ -158,7 +159,7 @@ class Listener:
 
     def _show_all(self, taken: Taken) -> None:
         for entry in taken.entries:
-            self._show(json.dumps(entry))
+            self._show(json_line(entry))
         if taken.entries:
             self._shown = taken.entries[-1]["seq"]
             self._printed.set()
@@ -214,10 +215,10 @@ class Listener:
         try:
             answer = await http.get("/v1/sync/ack")
         except httpx.HTTPError:
-            return reason_of(strange)
+            return f"it {GARBAGE}"
         if answer.is_success:
             read_answer(self._api.url, answer)
-            return reason_of(strange)
+            return f"it {GARBAGE}"
         return self._no_socket(answer)
 
 

@@ -10,6 +10,7 @@ import errno
 import io
 import json
 import os
+import re
 import select
 import sys
 import threading
@@ -23,6 +24,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 Json = Annotated[bool, typer.Option("--json", help="Write JSON.")]
+_STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 PATIENCE_S = 1.0
 """What takes longer shows that it goes on."""
 LOOK_AGAIN_S = 0.5
@@ -97,14 +99,24 @@ def write(text: str) -> None:
     sys.stdout.flush()
 
 
+def json_line(value: object) -> str:
+    """JSON that sends nothing but visible ASCII to a terminal."""
+    return json.dumps(value).replace("\x7f", "\\u007f")
+
+
+def harmless(text: str) -> str:
+    """The text with a sign in place of each character that steers a terminal or turns the order of text."""
+    return _STEERING.sub("\ufffd", text)
+
+
 def show(value: object, as_json: bool, text: str | Text) -> None:
     """One of the two."""
     if as_json:
-        write(json.dumps(value))
+        write(json_line(value))
     elif isinstance(text, Text):
         _print(Console(highlight=False), text)
     else:
-        write(text)
+        write(harmless(text))
 
 
 def complain(sentence: str) -> None:
@@ -123,6 +135,7 @@ def _aside(sentence: str, style: str) -> None:
 
 def _print(console: Console, text: Text) -> None:
     """Broken between words on a terminal, never elsewhere."""
+    text.plain = harmless(text.plain)  # of the same length, so each style stays in its place
     console.print(text, soft_wrap=not console.is_terminal)
 
 

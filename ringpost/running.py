@@ -13,9 +13,12 @@ import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from infra.settings import HttpSettings, Settings, SettingsError, load_settings
+from infra.environment import SettingsError
+
+if TYPE_CHECKING:
+    from infra.settings import Settings
 
 HERE = "http://127.0.0.1:8080"
 _NAME = "up.json"
@@ -70,19 +73,26 @@ def _is_free(descriptor: int) -> bool:
     return True
 
 
+def read_settings() -> Settings:
+    """The settings. Imported when they are needed: that takes longer than all else that a send imports."""
+    from infra.settings import load_settings
+
+    return load_settings()
+
+
 def settings_with_engines(*needed: str) -> Settings:
     """The settings. An engine without an address is that of the running `ringpost up`, if there is one.
 
     SettingsError if one of the needed engines has no address then.
     """
-    settings = load_settings()
+    settings = read_settings()
     folder = settings.auth.data_dir.absolute()
     running = find_running(folder)
     given = {"mongo": settings.mongo.url, "kafka": settings.kafka.bootstrap, "redis": settings.redis.url}
     if running is not None:
         absent = {_ENGINES[name] for name, address in given.items() if not address}
         os.environ.update({name: text for name, text in running.engines.items() if name in absent})
-        settings = load_settings()
+        settings = read_settings()
     try:
         if needed:
             settings.need_engines(*needed)
@@ -99,7 +109,7 @@ def api_url(given: str | None) -> str:
     """The given address of the API, else that of the running `ringpost up`, else that of port 8080."""
     if given is not None:
         return given
-    running = find_running(load_settings().auth.data_dir)
+    running = find_running(read_settings().auth.data_dir)
     return running.url if running else HERE
 
 
@@ -107,7 +117,7 @@ def api_url_by_settings(given: str | None, settings: Settings) -> str:
     """The same for what knows the settings. A port or host that they name comes before `ringpost up`."""
     if given is not None:
         return given
-    http, default = settings.http, HttpSettings.model_fields
+    http, default = settings.http, type(settings.http).model_fields
     port = http.port or default["port"].default
     named = port != default["port"].default or http.host != default["host"].default
     running = None if named else find_running(settings.auth.data_dir)

@@ -29,6 +29,7 @@ ANSWERS: dict[str, bytes | None] = {
     "a web page": HTTP % (b"200 OK", b"text/html", len(PAGE), PAGE),
     "an empty answer": HTTP % (b"200 OK", b"application/json", 0, b""),
     "JSON of something else": HTTP % (b"200 OK", b"application/json", 4, b"[42]"),
+    "an empty object": HTTP % (b"200 OK", b"application/json", 2, b"{}"),
     "garbage": bytes(range(128, 256)) * 8,
     "a web server that knows no such call": OLD_HTTP % (b"501 Unsupported", b"text/html", len(PAGE), PAGE),
     "an end of the connection": b"",
