@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -95,8 +96,14 @@ class _Server(uvicorn.Server):
         self._listening.set()
 
 
+_NO_SUCH_HOST = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
+
+
 def bound_socket(host: str, port: int, setting: str = "RINGPOST_HTTP_PORT") -> socket.socket:
-    """A socket that listens on the address. SettingsError names the setting if the address is not free."""
+    """A socket that listens on the address. SettingsError names the setting of the port if it is not free.
+
+    It names that of the host if this machine has no such address.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     bound = socket.socket(family, socket.SOCK_STREAM)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -104,6 +111,11 @@ def bound_socket(host: str, port: int, setting: str = "RINGPOST_HTTP_PORT") -> s
         bound.bind((host, port))
     except OSError as error:
         bound.close()
+        if isinstance(error, socket.gaierror) or error.errno in _NO_SUCH_HOST:
+            raise SettingsError(
+                f"{setting.replace('_PORT', '_HOST')} must be an address or the name of this machine, "
+                f"and is {host}."
+            ) from None
         raise SettingsError(f"Cannot listen on {host}:{port}: {error.strerror}. Set {setting}.") from None
     return bound
 

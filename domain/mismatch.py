@@ -120,7 +120,8 @@ def _tags(kind: inspect.Type, step: str | int) -> inspect.Type | None:
 
 def _no_such_field(name: str, kind: inspect.Type | None, value: Any, field: str) -> BadRequest:
     known = _chosen(kind, value)
-    there = f" There are {_listed(_names(known), 'and')}." if known is not None and _names(known) else ""
+    names = _names(known) if known is not None else []
+    there = f" There {'are' if len(names) > 1 else 'is only'} {_listed(names, 'and')}." if names else ""
     return BadRequest(f"There is no field {shortened(name)}.{there}", _joined(field, shortened(name)))
 
 

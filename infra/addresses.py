@@ -1,7 +1,8 @@
 """Addresses as people write them: which are accepted, and a sentence about each that is not.
 
 Each check returns the address as it is used from then on. A ValueError continues a sentence that begins with
-the name of the setting. It never quotes a user or a password, nor anything that may be a piece of one.
+the name of the setting. It never quotes a user or a password, nor anything that may be a piece of one. It has
+no words of another library, which may quote them.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import re
 from ipaddress import ip_address, ip_network
 from typing import NamedTuple
-from urllib.parse import urlsplit
+from unicodedata import normalize
 
 KAFKA_PORT = 9092
 MONGO_PORT = 27017
@@ -31,6 +32,8 @@ ORIGINS_FORM = "origins without a path, such as `https://chat.example`, separate
 _ESCAPES = "`@` is written %40, `:` %3A, `/` %2F, `?` %3F, `#` %23 and `%` %25 in a user or password"
 _LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_UNSAFE_IN_A_LOGIN = re.compile(r"[\[\]\s\x00-\x1f\x7f\ud800-\udfff]")
+_DELIMITERS = frozenset("/?#@:")
 
 
 class Address(NamedTuple):
@@ -47,6 +50,8 @@ class _Url(NamedTuple):
     hosts: str
     path: str
     """What stands between the hosts and the query."""
+    query: str
+    """What stands behind the `?`."""
 
 
 def kafka_brokers(text: str) -> str:
@@ -55,6 +60,10 @@ def kafka_brokers(text: str) -> str:
         return ""
     if "://" in text:
         raise ValueError(f"must be {KAFKA_FORM}, without a scheme: RINGPOST_KAFKA_SECURITY says if it is TLS")
+    if "@" in text:
+        raise ValueError(
+            f"must be {KAFKA_FORM}, without a user: set RINGPOST_KAFKA_USERNAME and RINGPOST_KAFKA_PASSWORD"
+        )
     _checked_hosts(text, KAFKA_PORT, KAFKA_FORM)
     return ",".join(part.strip() for part in text.split(","))
 
@@ -65,6 +74,9 @@ def mongo_url(text: str) -> str:
     if not text:
         return ""
     url = _split(text, MONGO_SCHEMES, MONGO_FORM)
+    user, _, password = url.login.partition(":")
+    if "@" in url.login or ":" in password or (password and not user):
+        raise ValueError(f"must be {MONGO_FORM}: what stands before the last `@` is none ({_ESCAPES})")
     found = _checked_hosts(url.hosts, MONGO_PORT, MONGO_FORM, secretive="@" in text)
     if url.scheme == "mongodb+srv" and (len(found) > 1 or _written_port(url.hosts)):
         raise ValueError("must name one host without a port after `mongodb+srv://`: DNS tells the rest")
@@ -77,9 +89,10 @@ def redis_url(text: str) -> str:
     if not text:
         return ""
     url = _split(text, REDIS_SCHEMES, REDIS_FORM)
+    sentinel = url.scheme.endswith("+sentinel")
+    _check_redis_options(url.query, () if sentinel else ("db",), text.partition("?")[2])
     if url.scheme == "unix":
         return text
-    sentinel = url.scheme.endswith("+sentinel")
     found = _checked_hosts(
         url.hosts, SENTINEL_PORT if sentinel else REDIS_PORT, REDIS_FORM, secretive="@" in text
     )
@@ -91,7 +104,7 @@ def redis_url(text: str) -> str:
     if sentinel and not name:
         raise ValueError(f"must be {REDIS_FORM}: the name of the primary is missing")
     if database and not re.fullmatch(r"[0-9]{1,5}", database):
-        raise ValueError(f'must be {REDIS_FORM}: the database "{database}" is no number')
+        raise ValueError(f"must be {REDIS_FORM}: the database{_quoted(database, text)} is no number")
     return text
 
 
@@ -99,7 +112,7 @@ def listen_host(text: str) -> str:
     """Where a process listens. Brackets around an IPv6 address go away."""
     host = text.strip().removeprefix("[").removesuffix("]")
     if not _is_host(host):
-        raise ValueError(f'must be {LISTEN_FORM}, and is "{text}"')
+        raise ValueError(f"must be {LISTEN_FORM}{_quoted(text, text, ', and is')}")
     return host
 
 
@@ -110,7 +123,7 @@ def ip_networks(text: str) -> str:
         try:
             ip_network(part)
         except ValueError:
-            raise ValueError(f'must be {NETWORKS_FORM}, and has "{part}"') from None
+            raise ValueError(f"must be {NETWORKS_FORM}{_quoted(part, text, ', and has')}") from None
     return ",".join(parts)
 
 
@@ -118,8 +131,8 @@ def page_origins(text: str) -> str:
     """Origins of web pages, separated by commas; `*` alone stands for all of them."""
     parts = [part.strip().lower() for part in text.split(",") if part.strip()]
     for part in parts:
-        if part != "*" and not re.fullmatch(r"https?://[^/?#@\s]+", part):
-            raise ValueError(f'must be {ORIGINS_FORM}, and has "{part}"')
+        if part != "*" and not _is_origin(part):
+            raise ValueError(f"must be {ORIGINS_FORM}{_quoted(part, text, ', and has')}")
     if "*" in parts and len(parts) > 1:
         raise ValueError("must be `*` alone, or a list of origins without it")
     return ",".join(parts)
@@ -154,7 +167,41 @@ def _split(text: str, schemes: tuple[str, ...], form: str) -> _Url:
     login, _, hosts = authority.rpartition("@")
     if _BAD_ESCAPE.search(login):
         raise ValueError(f"has a `%` in the user or password that does not stand for itself: {_ESCAPES}")
-    return _Url(scheme, login, hosts, urlsplit(f"x://{rest}").path)
+    if _UNSAFE_IN_A_LOGIN.search(login) or _DELIMITERS & set(normalize("NFKC", _bare(login))):
+        raise ValueError(f"has a character in the user or password that must be written with `%`: {_ESCAPES}")
+    path, _, query = rest[len(authority) :].partition("#")[0].partition("?")
+    return _Url(scheme, login, hosts, path, query)
+
+
+def _bare(login: str) -> str:
+    """Without the delimiters themselves, so that what is left of them is what reads like one."""
+    return "".join(one for one in login if one not in _DELIMITERS)
+
+
+def _check_redis_options(query: str, allowed: tuple[str, ...], behind: str) -> None:
+    """`behind` is all that stands behind the first `?`. With an `@` in it, that may be of a password."""
+    for option in filter(None, query.split("&")):
+        name, _, value = option.partition("=")
+        if name not in allowed:
+            known = "`?db=` is the only one" if allowed else "there is none"
+            unknown = f"an option that does not exist{_quoted(name, behind, ':')}"
+            raise ValueError(f"must be {REDIS_FORM}: it has {unknown}; {known}")
+        if not re.fullmatch(r"[0-9]{1,5}", value):
+            raise ValueError(f"must be {REDIS_FORM}: the value of `?db=` is no number")
+
+
+def _quoted(piece: str, text: str, before: str = "") -> str:
+    """The piece in quotation marks. Empty if the text may have a user and a password."""
+    return "" if "@" in text else f'{before} "{piece}"'
+
+
+def _is_origin(text: str) -> bool:
+    scheme, _, rest = text.partition("://")
+    try:
+        _address(rest, 443)
+    except ValueError:
+        return False
+    return scheme in ("http", "https")
 
 
 def _checked_hosts(text: str, port: int, form: str, *, secretive: bool = False) -> list[Address]:

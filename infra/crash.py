@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 
 from infra.settings import DebugSettings, SettingsError
@@ -40,8 +41,11 @@ def arm(settings: DebugSettings) -> None:
     if not settings.crash_at:
         return
     point, _, times = settings.crash_at.partition(":")
-    if point not in POINTS or not (times or "1").isdigit():
-        raise SettingsError(f"RINGPOST_DEBUG_CRASH_AT: a point of {', '.join(POINTS)}, and `:N` if need be.")
+    if point not in POINTS or not re.fullmatch("[0-9]{0,9}", times):
+        raise SettingsError(
+            f"RINGPOST_DEBUG_CRASH_AT must be one of {', '.join(POINTS)}. "
+            "Add `:3` to it for the third time that the process is there."
+        )
     _armed[point] = int(times or 1)
 
 

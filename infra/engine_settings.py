@@ -11,6 +11,15 @@ from infra.addresses import kafka_brokers, mongo_url, redis_url
 from infra.part import Part
 from infra.tls import TlsFiles, tls_context
 
+_NOT_IN_A_DATABASE = frozenset('/\\."$*<>:|? \0')
+
+
+def database_name(text: str) -> str:
+    """ValueError that continues a sentence, unless MongoDB takes the name on every system."""
+    if not text or len(text.encode("utf-8", "replace")) > 63 or _NOT_IN_A_DATABASE & set(text):
+        raise ValueError('must be 1 to 63 bytes without a space and without any of `/\\."$*<>:|?`')
+    return text
+
 
 class MongoSettings(Part):
     model_config = SettingsConfigDict(env_prefix="RINGPOST_MONGO_")
@@ -19,7 +28,9 @@ class MongoSettings(Part):
         repr=False,
         description="The address of MongoDB, a replica set or a sharded cluster: `mongodb://…`.",
     )
-    database: str = Field("ringpost", description="The name of the database.")
+    database: Annotated[str, AfterValidator(database_name)] = Field(
+        "ringpost", description="The name of the database."
+    )
     driver: Literal["motor", "pymongo"] = Field(
         "motor", description="The driver: `motor`, or `pymongo` for the asyncio client of PyMongo."
     )
@@ -67,11 +78,15 @@ class KafkaSettings(Part):
         description="Partitions of each topic. The number is fixed when the topic is created.",
     )
     replication: int = Field(
-        1, ge=1, description="Copies of each partition when a topic is created. Use 3 in production."
+        1,
+        ge=1,
+        le=32_767,
+        description="Copies of each partition when a topic is created. Use 3 in production.",
     )
     retention_h: int = Field(
         168,
         ge=1,
+        le=876_600,
         description="Hours that a topic keeps its records. The number is set when the topic is created.",
     )
     confirm_s: float = Field(

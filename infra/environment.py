@@ -32,7 +32,7 @@ def refuse_unknown(known: Collection[str], environment: Mapping[str, str] = os.e
     """
     for name, value in environment.items():
         upper = name.upper()
-        if not upper.startswith(PREFIX) or upper in known or upper in OTHERS or upper.startswith(_TESTS):
+        if not upper.startswith(PREFIX) or upper in known or name in OTHERS or upper.startswith(_TESTS):
             continue
         if _KUBERNETES.fullmatch(upper) or (upper.endswith("_PORT") and _KUBERNETES_PORT.match(value)):
             continue
@@ -47,13 +47,21 @@ def nearest(name: str, known: Collection[str]) -> str:
 
 
 def secret_of_environment(variable: str, environment: Mapping[str, str] = os.environ) -> str | None:
-    """The content of the file that `RINGPOST_…_FILE` names, else None. SettingsError if both are set."""
-    path = environment.get(variable + FILE)
+    """The content of the file that `RINGPOST_…_FILE` names, else None. SettingsError if both are set.
+
+    An empty variable is not set.
+    """
+    path = _in_any_case(variable + FILE, environment)
     if not path:
         return None
-    if environment.get(variable):
+    if _in_any_case(variable, environment):
         raise SettingsError(f"Set {variable} or {variable}{FILE}, not both.")
     return secret_in(path, variable + FILE)
+
+
+def _in_any_case(variable: str, environment: Mapping[str, str]) -> str:
+    """As `ringpost_…` too, which all settings may be written as. Empty if it is not set."""
+    return next((value for name, value in environment.items() if name.upper() == variable and value), "")
 
 
 def secrets_of_table(table: Mapping[str, Any], secrets: Collection[str], where: str) -> dict[str, Any]:

@@ -44,7 +44,18 @@ def find_admin_key(auth: AuthSettings) -> str:
 
 
 def _kept(path: Path) -> Keys:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _make(path)
+    except OSError as error:
+        raise SettingsError(
+            "RINGPOST_DATA_DIR must be a folder that can be made and written to, "
+            f"and {path.parent} cannot: {error.strerror}."
+        ) from None
+    return _stored(path)
+
+
+def _make(path: Path) -> None:
     if not path.exists():
         fresh = path.with_suffix(f".{secrets.token_hex(4)}")  # a process id is not unique across containers
         fresh.touch(mode=0o600)
@@ -55,7 +66,6 @@ def _kept(path: Path) -> Keys:
             pass
         finally:
             fresh.unlink()
-    return _stored(path)
 
 
 def _stored(path: Path) -> Keys:

@@ -6,7 +6,13 @@ import os
 from typing import Any
 
 from pydantic import ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic.fields import FieldInfo
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from infra.environment import (
     FILE,
@@ -15,7 +21,16 @@ from infra.environment import (
     secret_of_environment,
     secrets_of_table,
 )
-from infra.wording import is_secret, refusal
+from infra.wording import is_secret, of_another_type, refusal
+
+
+class _Environment(EnvSettingsSource):
+    """The variables. An empty one of a secret counts as absent, so that a file may give the secret."""
+
+    def __call__(self) -> dict[str, Any]:
+        found = super().__call__()
+        fields = self.settings_cls.model_fields
+        return {name: value for name, value in found.items() if value or not is_secret(fields[name])}
 
 
 class Part(BaseSettings):
@@ -24,9 +39,12 @@ class Part(BaseSettings):
     A secret is a field that is a `SecretStr` or has `repr=False`. It may come from a file.
     """
 
-    model_config = SettingsConfigDict(frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     def __init__(self, **given: Any) -> None:
+        for name, value in given.items():
+            if name in type(self).model_fields and (error := of_another_type(self._field(name), value)):
+                raise SettingsError(refusal(self._place(name), self._field(name), error))
         try:
             super().__init__(**self._with_secrets(given))
         except ValidationError as error:
@@ -41,7 +59,7 @@ class Part(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return env_settings, init_settings
+        return _Environment(settings_cls), init_settings
 
     @classmethod
     def table(cls) -> str:
@@ -83,5 +101,14 @@ class Part(BaseSettings):
             return f"There is no setting {name} in [{cls.table()}] of the settings file.{question}"
         variable = cls.variable(name)
         if name in given and variable not in map(str.upper, os.environ):
-            variable = f"{variable} ({name} in [{cls.table()}])"
-        return refusal(variable, cls.model_fields[name], first)
+            variable = cls._place(name)
+        return refusal(variable, cls._field(name), first)
+
+    @classmethod
+    def _field(cls, name: str) -> FieldInfo:
+        return cls.model_fields[name]
+
+    @classmethod
+    def _place(cls, name: str) -> str:
+        """Of a value in the settings file."""
+        return f"{cls.variable(name)} ({name} in [{cls.table()}])"

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 import tomllib
+from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from domain.limits import MOST_MEMBERS
@@ -23,11 +24,26 @@ from infra.part import Part
 __all__ = ["KafkaSettings", "MongoSettings", "RedisSettings", "SettingsError"]  # and what is defined here
 
 
+CENTURY_S = 3_155_760_000
+LEAST_ADMIN_KEY = 16
+LEAST_TOKEN_KEY = {"HS256": 32, "HS384": 48, "HS512": 64}
+"""Bytes that each algorithm needs in its key."""
+
+
+def _folder(path: Path) -> Path:
+    if path == Path() or "\0" in str(path):
+        raise ValueError("must be the path of a folder")
+    with suppress(OSError):  # what cannot be looked at is said by those who use it
+        if path.exists() and not path.is_dir():
+            raise ValueError(f'must be the path of a folder, and "{path}" is none')
+    return path
+
+
 class RingSettings(Part):
     model_config = SettingsConfigDict(env_prefix="RINGPOST_RING_")
     capacity: int = Field(1000, ge=1, le=100_000, description="The most entries in a user's ring.")
     idle_ttl_s: int = Field(
-        604_800, ge=1, description="Seconds that a ring stays after its last read or write."
+        604_800, ge=1, le=CENTURY_S, description="Seconds that a ring stays after its last read or write."
     )
 
 
@@ -59,6 +75,19 @@ class HttpSettings(Part):
         description="The port for `/metrics` and calls with the admin key. Then the other port has neither. "
         "0 serves them on the same port.",
     )
+
+    @model_validator(mode="after")
+    def _two_addresses(self) -> Self:
+        hosts = {self.host, self.admin_host}
+        if (
+            self.admin_port
+            and self.admin_port == self.port
+            and (len(hosts) == 1 or hosts & {"0.0.0.0", "::"})
+        ):
+            raise ValueError(
+                f"RINGPOST_HTTP_ADMIN_PORT and RINGPOST_HTTP_PORT are both {self.port}: set two that differ."
+            )
+        return self
 
 
 class GatewaySettings(Part):
@@ -170,21 +199,45 @@ class AuthSettings(Part):
     model_config = SettingsConfigDict(env_prefix="RINGPOST_")
     admin_key: SecretStr = Field(
         SecretStr(""),
-        description="The key for calls about users and tokens. The first start makes one if there is none.",
+        description="The key for calls about users and tokens, 16 bytes or more. "
+        "The first start makes one if there is none.",
     )
     token_key: SecretStr = Field(
-        SecretStr(""), description="The key that signs tokens. The first start makes one if there is none."
+        SecretStr(""),
+        description="The key that signs tokens: 32 bytes or more, 48 for HS384, 64 for HS512. "
+        "The first start makes one if there is none.",
     )
     token_algorithm: Literal["HS256", "HS384", "HS512"] = Field(
         "HS256", description="The algorithm that signs tokens."
     )
     token_ttl_s: int = Field(
-        2_592_000, ge=1, description="Seconds that a token is valid if its request names no other time."
+        2_592_000,
+        ge=1,
+        le=CENTURY_S,
+        description="Seconds that a token is valid if its request names no other time.",
     )
-    data_dir: Path = Field(
+    data_dir: Annotated[Path, AfterValidator(_folder)] = Field(
         Path("ringpost-data"),
         description="The folder for generated keys and for the data of embedded engines.",
     )
+
+    @model_validator(mode="after")
+    def _keys_are_strong(self) -> Self:
+        admin, token = self.admin_key.get_secret_value(), self.token_key.get_secret_value()
+        if admin and len(_bytes(admin)) < LEAST_ADMIN_KEY:
+            raise ValueError(f"RINGPOST_ADMIN_KEY must have {LEAST_ADMIN_KEY} bytes or more.")
+        least = LEAST_TOKEN_KEY[self.token_algorithm]
+        if token and len(_bytes(token)) < least:
+            raise ValueError(
+                f"RINGPOST_TOKEN_KEY must have {least} bytes or more, as {self.token_algorithm} needs it."
+            )
+        if admin and admin == token:
+            raise ValueError("RINGPOST_ADMIN_KEY and RINGPOST_TOKEN_KEY must be two different keys.")
+        return self
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
 
 
 PARTS: dict[str, type[Part]] = {

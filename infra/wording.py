@@ -21,8 +21,17 @@ def refusal(setting: str, field: FieldInfo, error: ErrorDetails) -> str:
     """`setting` is what the person wrote, a variable or a place in a file. No secret is quoted."""
     if error["type"] == "value_error":  # a check of ours, which continues the sentence
         return f"{setting} {error['ctx']['error']}."
-    given = "" if is_secret(field) else f", and is {_shown(error['input'])}"
+    given = "" if is_secret(field) or "@" in str(error["input"]) else f", and is {_shown(error['input'])}"
     return f"{setting} must be {may_be(field)}{given}.{_hint(error['input'])}"
+
+
+def of_another_type(field: FieldInfo, value: object) -> ErrorDetails | None:
+    """The error of a number that the settings file has as something else, such as `true` or `"80"`."""
+    kinds: dict[object, tuple[type, ...]] = {int: (int,), float: (int, float)}
+    kind = kinds.get(field.annotation)
+    if kind is None or (isinstance(value, kind) and not isinstance(value, bool)):
+        return None
+    return ErrorDetails(type="type", loc=(), msg="", input=value)
 
 
 def may_be(field: FieldInfo) -> str:
@@ -53,7 +62,7 @@ def _range(field: FieldInfo) -> str:
 
 
 def _shown(value: object) -> str:
-    text = str(value)
+    text = str(value).lower() if isinstance(value, bool) else str(value)
     return f'"{text[:_SHOWN]}…"' if len(text) > _SHOWN else f'"{text}"' if text else "empty"
 
 

@@ -27,8 +27,14 @@ class FolderLock:
 
     async def take(self) -> None:
         """Waits a moment until engines of a killed stack end. LocalEngineError if the folder is in use."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        self.fd = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self.fd = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise LocalEngineError(
+                "RINGPOST_DATA_DIR must be a folder that can be made and written to, "
+                f"and {self._path.parent} cannot: {error.strerror}."
+            ) from None
         give_up = time.monotonic() + _LEFTOVERS_S
         told = False
         while not self._locked():

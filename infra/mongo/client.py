@@ -6,6 +6,7 @@ leaves this file.
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -81,6 +82,10 @@ def _translated() -> Iterator[None]:
     except PyMongoError as error:
         if isinstance(error, OperationFailure) and error.code in _REFUSED:
             raise Unavailable(_REFUSED[error.code]) from error
+        if isinstance(error, ConfigurationError):  # `mongodb+srv` asks DNS when it connects
+            raise Unavailable(
+                "RINGPOST_MONGO_URL cannot be used: DNS does not have its host, or has a wrong answer."
+            ) from error
         if _unavailable(error):
             raise Unavailable("The message store does not answer.") from error
         raise Internal(f"The message store refused an operation: {type(error).__name__}.") from error
@@ -296,13 +301,29 @@ async def open_database(settings: MongoSettings) -> AsyncIterator[Database]:
             warnings.simplefilter("error", UserWarning)
             client = _client(settings, options)
     except (ConfigurationError, InvalidURI, ValueError, OSError, UserWarning) as error:
-        raise SettingsError(f"RINGPOST_MONGO_URL cannot be used: {str(error).rstrip('.')}.") from None
+        raise SettingsError(f"RINGPOST_MONGO_URL {_refusal(settings.url, error)}.") from None
     try:
         yield Database(client, settings.database)
     finally:
         closing = client.close()
         if closing is not None:
             await closing
+
+
+def _refusal(url: str, error: Exception) -> str:
+    """Continues a sentence about the URL. The driver's own words stay out: they may quote a password."""
+    query = url.partition("?")[2]
+    if "@" in query:  # it may be a piece of a password
+        return "cannot be used: check its user, its hosts and its options"
+    if isinstance(error, OSError) and error.strerror and error.filename:
+        return f"names the file {error.filename}, which cannot be read: {error.strerror}"
+    places = {}
+    for name in re.findall(r"(?:^|&)(\w+)", query):
+        if found := re.search(rf"\b{name}\b", str(error), re.IGNORECASE):
+            places[name] = found.start()
+    if places:
+        return f"cannot be used: the driver refuses its option {min(places, key=places.__getitem__)}"
+    return "cannot be used: check its user, its hosts and its options"
 
 
 def _client(settings: MongoSettings, options: dict[str, Any]) -> Any:

@@ -22,6 +22,7 @@ from redis.exceptions import (
 )
 
 from domain.errors import Internal, Unavailable
+from infra.addresses import REDIS_FORM
 from infra.redis.sentinel import SCHEMES, open_primary
 from infra.settings import RedisSettings, SettingsError
 
@@ -74,8 +75,8 @@ async def open_redis(settings: RedisSettings) -> AsyncIterator[Redis]:
             else:
                 client = Redis.from_pool(BlockingConnectionPool.from_url(settings.url, **options))
                 opened.push_async_callback(client.aclose)
-        except ValueError as error:
-            raise SettingsError(f"RINGPOST_REDIS_URL is not usable: {error}") from None
+        except ValueError:  # its words may quote the password
+            raise SettingsError(f"RINGPOST_REDIS_URL must be {REDIS_FORM}.") from None
         yield client
 
 

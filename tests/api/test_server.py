@@ -6,12 +6,15 @@ import asyncio
 import socket
 from typing import Any
 
+import pytest
 from prometheus_client import REGISTRY
 from websockets.client import ClientProtocol
 from websockets.protocol import State
 from websockets.uri import parse_uri
 
 from api.gateway.frames import Close
+from api.server import bound_socket
+from infra.settings import SettingsError
 from tests.api.served import HEARTBEAT_S, served
 
 
@@ -56,3 +59,11 @@ async def test_socket_that_answers_no_ping_is_counted_as_dead():
     async with served(application) as port:
         assert await hear_all_and_answer_nothing(port) == Close.HEARTBEAT_MISSED
     assert counted_as_dead() == before + 1
+
+
+@pytest.mark.parametrize("host", ["203.0.113.1", "no-such-host.invalid", "2001:db8::1"])
+@pytest.mark.parametrize("part", ["HTTP", "HTTP_ADMIN", "WORKER"])
+def test_host_of_another_machine_is_named_by_the_setting_of_the_host(host, part):
+    said = rf"^RINGPOST_{part}_HOST must be an address or the name of this machine, and is {host}\.$"
+    with pytest.raises(SettingsError, match=said):
+        bound_socket(host, 0, f"RINGPOST_{part}_PORT")

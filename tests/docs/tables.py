@@ -36,7 +36,8 @@ In the file, `RINGPOST_RING_CAPACITY` is `capacity` in the table `[ring]`. The s
 
 A secret may come from a file of its own. `RINGPOST_ADMIN_KEY_FILE=/run/secrets/admin_key` stands for
 `RINGPOST_ADMIN_KEY`, and `admin_key_file` in `[auth]` does the same in the settings file. The end of the
-line is left out. The tables name such settings with "or `…_FILE`".
+line is left out. An empty variable of a secret counts as absent. The tables name such settings
+with "or `…_FILE`".
 
 A variable `RINGPOST_…` or a line that names no setting is an error at start, with the nearest name. So is a
 value that a setting cannot take.

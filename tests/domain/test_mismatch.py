@@ -34,8 +34,13 @@ class Thing(Struct, forbid_unknown_fields=True, tag_field="type", tag="thing"):
     data: dict[str, Any] = {}
 
 
+class Box(Struct, forbid_unknown_fields=True):
+    text: str = ""
+
+
 class Other(Struct, forbid_unknown_fields=True, tag_field="type", tag="other"):
     user_id: Id
+    box: Box = msgspec.field(default_factory=Box)
 
 
 FIELDS = "type, kind, limit, wait_s, least, ref, members, inner, token and data"
@@ -82,6 +87,7 @@ SAID: list[tuple[dict[str, Any], str | None, str]] = [
     ({"inner": {"flag": 1}}, "inner.flag", "inner.flag must be true or false, not 1."),
     ({"inner": 3}, "inner", "inner must be an object with the fields title and flag, not 3."),
     ({"inner": {"more": 1}}, "inner.more", "There is no field more. There are title and flag."),
+    ({"type": "other", "user_id": "a", "box": {"x": 1}}, "box.x", "There is no field x. There is only text."),
     ({"extra": 1}, "extra", f"There is no field extra. There are {FIELDS}."),
     ({"token": 55}, "token", "token must be a text."),
     ({"data": []}, "data", "data must be an object, not a list of 0 items."),

@@ -3,8 +3,19 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
-from infra.addresses import Address, hosts_of, kafka_brokers, listen_host, mongo_url, redis_url
+from infra.addresses import (
+    Address,
+    hosts_of,
+    ip_networks,
+    kafka_brokers,
+    listen_host,
+    mongo_url,
+    page_origins,
+    redis_url,
+)
 
 SECRET = "hush"
 
@@ -43,6 +54,7 @@ def test_brokers_are_hosts_with_ports(text, used):
         ("-a:1", "is no name of a host"),
         ("a..b:1", "is no name of a host"),
         (":9092", '"" is no name of a host'),
+        ("u:hush@h:9092", "RINGPOST_KAFKA_PASSWORD"),
         ("SASL_SSL://a:9092", "RINGPOST_KAFKA_SECURITY"),
     ],
 )
@@ -81,6 +93,12 @@ def test_mongo_urls_that_are_used_as_they_are(text):
         f"mongodb://me:{SECRET}/{SECRET}@a",
         f"mongodb://me:{SECRET}#{SECRET}@a:27017",
         f"mongodb://me:{SECRET}%zz@a",
+        f"mongodb://me:{SECRET}\u2100@a",
+        f"mongodb://me:{SECRET}\udcff@a",
+        f"mongodb://me:{SECRET}@{SECRET}@a",
+        f"mongodb://me:{SECRET}:{SECRET}@a",
+        f"mongodb://:{SECRET}@a",
+        "mongodb://[::1",
     ],
 )
 def test_wrong_mongo_url_is_refused_without_its_password(text):
@@ -127,12 +145,69 @@ def test_redis_urls_that_are_used_as_they_are(text):
         f"redis://:{SECRET}/1@a/0",
         f"redis://me:{SECRET}/1@a/0",
         f"redis://:100%{SECRET}@a",
+        f"redis://me:{SECRET}\uff1a@a",
+        f"redis://me:[{SECRET}@a",
+        f"redis://me:1/{SECRET}@a",
+        f"redis://me:1?{SECRET}@a",
+        "redis://[::1",
+        "redis://a?db=x",
     ],
 )
 def test_wrong_redis_url_is_refused_without_its_password(text):
     with pytest.raises(ValueError, match=r"redis://|%40") as refused:
         redis_url(text)
     assert SECRET not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "text, said",
+    [
+        ("redis://me:hush@a/0?foo=bar", 'an option that does not exist: "foo"; `?db=` is the only one'),
+        ("rediss://a?db=1&ssl_cert_reqs=none", '"ssl_cert_reqs"'),
+        ("redis://a?protocol=3", '"protocol"'),
+        ("unix:///run/redis.sock?foo=1", '"foo"'),
+        ("redis+sentinel://a/name?db=1", '"db"; there is none'),
+    ],
+)
+def test_option_of_a_redis_url_that_does_not_exist_is_named(text, said):
+    with pytest.raises(ValueError, match=r"^must be .* it has an option") as refused:
+        redis_url(text)
+    assert said in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "check, address",
+    [
+        (kafka_brokers, "u:{}@h:9092"),
+        (kafka_brokers, "SASL_SSL://u:{}@h:9092"),
+        (mongo_url, "mongodb://u:{}@h:1/?replicaSet=rs0"),
+        (mongo_url, "mongodb+srv://u:{}@h/"),
+        (mongo_url, "mongo://u:{}@h"),
+        (redis_url, "redis://u:{}@h:1/0"),
+        (redis_url, "redis://u:{}@h/x"),
+        (redis_url, "rediss://:{}@h?foo=1"),
+        (redis_url, "unix://u:{}@/run/redis.sock"),
+        (redis_url, "redis+sentinel://u:{}@h,i/name"),
+        (listen_host, "u:{}@h"),
+        (ip_networks, "10.0.0.1,u:{}@h"),
+        (page_origins, "https://u:{}@h"),
+    ],
+)
+@given(st.text(max_size=8), st.text(max_size=8))
+@example("1/", "")
+@example("1?", "=")
+@example("1,", ",")
+@example("", "\u2100")
+def test_no_password_is_in_a_sentence(check, address, before, after):
+    text = address.format(f"{before}{SECRET}{after}")
+    said = ""
+    try:
+        check(text)
+        hosts_of(text)
+    except ValueError as error:
+        said = str(error)
+    assert SECRET not in said
+    assert "NFKC" not in said
 
 
 @pytest.mark.parametrize("text, used", [("0.0.0.0", "0.0.0.0"), ("[::]", "::"), ("localhost", "localhost")])

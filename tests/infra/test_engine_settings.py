@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from infra.settings import KafkaSettings, RedisSettings, SettingsError
+from infra.settings import KafkaSettings, MongoSettings, RedisSettings, SettingsError
 from infra.tls import TlsFiles
 
 SASL = {"security": "sasl_plaintext", "sasl_mechanism": "PLAIN", "username": "me", "password": "hush"}
@@ -22,6 +22,13 @@ def test_security_and_mechanism_are_written_as_one_likes():
     made = KafkaSettings(bootstrap="h", **SASL | {"security": "SASL_SSL", "sasl_mechanism": "scram-sha-512"})
     assert (made.security, made.sasl_mechanism, made.tls) == ("sasl_ssl", "SCRAM-SHA-512", TlsFiles())
     assert KafkaSettings(bootstrap="h", **SASL).tls is None
+
+
+@pytest.mark.parametrize("name", ["", "a.b", "a b", "a/b", "c$", "a\\b", 'a"', "a\0", "a" * 64, "é" * 32])
+def test_database_has_a_name_that_mongodb_takes(name):
+    with pytest.raises(SettingsError, match=r"^RINGPOST_MONGO_DATABASE .*must be 1 to 63 bytes without"):
+        MongoSettings(database=name)
+    assert MongoSettings(database="a" * 63).database == "a" * 63
 
 
 @pytest.mark.parametrize("missing", ["sasl_mechanism", "username", "password"])

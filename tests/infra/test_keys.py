@@ -9,6 +9,9 @@ from pydantic import SecretStr
 from infra.keys import Keys, find_admin_key, load_keys
 from infra.settings import AuthSettings, SettingsError
 
+ADMIN = "an admin key for tests"
+TOKEN = "a token key that is long enough for HS256"
+
 
 @pytest.fixture
 def auth(tmp_path, monkeypatch):
@@ -31,14 +34,14 @@ def test_keys_are_readable_by_their_owner_alone(auth, tmp_path):
 
 
 def test_keys_of_the_settings_win_and_nothing_is_written(auth, tmp_path):
-    given = auth(admin_key=SecretStr("a"), token_key=SecretStr("t"))
-    assert load_keys(given) == Keys("a", "t")
+    given = auth(admin_key=SecretStr(ADMIN), token_key=SecretStr(TOKEN))
+    assert load_keys(given) == Keys(ADMIN, TOKEN)
     assert not (tmp_path / "data").exists()
 
 
 def test_one_key_given_the_other_is_made(auth):
-    made = load_keys(auth(admin_key=SecretStr("a")))
-    assert made == Keys("a", load_keys(auth()).token)
+    made = load_keys(auth(admin_key=SecretStr(ADMIN)))
+    assert made == Keys(ADMIN, load_keys(auth()).token)
 
 
 def test_many_that_start_at_once_agree(auth):
@@ -47,7 +50,7 @@ def test_many_that_start_at_once_agree(auth):
 
 
 def test_admin_key_is_found_where_a_ringpost_was_started(auth):
-    assert find_admin_key(auth(admin_key=SecretStr("a"))) == "a"
+    assert find_admin_key(auth(admin_key=SecretStr(ADMIN))) == ADMIN
     assert load_keys(auth()).admin == find_admin_key(auth())
 
 
@@ -55,6 +58,14 @@ def test_who_only_looks_for_the_admin_key_makes_none_and_is_told_where_it_was_lo
     with pytest.raises(SettingsError, match=f"RINGPOST_ADMIN_KEY.* {tmp_path}/data/keys.json"):
         find_admin_key(auth())
     assert list(tmp_path.iterdir()) == []
+
+
+def test_folder_that_cannot_be_made_is_named_by_its_variable(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(
+        SettingsError, match=f"^RINGPOST_DATA_DIR must be a folder .* {tmp_path}/file/data cannot"
+    ):
+        load_keys(AuthSettings(data_dir=tmp_path / "file/data"))
 
 
 @pytest.mark.parametrize("kept", ["", "[]", "{}", "no JSON", '{"admin": "a"}'])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import nullcontext
 
 import pytest
 from pydantic import ValidationError
@@ -8,7 +9,7 @@ from pydantic import ValidationError
 from infra.environment import OTHERS
 from infra.settings import PARTS, SettingsError, load_settings
 
-HUSH = "hush-hush"
+HUSH = "hush-hush-hush-hush-hush-hush-hush"
 
 
 @pytest.fixture(autouse=True)
@@ -76,6 +77,13 @@ def test_bad_value_is_named_by_its_variable(monkeypatch, variable, value):
         ("HTTP_TRUSTED_PROXIES", "10.0.0.0/8,proxy", 'and has "proxy".'),
         ("HTTP_ORIGINS", "https://chat.example/", 'and has "https://chat.example/".'),
         ("HTTP_ORIGINS", "*,https://chat.example", "or a list of origins without it."),
+        ("HTTP_ORIGINS", "https://a:99999", 'and has "https://a:99999".'),
+        ("GATEWAY_HEARTBEAT_S", "inf", 'must be a number above 0, and is "inf".'),
+        ("WORKER_SESSION_S", "nan", 'must be a number from 1 on, and is "nan".'),
+        ("TOKEN_TTL_S", "3155760001", 'from 1 to 3155760000, and is "3155760001".'),
+        ("RING_IDLE_TTL_S", "3155760001", 'from 1 to 3155760000, and is "3155760001".'),
+        ("DATA_DIR", "", "must be the path of a folder."),
+        ("DATA_DIR", __file__, f'must be the path of a folder, and "{__file__}" is none.'),
         ("KAFKA_BOOTSTRAP", "127.0.0.1:x", '"x" is no port, which is a number from 1 to 65535.'),
     ],
 )
@@ -94,6 +102,15 @@ def test_wrong_value_is_answered_by_what_it_may_be(monkeypatch, variable, value,
         ("[ring]\ncapacty = 1", r"no setting capacty in \[ring\] .* Did you mean capacity\?"),
         ("[ring]\nsize = 1", r"no setting size in \[ring\] of the settings file\.$"),
         ("[ring]\ncapacity = 'x'", r"^RINGPOST_RING_CAPACITY \(capacity in \[ring\]\) must be"),
+        ("[ring]\ncapacity = true", r"\(capacity in \[ring\]\) must be .*, and is \"true\"\.$"),
+        ("[http]\nport = '80'", r"\(port in \[http\]\) must be .*, and is \"80\"\.$"),
+        ("[http]\nport = 80.0", r"\(port in \[http\]\) must be a whole number .*, and is \"80.0\"\.$"),
+        (
+            "[mongo]\ntimeout_s = false",
+            r"\(timeout_s in \[mongo\]\) must be a number .*, and is \"false\"\.$",
+        ),
+        ("[mongo]\ntimeout_s = inf", r"\(timeout_s in \[mongo\]\) must be a number .*, and is \"inf\"\.$"),
+        ("[kafka]\nbootstrap = ['u:hush@h']", r"^RINGPOST_KAFKA_BOOTSTRAP .* must be a text\.$"),
         ("[ring", "is no TOML"),
         ("ring = 1", "must be a table"),
     ],
@@ -115,6 +132,7 @@ def test_file_with_a_mistake_is_refused(file, text, said):
         ("RINGPOST_TOKN", r"Did you mean RINGPOST_TOKEN\?"),
         ("ringpost_ring_capacty", r"Did you mean RINGPOST_RING_CAPACITY\?"),
         ("RINGPOST_RING_CAPACITY_FILE", r"^There is no setting RINGPOST_RING_CAPACITY_FILE\."),
+        ("ringpost_config", r"^There is no setting ringpost_config\. Did you mean RINGPOST_CONFIG\?"),
         ("RINGPOST_PURPLE", r"^There is no setting RINGPOST_PURPLE\.$"),
     ],
 )
@@ -139,7 +157,7 @@ def test_variables_of_commands_tests_and_kubernetes_are_no_mistakes(monkeypatch,
 
 SECRETS = {
     "RINGPOST_ADMIN_KEY": HUSH,
-    "RINGPOST_TOKEN_KEY": HUSH,
+    "RINGPOST_TOKEN_KEY": f"{HUSH}, signed",
     "RINGPOST_MONGO_URL": f"mongodb://me:{HUSH}@h/",
     "RINGPOST_REDIS_URL": f"redis+sentinel://me:{HUSH}@h/name",
     "RINGPOST_REDIS_SENTINEL_PASSWORD": HUSH,
@@ -192,6 +210,79 @@ def test_file_of_a_secret_wins_over_the_settings_file(file, monkeypatch, tmp_pat
     file('[auth]\nadmin_key = "other"')
     monkeypatch.setenv("RINGPOST_ADMIN_KEY_FILE", str(tmp_path / "key"))
     assert load_settings().auth.admin_key.get_secret_value() == HUSH
+
+
+@pytest.mark.parametrize("name", [*SECRETS, "RINGPOST_KAFKA_PASSWORD"])
+def test_empty_variable_of_a_secret_leaves_it_to_its_file(monkeypatch, tmp_path, name):
+    (part, field) = next(
+        (part, field) for part in PARTS.values() for field in part.secrets() if part.variable(field) == name
+    )
+    (tmp_path / "key").write_text(SECRETS.get(name, HUSH))
+    monkeypatch.setenv(name, "")
+    monkeypatch.setenv(f"{name}_FILE", str(tmp_path / "key"))
+    beside = {"url": SECRETS["RINGPOST_REDIS_URL"]} if field == "sentinel_password" else {}
+    if name == "RINGPOST_KAFKA_PASSWORD":
+        beside = {"bootstrap": "h", "security": "sasl_ssl", "sasl_mechanism": "PLAIN", "username": "me"}
+    value = getattr(part(**beside), field)
+    assert getattr(value, "get_secret_value", lambda: value)() == SECRETS.get(name, HUSH)
+
+
+def test_empty_variable_of_a_secret_leaves_it_to_the_settings_file(file, monkeypatch):
+    file(f'[auth]\nadmin_key = "{HUSH}"\n[mongo]\nurl = "mongodb://file"\n')
+    monkeypatch.setenv("RINGPOST_ADMIN_KEY", "")
+    monkeypatch.setenv("RINGPOST_ADMIN_KEY_FILE", "")
+    monkeypatch.setenv("RINGPOST_MONGO_URL", "")
+    settings = load_settings()
+    assert settings.auth.admin_key.get_secret_value() == HUSH
+    assert settings.mongo.url == "mongodb://file"
+
+
+def test_variables_may_be_written_small_those_of_files_too(monkeypatch, tmp_path):
+    (tmp_path / "key").write_text(HUSH)
+    monkeypatch.setenv("ringpost_admin_key_file", str(tmp_path / "key"))
+    monkeypatch.setenv("ringpost_ring_capacity", "5")
+    settings = load_settings()
+    assert (settings.auth.admin_key.get_secret_value(), settings.ring.capacity) == (HUSH, 5)
+    monkeypatch.setenv("ringpost_admin_key", "another key that is long enough")
+    with pytest.raises(SettingsError, match=r"RINGPOST_ADMIN_KEY_FILE, not both\.$"):
+        load_settings()
+
+
+@pytest.mark.parametrize(
+    "admin, token, algorithm, said",
+    [
+        ("a" * 15, "", "HS256", r"^RINGPOST_ADMIN_KEY must have 16 bytes or more\.$"),
+        ("", "t" * 31, "HS256", r"^RINGPOST_TOKEN_KEY must have 32 bytes or more, as HS256 needs it\.$"),
+        ("", "t" * 47, "HS384", r"^RINGPOST_TOKEN_KEY must have 48 bytes or more, as HS384 needs it\.$"),
+        ("", "t" * 63, "HS512", r"^RINGPOST_TOKEN_KEY must have 64 bytes or more, as HS512 needs it\.$"),
+        ("k" * 32, "k" * 32, "HS256", r"^RINGPOST_ADMIN_KEY and RINGPOST_TOKEN_KEY must be two different"),
+        ("a" * 16, "t" * 32, "HS256", None),
+        ("", "é" * 16, "HS256", None),
+    ],
+)
+def test_keys_are_long_enough_and_differ(monkeypatch, admin, token, algorithm, said):
+    monkeypatch.setenv("RINGPOST_ADMIN_KEY", admin)
+    monkeypatch.setenv("RINGPOST_TOKEN_KEY", token)
+    monkeypatch.setenv("RINGPOST_TOKEN_ALGORITHM", algorithm)
+    with pytest.raises(SettingsError, match=said) if said else nullcontext():
+        load_settings()
+
+
+@pytest.mark.parametrize(
+    "host, admin_host, taken",
+    [("127.0.0.1", "127.0.0.1", True), ("0.0.0.0", "127.0.0.1", True), ("127.0.0.1", "127.0.0.2", False)],
+)
+def test_one_address_does_not_serve_both_ports(monkeypatch, host, admin_host, taken):
+    for name, value in {"HOST": host, "ADMIN_HOST": admin_host, "PORT": "80", "ADMIN_PORT": "80"}.items():
+        monkeypatch.setenv(f"RINGPOST_HTTP_{name}", value)
+    refusing = pytest.raises(
+        SettingsError, match=r"^RINGPOST_HTTP_ADMIN_PORT and RINGPOST_HTTP_PORT are both 80"
+    )
+    with refusing if taken else nullcontext():
+        load_settings()
+    monkeypatch.setenv("RINGPOST_HTTP_PORT", "0")
+    monkeypatch.setenv("RINGPOST_HTTP_ADMIN_PORT", "0")
+    load_settings()
 
 
 @pytest.mark.parametrize("content, said", [(None, "cannot be read"), (b"", "is empty"), (b"\xff", "UTF-8")])

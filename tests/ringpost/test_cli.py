@@ -221,7 +221,7 @@ def test_the_doctor_names_the_engines_that_are_away(run):
         (["worker", "all"], {"RINGPOST_KAFKA_BOOTSTRAP": ""}, "Set RINGPOST_KAFKA_BOOTSTRAP"),
         (["doctor"], {"RINGPOST_RING_CAPACITY": "many"}, "RINGPOST_RING_CAPACITY"),
         (["token", "a b", "phone"], {}, "bad_request: user_id must be an id"),
-        (["token", "ann", "phone"], {"RINGPOST_ADMIN_KEY": "another"}, "admin key"),
+        (["token", "ann", "phone"], {"RINGPOST_ADMIN_KEY": "another-admin-key"}, "admin key"),
         (["send", "hi", "--to", "ann", "--token", "nonsense"], {}, "token"),
         (["pull", "--cursor", "100000", "--token", "{ann}"], {}, "cursor"),
         (

@@ -137,7 +137,7 @@ def surroundings(folder: Path, port: int, **more: str) -> dict[str, str]:
         "RINGPOST_URL": f"http://127.0.0.1:{port}",
         "RINGPOST_TOKEN": "a.b.c",
         "RINGPOST_TIMEOUT_S": "2",
-        "RINGPOST_ADMIN_KEY": "an-admin-key",
+        "RINGPOST_ADMIN_KEY": "an-admin-key-of-the-tests",
         "RINGPOST_DATA_DIR": str(folder / "data"),
         "RINGPOST_MONGO_URL": f"mongodb://127.0.0.1:{port}/?replicaSet=rs0",
         "RINGPOST_MONGO_TIMEOUT_S": "1",
