@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import signal
 import socket
 from asyncio.selector_events import BaseSelectorEventLoop
 from collections.abc import Iterator
@@ -34,7 +35,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """A broker that lives for seconds is ready sooner, and costs less, if Java optimises less."""
     os.environ.setdefault("JDK_JAVA_OPTIONS", QUICK_JAVA)
+    _hear_ctrl_c()
     _close_what_does_not_connect(config)
+
+
+def _hear_ctrl_c() -> None:
+    """A shell that runs the tests in the background makes them, and all that they start, deaf for Ctrl-C."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _close_what_does_not_connect(config: pytest.Config) -> None:

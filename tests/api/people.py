@@ -101,6 +101,12 @@ class Socket:
                 return frame
             assert frame["type"] == "heartbeat", frame
 
+    def answer(self, type_: str) -> Any:
+        """The next frame of this type, past entries, which may overtake an answer."""
+        while (frame := json.loads(self.connection.recv(timeout=PATIENCE_S)))["type"] != type_:
+            assert frame["type"] in {"heartbeat", "entries"}, frame
+        return frame
+
     def entries(self, count: int) -> list[Any]:
         """The next entries, at least so many."""
         found: list[Any] = []

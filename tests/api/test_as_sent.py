@@ -17,7 +17,7 @@ def send(ann, bob, how: str, kind: str, body: str) -> None:
         return
     with ann.socket() as socket:
         socket.connection.send(f'{{"type":"send","ref":{how},{fields},"body":{body}}}')
-        assert socket.next("sent")["ref"] == 1
+        assert socket.answer("sent")["ref"] == 1
 
 
 @pytest.mark.parametrize("kind, body", [("custom", BODY), ("image", IMAGE)], ids=["custom", "image"])

@@ -46,7 +46,7 @@ def test_longest_text_goes_from_device_to_device(longest):
         assert answer.status_code == 201, answer.text
         ref = "😀" * 1024
         socket.connection.send(largest(name="socket", conversation=conversation, ref=ref))
-        assert socket.next("sent")["ref"] == ref
+        assert socket.answer("sent")["ref"] == ref
         assert texts(device.entries(2)) == [65_536, 65_536]
     assert texts(bob.get("/v1/sync", cursor=start)["entries"]) == [65_536, 65_536]
 
@@ -62,7 +62,7 @@ def test_text_of_a_byte_more_is_too_large_over_both(longest):
     assert refused(ann.ask("POST", "/v1/messages", json=sent), 413, "too_large")["field"] == "body.text"
     with ann.socket() as socket:
         socket.say(type="send", ref=1, **sent)
-        assert socket.next("error")["error"]["code"] == "too_large"
+        assert socket.answer("error")["error"]["code"] == "too_large"
 
 
 def test_device_that_was_away_catches_up_on_many_of_the_longest(longest):

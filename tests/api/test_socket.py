@@ -7,7 +7,6 @@ import json
 import pytest
 
 from tests.api.people import bearer, message, opened
-from tests.patience import PATIENCE_S
 
 
 def numbers(entries):
@@ -83,18 +82,11 @@ def test_a_send_is_answered_with_its_ref(ann, bob):
     sent = message(ann.direct(bob))
     with ann.socket() as socket:
         socket.say(type="send", ref="r1", **sent)
-        frame = frame_of(socket, "sent")
+        frame = socket.answer("sent")
         assert (frame["ref"], frame["seq"]) == ("r1", 1)
         answer = ann.ask("POST", "/v1/messages", json=sent)
         assert answer.status_code == 200
         assert frame == {"type": "sent", "ref": "r1", **answer.json()}
-
-
-def frame_of(socket, type_):
-    """The next frame of this type, past entries of one's own."""
-    while (frame := json.loads(socket.connection.recv(timeout=PATIENCE_S)))["type"] != type_:
-        assert frame["type"] in {"heartbeat", "entries"}, frame
-    return frame
 
 
 def test_a_refused_send_is_answered_with_its_ref_and_the_socket_stays(ann, bob):

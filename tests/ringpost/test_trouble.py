@@ -23,7 +23,9 @@ from tests.ringpost.trouble import (
     words_of,
 )
 
-AT_ONCE = 4
+# Nothing here depends on the engines of this run.
+pytestmark = pytest.mark.own_engines
+AT_ONCE = 10
 AT_ITS_END = -signal.SIGINT
 """Ctrl-C came when the program had ended and Python was putting things away."""
 ONE_SENTENCE = ("token", "send", "pull")
