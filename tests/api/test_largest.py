@@ -70,7 +70,7 @@ def test_device_that_was_away_catches_up_on_many_of_the_longest(longest):
     start = bob.get("/v1/sync", limit=1)["head"]
     for number in range(MANY):
         good(ann.ask("POST", "/v1/messages", content=largest(name=f"n{number}", conversation=conversation)))
-    bob.get("/v1/sync", cursor=start + MANY - 1, wait_s=60)
+    bob.arrived(start + MANY)
     with bob.socket(cursor=start) as device:
         assert texts(device.entries(MANY)) == [65_536] * MANY
     pulled, cursor, more = [], start, True
