@@ -14,10 +14,11 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, async_playwright
 
-from tests.api.people import Person, Server
+from tests.api.people import Server
 from tests.docs.running import Running, running
 from tests.web.server import StageServer
 from tests.web.stage import Stage, named, opened
+from tests.web.truth import Ask, caught_up
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 Open = Callable[..., Awaitable[Stage]]
@@ -62,8 +63,10 @@ def server(ringpost, tmp_path_factory) -> Iterator[StageServer]:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def open_stage(browser: Browser, server: StageServer) -> AsyncIterator[Open]:
-    """Opens the page in a new browser profile; the arguments are Playwright's for a context.
+async def open_stage(browser: Browser, server: StageServer, ask: Ask) -> AsyncIterator[Open]:
+    """Opens the page in a new browser profile and waits until both sides show everything that was sent.
+
+    The arguments are Playwright's for a context.
 
     In the end no page may have had an error in its console, or have asked another server for anything.
     """
@@ -73,6 +76,7 @@ async def open_stage(browser: Browser, server: StageServer) -> AsyncIterator[Ope
         async def make(**context: Any) -> Stage:
             window = await closing.enter_async_context(await browser.new_context(**named(context)))
             stages.append(await opened(window, server.url))
+            await caught_up(stages[-1], ask)
             return stages[-1]
 
         yield make
@@ -86,7 +90,7 @@ async def stage(open_stage: Open) -> Stage:
 
 
 @pytest.fixture(scope="session")
-def ask(ringpost: Running) -> Iterator[Callable[[str], Person]]:
+def ask(ringpost: Running) -> Iterator[Ask]:
     """Ann or bob with a device of their own, to see over HTTP what the page should show."""
     with httpx.Client(base_url=ringpost.url, timeout=70) as http:
         yield lambda user: Server(ringpost.url, ringpost.admin_key, http).person(user, "checker")

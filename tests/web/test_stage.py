@@ -8,6 +8,7 @@ import pytest
 from playwright.async_api import expect
 
 from tests.web.stage import fresh
+from tests.web.truth import holds, times_stored
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -72,7 +73,7 @@ async def test_ten_messages_while_bob_is_offline_arrive_once_and_in_order(stage,
         await stage.ann.write(text)
     await expect(stage.ann.message(texts[-1])).to_have_attribute("data-state", "stored")
     await expect(stage.bob.message(texts[0])).to_have_count(0)
-    assert ask("bob").get("/v1/sync", cursor=before + 9, wait_s=60)["head"] == before + 10
+    await holds(ask("bob"), before + 10)
     assert await stage.bob.inbox() == before
     await stage.page.evaluate(KEEP_WHAT_BOB_IS_SAID_TO_DO)
     await stage.bob.on()
@@ -116,11 +117,11 @@ async def test_a_fresh_page_shows_the_newest_of_a_long_inbox_and_says_what_is_be
     people = ask("ann"), ask("bob")
     conversation = people[0].direct(people[1])
     count = SHOWN + 10
-    heads = [person.get("/v1/sync", limit=1)["head"] + count for person in people]
+    heads = [times_stored(person) + count for person in people]
     for number in range(count):
         people[0].send(conversation, f"one of many, {number}")
     for person, head in zip(people, heads, strict=True):
-        assert person.get("/v1/sync", cursor=head - 1, wait_s=60)["head"] == head
+        await holds(person, head)
     stage = await open_stage()
     for head, side in zip(heads, (stage.ann, stage.bob), strict=True):
         await expect(side.pane.locator(".inbox b")).to_have_text(str(head))
