@@ -11,6 +11,9 @@ from tests.patience import PATIENCE_S
 
 expect.set_options(timeout=1000 * PATIENCE_S)
 
+SHOWN = 200
+"""How many entries of the past a fresh page shows."""
+
 
 class Pane:
     """One side of the page: `ann` or `bob`."""

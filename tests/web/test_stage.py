@@ -7,12 +7,11 @@ import re
 import pytest
 from playwright.async_api import expect
 
-from tests.web.stage import fresh
+from tests.web.stage import SHOWN, fresh
 from tests.web.truth import holds, times_stored
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-SHOWN = 200
 KEEP_WHAT_BOB_IS_SAID_TO_DO = """() => {
   const link = document.querySelector(".bob .link");
   window.said = [];
