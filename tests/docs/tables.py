@@ -150,7 +150,7 @@ def readiness_table() -> str:
 
 
 def production_page() -> str:
-    """The whole of docs/production.md, with its table of readiness made anew."""
+    """Returns docs/production.md with a new table of readiness."""
     before, _, rest = PRODUCTION.read_text().partition(READINESS_BEGIN)
     return before + READINESS_BEGIN + readiness_table() + READINESS_END + rest.partition(READINESS_END)[2]
 

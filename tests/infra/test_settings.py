@@ -143,13 +143,14 @@ def test_variable_that_nothing_reads_is_an_error_with_the_nearest_name(monkeypat
 
 
 def test_variables_of_commands_tests_and_kubernetes_are_no_mistakes(monkeypatch, tmp_path):
+    expected = vars(load_settings())
     file = tmp_path / "ringpost.toml"
     file.touch()
     for name in (*OTHERS, "RINGPOST_TEST_ENGINES", "RINGPOST_SERVICE_HOST", "RINGPOST_API_SERVICE_PORT_HTTP"):
         monkeypatch.setenv(name, str(file))
     monkeypatch.setenv("RINGPOST_GATEWAY_PORT", "tcp://10.0.0.1:80")
     monkeypatch.setenv("RINGPOST_GATEWAY_PORT_80_TCP_ADDR", "10.0.0.1")
-    load_settings()
+    assert vars(load_settings()) == expected
 
 
 # ------------------------------------------------------------------ secrets

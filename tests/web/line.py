@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
 from playwright.async_api import WebSocketRoute
-
-from tests.patience import PATIENCE_S
 
 Frame = dict[str, Any]
 
@@ -27,15 +24,6 @@ class Line:
     async def close(self, code: int, reason: str = "") -> None:
         """Bob's device sees its connection end so, as if the server had done it."""
         await self._ends["bob"].close(code=code, reason=reason)
-
-    async def close_until(
-        self, code: int, reason: str, shown: Callable[[], Awaitable[str]], expected: str
-    ) -> None:
-        """Close it so, again if the device had just come back for a reason of its own."""
-        async with asyncio.timeout(PATIENCE_S):
-            while await shown() != expected:
-                await self.close(code, reason)
-                await asyncio.sleep(1)
 
     def tell_bob(self, frame: Frame) -> None:
         """Bob's device hears this, as if the server had said it."""

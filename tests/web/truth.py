@@ -32,8 +32,8 @@ async def holds(person: Person, head: int) -> None:
 
 
 def times_stored(person: Person, text: str = "") -> int:
-    """How many messages of theirs hold this text. All of them hold none."""
-    return sum(text in message["body"].get("text", "") for message in stored(person))
+    """How many messages of theirs have this text, or how many there are."""
+    return sum(text in ("", message["body"].get("text")) for message in stored(person))
 
 
 def stored(person: Person) -> Iterator[Any]:
