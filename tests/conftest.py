@@ -22,6 +22,7 @@ settings.register_profile("unshrunk", phases=[Phase.explicit, Phase.reuse, Phase
 
 LONG = ("tests/ringpost/", "tests/web/", "tests/infra/deploy/", "tests/api/test_description.py")
 OF_ALL_WORKERS = pytest.StashKey[Engines]()
+GIVEN = {name: value for name, value in os.environ.items() if name.startswith("RINGPOST_")}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -120,6 +121,16 @@ def no_connection_outlives_its_event_loop() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(BaseSelectorEventLoop, "close", close_empty)
         yield
+
+
+@pytest.fixture(autouse=True)
+def no_setting_of_another_test() -> None:
+    """A fixture that many tests share gives its settings to the processes that it starts, not to all.
+
+    This runs before what one test sets for itself.
+    """
+    set_now = {name: value for name, value in os.environ.items() if name.startswith("RINGPOST_")}
+    assert set_now.items() <= GIVEN.items(), "an earlier fixture set them for every process to come"
 
 
 @pytest.fixture(scope="session")

@@ -18,15 +18,13 @@ from tests.patience import PATIENCE_S
 @pytest.fixture(scope="session")
 def server(engines, tmp_path_factory) -> Iterator[Server]:
     """The API and its workers; the heart of a socket beats twice a second."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RINGPOST_GATEWAY_HELLO_TIMEOUT_S", str(PATIENCE_S))
-        patch.setenv("RINGPOST_GATEWAY_HEARTBEAT_S", "0.5")
-        name = f"t{secrets.token_hex(5)}"
-        with (
-            running(engines, name, tmp_path_factory.mktemp("api")) as ringpost,
-            httpx.Client(base_url=ringpost.url, timeout=PATIENCE_S) as http,
-        ):
-            yield Server(ringpost.url, ringpost.admin_key, http, ringpost.worker_url)
+    own = {"RINGPOST_GATEWAY_HELLO_TIMEOUT_S": str(PATIENCE_S), "RINGPOST_GATEWAY_HEARTBEAT_S": "0.5"}
+    name = f"t{secrets.token_hex(5)}"
+    with (
+        running(engines, name, tmp_path_factory.mktemp("api"), **own) as ringpost,
+        httpx.Client(base_url=ringpost.url, timeout=PATIENCE_S) as http,
+    ):
+        yield Server(ringpost.url, ringpost.admin_key, http, ringpost.worker_url)
 
 
 @pytest.fixture(scope="session")

@@ -35,14 +35,12 @@ Spoil = Callable[[str], list[str]]
 @pytest.fixture(scope="module")
 def server(engines, tmp_path_factory) -> Iterator[Server]:
     """Its heart beats every half second."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RINGPOST_GATEWAY_HEARTBEAT_S", "0.5")
-        name = f"t{secrets.token_hex(5)}"
-        with (
-            running(engines, name, tmp_path_factory.mktemp("listen")) as ringpost,
-            httpx.Client(base_url=ringpost.url, timeout=PATIENCE_S) as http,
-        ):
-            yield Server(ringpost.url, ringpost.admin_key, http)
+    name, folder = f"t{secrets.token_hex(5)}", tmp_path_factory.mktemp("listen")
+    with (
+        running(engines, name, folder, RINGPOST_GATEWAY_HEARTBEAT_S="0.5") as ringpost,
+        httpx.Client(base_url=ringpost.url, timeout=PATIENCE_S) as http,
+    ):
+        yield Server(ringpost.url, ringpost.admin_key, http)
 
 
 @pytest.fixture
