@@ -21,7 +21,8 @@ from infra.telemetry.names import STORE_S, STORED
 from producers.barrier import Barrier
 from producers.membership import Membership
 from producers.numbering import Numbering
-from producers.spread import Spreadable, Spreader
+from producers.records import Spreadable
+from producers.spread import Spreader
 
 TRIES = 4
 

@@ -21,7 +21,7 @@ from infra.telemetry.logs import logger
 from infra.telemetry.names import RELAYED
 from producers.barrier import Barrier
 from producers.membership import Membership
-from producers.spread import Spreadable, records_of
+from producers.records import Spreadable, records_of
 
 RECORDS_AT_ONCE = 2_000
 PATIENCE_S = 3600.0
@@ -137,12 +137,12 @@ class Relay:
     async def _publish(self, messages: Mapping[Place, bytes]) -> list[Confirmed]:
         """Publish all these messages. Returns where Kafka has their records. Raises Unavailable."""
         members = await self._membership.of_stored(conversation for conversation, _ in messages)
-        records = [
-            record
+        known = [
+            Spreadable(members[conversation], seq, message)
             for (conversation, seq), message in messages.items()
             if conversation in members
-            for record in records_of(Spreadable(members[conversation], seq, message), self._partitions)
         ]
+        records = records_of(known, self._partitions)
         confirmed: list[Confirmed] = []
         for start in range(0, len(records), RECORDS_AT_ONCE):
             receipt = await self._publisher.enqueue(records[start : start + RECORDS_AT_ONCE])

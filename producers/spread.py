@@ -1,55 +1,21 @@
-"""Spread: a stored message becomes one record for each inbox partition in which it has recipients,
-and one on `messages` for observers."""
+"""Spread: publishes the records of stored messages."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections.abc import Sequence
-from typing import NamedTuple
 
-from msgspec import Raw
-
-from domain.conversations import Members
 from domain.errors import Unavailable
-from domain.events import Delivery, encode
 from infra.crash import crash_point
-from infra.kafka.publisher import Publisher, Receipt, Record
-from infra.kafka.topics import DELIVERIES, MESSAGES
+from infra.kafka.publisher import Publisher, Receipt
 from infra.telemetry.logs import logger
 from infra.telemetry.names import QUEUE, SPREAD_S
 from producers.barrier import Barrier
+from producers.records import Spreadable, records_of
 
 WAITING_ROWS = 10_000
 UNCONFIRMED_ROWS = 2_000
-RECIPIENTS = 5_000
-"""The most recipients in one record. With the largest message it stays well below Kafka's limit."""
-
-
-class Spreadable(NamedTuple):
-    """A stored message with the member list at its number."""
-
-    members: Members
-    seq: int
-    message: bytes
-
-
-def records_of(item: Spreadable, partitions: int) -> list[Record]:
-    """The records for one message. Every process computes the same, at any time."""
-    conversation = item.members.conversation_id
-    message = Raw(item.message)
-    records = [
-        Record(
-            DELIVERIES,
-            partition,
-            b"%d" % partition,
-            encode(Delivery(conversation, item.seq, tuple(users[start : start + RECIPIENTS]), message)),
-        )
-        for partition, users in item.members.recipients(item.seq, partitions).items()
-        for start in range(0, len(users), RECIPIENTS)
-    ]
-    records.append(Record(MESSAGES, None, conversation.encode(), item.message))
-    return records
 
 
 class Spreader:
@@ -96,7 +62,7 @@ class Spreader:
             self._barrier.give_up(row_id)
             return
         crash_point("publishing")
-        records = [record for item in items for record in records_of(item, self.partitions)]
+        records = records_of(items, self.partitions)
         try:
             receipt = await self._publisher.enqueue(records)
         except Unavailable as error:

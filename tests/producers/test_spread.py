@@ -6,7 +6,7 @@ from domain.events import decode_delivery
 from domain.ids import inbox_partition
 from infra.kafka.topics import DELIVERIES, MESSAGES
 from infra.mongo.outbox import Row
-from producers.spread import Spreadable, records_of
+from producers.records import Spreadable, records_of
 from tests.builders import ANN, BOB, CEM, PARTITIONS, draft, running, stored
 from tests.producers.log import deliveries
 
@@ -14,7 +14,7 @@ from tests.producers.log import deliveries
 async def test_each_recipient_is_in_one_record_of_their_partition(town):
     group = await town.group(ANN, BOB, CEM)
     members = await town.path.membership.newest(group)
-    records = records_of(Spreadable(members, 1, stored(group, 1).message), PARTITIONS)
+    records = records_of([Spreadable(members, 1, stored(group, 1).message)], PARTITIONS)
     found = [
         (r.partition, user) for r in records if r.topic == DELIVERIES for user in decode_delivery(r.value).to
     ]
@@ -25,7 +25,7 @@ async def test_each_recipient_is_in_one_record_of_their_partition(town):
 async def test_record_carries_the_bytes_that_were_stored(town):
     members = await town.path.membership.newest(await town.direct())
     message = stored("d:ann:bob", 1).message
-    records = records_of(Spreadable(members, 1, message), PARTITIONS)
+    records = records_of([Spreadable(members, 1, message)], PARTITIONS)
     assert all(message in record.value for record in records)
 
 
