@@ -157,7 +157,11 @@ class RedisSettings(Part):
         description="The text that begins the names of keys and channels.",
         json_schema_extra={"form": "a text without `{` and `}`"},
     )
-    timeout_s: float = Field(2.0, gt=0, description="Seconds that one command may take.")
+    timeout_s: float = Field(
+        1.0,
+        gt=0,
+        description="Seconds for which Redis may say nothing to open commands. Then it counts as away.",
+    )
 
     @property
     def tls(self) -> TlsFiles | None:

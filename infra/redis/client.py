@@ -1,67 +1,70 @@
-"""The Redis client and its scripts. Only this file turns Redis errors into ours."""
+"""The Redis client and its scripts."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio import ConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.commands.core import Script
-from redis.exceptions import (
-    AuthenticationError,
-    NoPermissionError,
-    NoScriptError,
-    ReadOnlyError,
-    RedisError,
-    ResponseError,
-)
+from redis.exceptions import NoPermissionError, NoScriptError, ReadOnlyError
 
 from domain.errors import Internal, Unavailable
 from infra.addresses import REDIS_FORM
+from infra.redis.link import NOT_ALLOWED, Link, translated
 from infra.redis.sentinel import SCHEMES, open_primary
+from infra.redis.wire import Command
 from infra.settings import RedisSettings, SettingsError
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 _LUA = Path(__file__).parent / "lua"
-Client = Redis
-CONNECTIONS = 64
 CALLS_AT_ONCE = 1_000
-NOT_ALLOWED = "Redis does not allow a command to the user. `ringpost doctor` says which right is missing."
 _NOT_IN_A_SCRIPT = ("ACL failure in script", "executing the script can't")
 """What Redis 7.2 and later, and earlier ones, say of a command in a script that the user may not run."""
 
-_PASSING = ("BUSY", "MISCONF", "NOREPLICAS")  # what passes by itself and has no error class of its own
+_FAULTS = ("ERR", "WRONGTYPE")
+"""How the error of a wrong script begins. All other errors say that the server cannot run it now."""
 
 
-@contextmanager
-def translated() -> Iterator[None]:
-    """Redis errors become Unavailable."""
-    try:
-        yield
-    except AuthenticationError as error:
-        raise Unavailable("Redis refuses the user or the password in RINGPOST_REDIS_URL.") from error
-    except NoPermissionError as error:
-        raise Unavailable(NOT_ALLOWED) from error
-    except (RedisError, OSError, TimeoutError) as error:
-        raise Unavailable("Redis does not answer.") from error
+class Client(Redis):
+    """redis-py's client, except that all its commands share one connection behind a breaker.
+
+    Pub/sub has a connection of its own. There are no transactions and no blocking commands.
+    """
+
+    def __init__(self, pool: ConnectionPool, timeout_s: float) -> None:
+        super().__init__(connection_pool=pool)
+        self.link = Link(pool, timeout_s)
+
+    async def run(self, commands: Sequence[Command]) -> list[Any]:
+        """The replies in order, from one round trip; an error reply is an exception in the list.
+
+        Commands may be run twice if the connection breaks. Raises Unavailable.
+        """
+        return await self.link.run(commands)
+
+    async def execute_command(self, *args: Any, **options: Any) -> Any:
+        """One command, with the reply in redis-py's form. Raises Unavailable, or redis-py's error."""
+        (reply,) = await self.link.run([(*args[0].split(), *args[1:])])
+        if isinstance(reply, Exception):
+            raise reply
+        options.pop("keys", None)
+        form = self.response_callbacks.get(args[0])
+        return reply if form is None else form(reply, **options)
 
 
 @asynccontextmanager
-async def open_redis(settings: RedisSettings) -> AsyncIterator[Redis]:
+async def open_redis(settings: RedisSettings) -> AsyncIterator[Client]:
     """A client for the length of the block. It connects on first use. SettingsError for a bad URL.
 
     Behind Sentinel it follows the primary: calls fail as Unavailable until the new one is known.
     """
     options: dict[str, Any] = {
-        "max_connections": CONNECTIONS,
-        "timeout": settings.timeout_s,
+        "protocol": 2,
         "socket_timeout": settings.timeout_s,
         "socket_connect_timeout": settings.timeout_s,
         "health_check_interval": 0,
@@ -71,12 +74,14 @@ async def open_redis(settings: RedisSettings) -> AsyncIterator[Redis]:
     async with AsyncExitStack() as opened:
         try:
             if settings.url.partition(":")[0] in SCHEMES:
-                client = await opened.enter_async_context(open_primary(settings, **options))
+                pool: ConnectionPool = await opened.enter_async_context(open_primary(settings, **options))
             else:
-                client = Redis.from_pool(BlockingConnectionPool.from_url(settings.url, **options))
-                opened.push_async_callback(client.aclose)
+                pool = ConnectionPool.from_url(settings.url, **options)
+                opened.push_async_callback(pool.aclose)
+            client = Client(pool, settings.timeout_s)
         except ValueError:  # its words may quote the password
             raise SettingsError(f"RINGPOST_REDIS_URL must be {REDIS_FORM}.") from None
+        opened.push_async_callback(client.link.aclose)
         yield client
 
 
@@ -104,9 +109,10 @@ class LuaScript:
     A server that lost its scripts gets them again. Calls that it refused for this are repeated.
     """
 
-    def __init__(self, client: Redis, name: str) -> None:
+    def __init__(self, client: Client, name: str) -> None:
         self._client = client
-        self._script: Script = Script(client, script_source(name))  # type: ignore[arg-type]
+        self._source = script_source(name)
+        self._sha = hashlib.sha1(self._source.encode()).hexdigest()
 
     async def call(self, keys: Sequence[str], args: Sequence[Any]) -> Any:
         """The reply of one call. Raises Unavailable."""
@@ -123,34 +129,32 @@ class LuaScript:
         replies: list[Any] = [None] * len(calls)
         waiting = list(range(len(calls)))
         for _ in range(3):
-            with translated():
-                pipe = self._client.pipeline(transaction=False)
-                for index in waiting:
-                    keys, args = calls[index]
-                    pipe.evalsha(self._script.sha, len(keys), *keys, *args)
-                results = await pipe.execute(raise_on_error=False)
+            results = await self._client.run(
+                [("EVALSHA", self._sha, len(calls[at][0]), *calls[at][0], *calls[at][1]) for at in waiting]
+            )
             again = []
             for index, result in zip(waiting, results, strict=True):
                 if isinstance(result, NoScriptError):
                     again.append(index)
                 elif isinstance(result, Exception):
-                    await self._raise(result)
+                    self._raise(result)
                 else:
                     replies[index] = result
             if not again:
                 return replies
             waiting = again
-            with translated():
-                await self._client.script_load(self._script.script)
+            (loaded,) = await self._client.run([("SCRIPT", "LOAD", self._source)])
+            if isinstance(loaded, Exception):
+                self._raise(loaded)
         raise Unavailable("Redis lost a script right after it was loaded.")
 
-    async def _raise(self, error: Exception) -> None:
+    def _raise(self, error: Exception) -> None:
         """Raises Internal for a fault in the script, and Unavailable if the server cannot run it now."""
         if isinstance(error, ReadOnlyError):  # it was the primary: whoever is it now needs new connections
-            await self._client.connection_pool.disconnect(inuse_connections=False)
+            self._client.link.reconnect()
         if isinstance(error, NoPermissionError) or any(words in str(error) for words in _NOT_IN_A_SCRIPT):
             raise Unavailable(NOT_ALLOWED) from error
-        if type(error) is ResponseError and not str(error).startswith(_PASSING):
+        if str(error).startswith(_FAULTS):
             raise Internal("A Redis script failed.") from error
         raise Unavailable("Redis refused a command.") from error
 

@@ -9,10 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from redis.asyncio import Redis
-
 from domain.ids import DeviceId, UserId
-from infra.redis.client import LuaScript, translated
+from infra.redis.client import Client, LuaScript
 from infra.redis.keys import Keys
 
 
@@ -26,7 +24,7 @@ class Place(NamedTuple):
 class Presence:
     """Raises Unavailable."""
 
-    def __init__(self, client: Redis, keys: Keys, ttl_s: float) -> None:
+    def __init__(self, client: Client, keys: Keys, ttl_s: float) -> None:
         self._client = client
         self._keys = keys
         self._ttl_ms = round(ttl_s * 1000)
@@ -52,8 +50,7 @@ class Presence:
         return bool(await self._stands.call([self._keys.gateway_mark(gateway_id)], (self._ttl_ms,)))
 
     async def leave(self, gateway_id: str, user: UserId, device: DeviceId) -> None:
-        with translated():
-            await self._client.zrem(self._keys.online(user), f"{gateway_id}/{device}")
+        await self._client.run([("ZREM", self._keys.online(user), f"{gateway_id}/{device}")])
 
     async def places(self, users: Sequence[UserId]) -> list[list[Place]]:
         """Where each user's devices are now, in few round trips."""

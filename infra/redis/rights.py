@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from redis.asyncio import Redis
 from redis.exceptions import NoPermissionError
 
-from infra.redis.client import script_source, translated
+from infra.redis.client import Client, script_source
+from infra.redis.link import translated
 
 _CALL = re.compile(r"redis\.call\('([A-Z]+)'")
 _FUNCTION = re.compile(r"^local function (\w+)\((.*?)^end$", re.DOTALL | re.MULTILINE)
@@ -87,7 +87,7 @@ def _escaped(prefix: str) -> str:
     return re.sub(r"([\\*?\[\]])", r"\\\1", prefix)
 
 
-async def missing_rights(client: Redis, access: Access, prefix: str) -> list[str]:
+async def missing_rights(client: Client, access: Access, prefix: str) -> list[str]:
     """As they would stand in `ACL SETUSER`. Raises Unavailable.
 
     Without the right to run scripts nothing else can be told.

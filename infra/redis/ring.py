@@ -19,12 +19,11 @@ import struct
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from redis.asyncio import Redis
-
 from domain.entries import Entry
+from domain.errors import Unavailable
 from domain.ids import UserId
 from domain.limits import PAGE_BYTES
-from infra.redis.client import LuaScript, translated
+from infra.redis.client import Client, LuaScript
 from infra.redis.keys import Keys
 from infra.settings import RingSettings
 
@@ -47,7 +46,7 @@ class Slice(NamedTuple):
 class Ring:
     """The rings of all users. Raises Unavailable."""
 
-    def __init__(self, client: Redis, keys: Keys, settings: RingSettings) -> None:
+    def __init__(self, client: Client, keys: Keys, settings: RingSettings) -> None:
         self._client = client
         self._keys = keys
         self._settings = settings
@@ -77,11 +76,9 @@ class Ring:
 
     async def drop(self, users: Sequence[UserId]) -> None:
         """Remove rings, and rings that are being rebuilt. Readers rebuild them."""
-        with translated():
-            pipe = self._client.pipeline(transaction=False)
-            for user in users:
-                pipe.delete(*self._names(user))
-            await pipe.execute()
+        for reply in await self._client.run([("DEL", *self._names(user)) for user in users]):
+            if isinstance(reply, Exception):
+                raise Unavailable("Redis refused to remove a ring.") from reply
 
     async def read(self, user: UserId, cursor: int, limit: int) -> Slice | None:
         """The ring's part of the `limit` entries after the cursor. None if there is no ring.

@@ -13,7 +13,6 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
-from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
@@ -57,8 +56,8 @@ def _address(text: str) -> tuple[str, int]:
     return split.hostname, split.port or PORT
 
 
-class PrimaryPool(SentinelConnectionPool, BlockingConnectionPool):
-    """A bounded pool. Connections to a server that is no longer the primary are closed, not used again."""
+class PrimaryPool(SentinelConnectionPool):
+    """Connections to a server that is no longer the primary are closed, not used again."""
 
     asking: asyncio.Task[tuple[str, int]] | None = None
 
@@ -90,8 +89,8 @@ class PrimaryPool(SentinelConnectionPool, BlockingConnectionPool):
 
 
 @asynccontextmanager
-async def open_primary(settings: RedisSettings, **options: Any) -> AsyncIterator[Redis]:
-    """A client of the primary. `options` are those of the pool. ValueError for a bad URL."""
+async def open_primary(settings: RedisSettings, **options: Any) -> AsyncIterator[PrimaryPool]:
+    """A pool that follows the primary. `options` are those of a pool. ValueError for a bad URL."""
     given = parse_url(settings.url)
     if settings.tls is not None:
         options["ssl"] = True
@@ -107,23 +106,16 @@ async def open_primary(settings: RedisSettings, **options: Any) -> AsyncIterator
             **{name: value for name, value in options.items() if name.startswith("ssl")},
         },
     )
-    client: Redis = sentinel.master_for(
-        given.name,
-        connection_pool_class=PrimaryPool,
-        db=given.db,
-        username=given.username,
-        password=given.password,
-        **options,
+    pool = PrimaryPool(  # type: ignore[no-untyped-call]
+        given.name, sentinel, db=given.db, username=given.username, password=given.password, **options
     )
-    pool = client.connection_pool
-    assert isinstance(pool, PrimaryPool)
     following = asyncio.create_task(pool.follow(), name="follow the Redis primary")
     try:
-        yield client
+        yield pool
     finally:
         await ended([following])
         if pool.asking is not None:
             await ended([pool.asking])
-        await client.aclose()
+        await pool.aclose()
         for one in sentinel.sentinels:
             await one.aclose()

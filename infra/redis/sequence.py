@@ -10,10 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence as Many
 from typing import NamedTuple
 
-from redis.asyncio import Redis
-
 from domain.ids import ConversationId
-from infra.redis.client import LuaScript
+from infra.redis.client import Client, LuaScript
 from infra.redis.keys import Keys
 
 
@@ -27,7 +25,7 @@ class Numbers(NamedTuple):
 class Sequence:
     """Raises Unavailable."""
 
-    def __init__(self, client: Redis, keys: Keys) -> None:
+    def __init__(self, client: Client, keys: Keys) -> None:
         self._keys = keys
         self._number = LuaScript(client, "number")
         self._restore = LuaScript(client, "restore")

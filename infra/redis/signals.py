@@ -11,12 +11,12 @@ from contextlib import suppress
 
 import msgspec
 from msgspec import Struct
-from redis.asyncio import Redis
 
 from domain.errors import Unavailable
 from domain.ids import DeviceId, UserId
-from infra.redis.client import translated
+from infra.redis.client import Client
 from infra.redis.keys import Keys
+from infra.redis.link import translated
 
 RECONNECT_S = 0.5
 SILENT_S = 1.5
@@ -43,7 +43,7 @@ _decode = msgspec.msgpack.Decoder(list[Signal]).decode
 
 
 class Signals:
-    def __init__(self, client: Redis, keys: Keys) -> None:
+    def __init__(self, client: Client, keys: Keys) -> None:
         self._client = client
         self._keys = keys
 
@@ -51,12 +51,13 @@ class Signals:
         """One publish for each gateway, in one round trip. Returns how many gateways heard it. Raises
         Unavailable.
         """
-        with translated():
-            pipe = self._client.pipeline(transaction=False)
-            for gateway_id, signals in by_gateway.items():
-                pipe.publish(self._keys.gateway(gateway_id), _encode(signals))
-            heard: list[int] = await pipe.execute()
-        return sum(heard)
+        replies = await self._client.run(
+            [("PUBLISH", self._keys.gateway(name), _encode(signals)) for name, signals in by_gateway.items()]
+        )
+        for reply in replies:
+            if isinstance(reply, Exception):
+                raise Unavailable("Redis refused a signal.") from reply
+        return sum(replies)
 
     async def listen(
         self,

@@ -61,6 +61,12 @@ DEGRADED = Gauge(
     "1 while the engine does not answer the part, else 0. Engines: `mongo`, `kafka`, `redis`.",
     ["part", "engine"],
 )
+BREAKER_OPEN = Gauge(
+    "ringpost_breaker_open",
+    "1 while the process waits for no answer of the engine, because it does not answer, else 0. "
+    "Engines: `mongo`, `redis`.",
+    ["engine"],
+)
 LAG = Gauge(
     "ringpost_lag",
     "Records in Kafka that the consumer group has not finished, as the relay sees it, by group.",

@@ -6,24 +6,24 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-from redis.asyncio import Redis
 
 from domain.errors import Unavailable
-from infra.redis.client import NOT_ALLOWED, LuaScript
+from infra.redis.client import Client, LuaScript, open_redis
 from infra.redis.keys import Keys
+from infra.redis.link import NOT_ALLOWED
 from infra.redis.rights import RIGHTS, command, missing_rights
 
 
 @asynccontextmanager
-async def user_of(part: str, client: Redis, settings, unique: str, *changes: str) -> AsyncIterator[Redis]:
+async def user_of(part: str, client: Client, settings, unique: str, *changes: str) -> AsyncIterator[Client]:
     """Somebody with the documented rights of a part, and these changes."""
     made = command(unique, RIGHTS[part], settings.redis.key_prefix)
     await client.execute_command(*made.split(), *changes)
-    user = Redis.from_url(settings.redis.url, username=unique, password="PASSWORD")
+    url = settings.redis.url.replace("://", f"://{unique}:PASSWORD@")
     try:
-        yield user
+        async with open_redis(settings.redis.model_copy(update={"url": url})) as user:
+            yield user
     finally:
-        await user.aclose()
         await client.execute_command("ACL", "DELUSER", unique)
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from domain.errors import Unavailable
 from infra import tasks
-from infra.redis.client import CONNECTIONS, open_redis
+from infra.redis.client import open_redis
 from infra.redis.keys import Keys
 from infra.redis.ring import Ring
 from infra.redis.sentinel import SentinelUrl, parse_url
@@ -18,6 +18,7 @@ from infra.tasks import ended
 from tests.builders import entries, settings_for, until
 from tests.clusters import Member, RedisSet, redis_of, redis_set
 
+CALLS = 100
 TICKS = 40
 """More turns of the event loop than it takes to ask a Sentinel."""
 ONE = Pushed([("ann", 1)], b"{}")
@@ -61,17 +62,17 @@ async def test_what_follows_the_primary_ends_with_its_client(engines, unique, mo
 
 
 async def test_sentinel_that_was_slow_once_is_asked_again(engines, unique):
-    """I7: it may be the last that there is. Many connections ask at once while it is slow."""
+    """I7: it may be the last that there is. Many calls wait while it is slow."""
     async with redis_set() as cluster:
         slow, *others = cluster.sentinels
         settings = settings_for(engines, unique, redis={"url": cluster.url, "timeout_s": 1})
         async with open_redis(settings.redis) as client:
             ring = Ring(client, Keys("x:"), settings.ring)
             slow.pause()
-            await asyncio.gather(*(ring.read("ann", 0, 9) for _ in range(CONNECTIONS)))
+            await asyncio.gather(*(ring.read("ann", 0, 9) for _ in range(CALLS)))
             slow.go_on()
             await asyncio.gather(*(other.kill() for other in others))
-            await client.connection_pool.disconnect()
+            client.link.reconnect()
             assert await ring.read("ann", 0, 9) is None
 
 
@@ -108,7 +109,7 @@ async def test_commands_and_listeners_follow_the_primary(engines, unique, fail):
 
             listening = asyncio.create_task(signals.listen("g1", heard.extend, subscribed))
             await until(lambda: subscriptions)
-            await asyncio.gather(*(ring.read("ann", 0, 9) for _ in range(2 * CONNECTIONS)))
+            await asyncio.gather(*(ring.read("ann", 0, 9) for _ in range(CALLS)))
             await fail(cluster, old)
             new = await cluster.primary()
 
@@ -123,7 +124,7 @@ async def test_commands_and_listeners_follow_the_primary(engines, unique, fail):
             await until(lambda: new in subscriptions)
             if fail is pause:
                 old.go_on()
-            reads = await asyncio.gather(*(ring.read("ann", 0, 9) for _ in range(2 * CONNECTIONS)))
+            reads = await asyncio.gather(*(ring.read("ann", 0, 9) for _ in range(CALLS)))
             assert {held.head for held in reads} == {5}
             async with redis_of(new) as direct:
                 assert await direct.pubsub_numsub("x:gateway:g1") == [(b"x:gateway:g1", 1)]
