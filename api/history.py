@@ -18,7 +18,8 @@ from domain.ids import MAX_SEQ, ConversationId, UserId, other_of
 from domain.limits import whole
 from infra.mongo.accounts import AccountStore
 from infra.mongo.conversations import ConversationStore
-from infra.mongo.messages import MessageStore, Place
+from infra.mongo.messages import MessageStore
+from infra.mongo.rows import Place
 from infra.redis.sequence import Sequence
 from producers.membership import Membership
 

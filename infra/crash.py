@@ -13,9 +13,8 @@ import signal
 from infra.settings import DebugSettings, SettingsError
 
 POINTS = {
-    "numbered": "numbers taken, no outbox row yet",
-    "announced": "outbox row written, no message yet",
-    "stored": "messages stored, sender not answered, nothing spread",
+    "numbered": "numbers taken, nothing stored yet",
+    "stored": "messages and their outbox row stored, sender not answered, nothing spread",
     "publishing": "about to hand a row's records to Kafka",
     "published": "Kafka has confirmed a row's records",
     "removing": "about to remove outbox rows that passed the barrier",

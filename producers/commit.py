@@ -1,4 +1,4 @@
-"""One group commit: take numbers, write the outbox row, store the messages, then spread them."""
+"""One group commit: take numbers, store the messages with the row that announces them, then spread them."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from domain.ids import ConversationId, message_id
 from domain.messages import Draft, Message, Sent, sent_of
 from infra.crash import crash_point
 from infra.mongo.messages import MessageStore, Stored
-from infra.mongo.outbox import Row
+from infra.mongo.rows import Place, Row
 from infra.redis.sequence import Numbers
 from infra.telemetry.names import STORE_S, STORED
 from producers.barrier import Barrier
+from producers.lease import Lease
 from producers.membership import Membership
 from producers.numbering import Numbering
 from producers.records import Spreadable
@@ -53,18 +54,20 @@ class Commit:
         messages: MessageStore,
         numbering: Numbering,
         membership: Membership,
+        lease: Lease,
         barrier: Barrier,
         spreader: Spreader,
     ) -> None:
         self._messages = messages
         self._numbering = numbering
         self._membership = membership
+        self._lease = lease
         self._barrier = barrier
         self._spreader = spreader
 
     async def __call__(self, drafts: Sequence[Draft]) -> list[Outcome | Exception]:
         began = time.perf_counter()
-        self._barrier.check_room()
+        self._lease.check_room()
         outcomes: list[Outcome | Exception] = [
             Unavailable("The message got no number in its conversation.") for _ in drafts
         ]
@@ -86,32 +89,28 @@ class Commit:
         numbered = await self._number(drafts, outcomes)
         if not numbered:
             return []
-        places = [(item.stored.conversation_id, item.stored.seq) for item in numbered]
-        row = Row(self._barrier.new_row_id(), now_ms(), places)
+        row = self._lease.new_row(_places(numbered))
         crash_point("numbered")
-        await self._barrier.write(row)
-        crash_point("announced")
         try:
-            refused = await self._messages.insert([item.stored for item in numbered])
+            refused = await self._messages.insert([item.stored for item in numbered], row)
         except RingpostError:
-            self._barrier.give_up(row.row_id)  # stored or not: the relay will see
+            self._lease.give_up(row)  # stored or not: the relay will see
             raise
         crash_point("stored")
         taken = {index for index, number_taken in refused if number_taken}
         repeated = {index for index, number_taken in refused if not number_taken}
         fresh = [item for index, item in enumerate(numbered) if index not in taken | repeated]
         STORED.inc(len(fresh))
-        if len(fresh) < len(numbered):
-            places = [(item.stored.conversation_id, item.stored.seq) for item in fresh]
-            await self._barrier.narrow(row.row_id, places)
         if fresh:
-            await self._spread(row.row_id, fresh)
+            await self._spread(row._replace(places=_places(fresh)), fresh)
+        else:
+            self._barrier.confirmed(row.row_id, (), {})
         for item in fresh:
             outcomes[item.at] = Outcome(sent_of(item.stored.message), True)
         await self._answer_again([numbered[index] for index in repeated], outcomes)
         return [(numbered[index].at, numbered[index].draft) for index in sorted(taken)]
 
-    async def _spread(self, row_id: str, stored: Sequence[_Numbered]) -> None:
+    async def _spread(self, row: Row, stored: Sequence[_Numbered]) -> None:
         """Hand the messages to the spreader, with the member list at their number.
 
         Uses the current member list if it changed since numbering. This happens when Redis lost its counter
@@ -122,13 +121,13 @@ class Commit:
                 {item.members.conversation_id: item.members for item in stored}.values()
             )
         except RingpostError:
-            self._barrier.give_up(row_id)  # the relay will ask
+            self._lease.give_up(row)  # the relay will ask
             return
         items = [
             Spreadable(changed.get(i.members.conversation_id, i.members), i.stored.seq, i.stored.message)
             for i in stored
         ]
-        self._spreader.submit(row_id, items)
+        self._spreader.submit(row, items)
 
     async def _number(
         self, drafts: Sequence[tuple[int, Draft]], outcomes: list[Outcome | Exception]
@@ -183,6 +182,10 @@ class Commit:
         for item in repeated:
             first = earlier.get((item.stored.conversation_id, item.stored.key))
             outcomes[item.at] = _answer_of(first, item.stored)
+
+
+def _places(numbered: Sequence[_Numbered]) -> list[Place]:
+    return [(item.stored.conversation_id, item.stored.seq) for item in numbered]
 
 
 def _answer_of(first: Stored | None, again: Stored) -> Outcome | Exception:

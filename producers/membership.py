@@ -46,19 +46,26 @@ class Membership:
         versions = await self._conversations.versions(groups)
         return {c: await self.newest(c) for c, one in groups.items() if versions.get(c, 0) > one.version}
 
-    async def of_stored(self, conversations: Iterable[ConversationId]) -> dict[ConversationId, Members]:
+    async def of_stored(
+        self, conversations: Iterable[ConversationId]
+    ) -> tuple[dict[ConversationId, Members], set[ConversationId]]:
         """Lists whose windows say, now and later, who receives the messages that are stored by now.
 
-        Only changed lists are read again. Unknown conversations are absent. Raises Unavailable.
+        Only changed lists are read again. Unknown conversations are absent. Returned beside the lists are
+        the conversations with a change that cannot be finished now. Raises Unavailable.
         """
         asked = set(conversations)
         found = {c: members for c in asked if (members := direct_members(c)) is not None}
+        unsettled = set()
         groups = asked - set(found)
         if groups:
             versions = await self._conversations.versions(groups)
             for conversation, version in versions.items():
-                found[conversation] = await self.at(conversation, version)
-        return found
+                try:
+                    found[conversation] = await self.at(conversation, version)
+                except Unavailable:
+                    unsettled.add(conversation)
+        return found, unsettled
 
     async def seen_by(self, user: UserId, conversation: ConversationId) -> Members:
         """The newest list, for a user who is or was a member. Raises NotFound, Forbidden, Unavailable.

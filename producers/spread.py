@@ -5,49 +5,72 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from domain.errors import Unavailable
 from infra.crash import crash_point
+from infra.kafka.clients import Offsets
 from infra.kafka.publisher import Publisher, Receipt
+from infra.mongo.rows import Row
 from infra.telemetry.logs import logger
 from infra.telemetry.names import QUEUE, SPREAD_S
 from producers.barrier import Barrier
+from producers.lease import Lease
 from producers.records import Spreadable, records_of
 
-WAITING_ROWS = 10_000
+WAITING_BYTES = 67_108_864
 UNCONFIRMED_ROWS = 2_000
 
 
-class Spreader:
-    """Publishes row after row, in the order of `submit`, and tells the barrier how each ended.
+class _Waiting(NamedTuple):
+    """A row with its messages, when it came, and how many bytes it holds."""
 
-    It gives a row up to the relay if Kafka does not take it in time, or if the queue has no place for it.
-    The rows behind it go the same way until the relay has spread everything. So nothing is lost, no row
-    overtakes another, and no sender waits for Kafka. While `partitions` is 0, the number of inbox
-    partitions is unknown, and every row is given up.
+    row: Row
+    items: Sequence[Spreadable]
+    since: float
+    size: int
+
+
+class Spreader:
+    """Publishes row after row, in the order of `submit`, and tells the barrier what Kafka has.
+
+    A row goes to the relay if Kafka does not take it in time, or if the queue has no place for it. The rows
+    behind it go their own way. So nothing is lost, and no sender waits for Kafka. While `partitions` is 0,
+    the number of inbox partitions is unknown, and every row goes to the relay.
     """
 
     name = "spreader"
 
-    def __init__(self, publisher: Publisher, barrier: Barrier, partitions: int) -> None:
+    def __init__(self, publisher: Publisher, barrier: Barrier, lease: Lease, partitions: int) -> None:
         self._publisher = publisher
         self._barrier = barrier
+        self._lease = lease
         self.partitions = partitions
-        self._rows: asyncio.Queue[tuple[str, Sequence[Spreadable], float] | None] = asyncio.Queue()
+        self._rows: asyncio.Queue[_Waiting | None] = asyncio.Queue()
+        self._bytes = 0
         self._unconfirmed: set[asyncio.Task[None]] = set()
         self._slots = asyncio.Semaphore(UNCONFIRMED_ROWS)
 
-    def submit(self, row_id: str, items: Sequence[Spreadable]) -> None:
+    def submit(self, row: Row, items: Sequence[Spreadable]) -> None:
         """Spread the messages of one outbox row, after those of all rows submitted before."""
-        if self._barrier.detour or not self.partitions or self._rows.qsize() >= WAITING_ROWS:
-            self._barrier.give_up(row_id)
-        else:
-            self._rows.put_nowait((row_id, items, time.perf_counter()))
+        size = sum(len(item.message) for item in items)
+        if not self.partitions or self._bytes + size > WAITING_BYTES:
+            self._lease.give_up(row)
+            return
+        self._bytes += size
+        self._rows.put_nowait(_Waiting(row, items, time.perf_counter(), size))
+
+    @property
+    def idle(self) -> bool:
+        """Whether no row waits, and none is on its way to Kafka."""
+        return self._rows.empty() and not self._slots.locked() and not self._unconfirmed
 
     async def run(self) -> None:
-        while (row := await self._rows.get()) is not None:
+        while (waiting := await self._rows.get()) is not None:
             QUEUE.labels("spread").set(self._rows.qsize())
-            await self._publish(*row)
+            await self._slots.acquire()
+            self._bytes -= waiting.size
+            await self._publish(waiting)
         if self._unconfirmed:
             await asyncio.wait(self._unconfirmed)
 
@@ -55,35 +78,30 @@ class Spreader:
         """Rows that were submitted before are still spread."""
         self._rows.put_nowait(None)
 
-    async def _publish(self, row_id: str, items: Sequence[Spreadable], since: float) -> None:
-        await self._slots.acquire()
-        if self._barrier.detour:
-            self._slots.release()
-            self._barrier.give_up(row_id)
-            return
+    async def _publish(self, waiting: _Waiting) -> None:
         crash_point("publishing")
-        records = records_of(items, self.partitions)
         try:
-            receipt = await self._publisher.enqueue(records)
+            before = await self._barrier.committed(self._publisher.confirm_s)
+            receipt = await self._publisher.enqueue(records_of(waiting.items, self.partitions))
         except Unavailable as error:
-            self._slots.release()
-            self._give_up(row_id, error)
+            self._give_up(waiting.row, error)
             return
-        task = asyncio.create_task(self._confirm(row_id, receipt, since))
+        task = asyncio.create_task(self._confirm(waiting, receipt, before))
         self._unconfirmed.add(task)
         task.add_done_callback(self._unconfirmed.discard)
 
-    async def _confirm(self, row_id: str, receipt: Receipt, since: float) -> None:
+    async def _confirm(self, waiting: _Waiting, receipt: Receipt, before: Offsets) -> None:
         try:
             confirmed = await receipt.confirmed()
-            crash_point("published")
-            self._barrier.confirmed(row_id, confirmed)
-            SPREAD_S.observe(time.perf_counter() - since)
         except Unavailable as error:
-            self._give_up(row_id, error)
-        finally:
-            self._slots.release()
+            self._give_up(waiting.row, error)
+            return
+        crash_point("published")
+        self._barrier.confirmed(waiting.row.row_id, confirmed, before)
+        self._slots.release()
+        SPREAD_S.observe(time.perf_counter() - waiting.since)
 
-    def _give_up(self, row_id: str, error: Unavailable) -> None:
-        logger().warning("left a row to the relay", row=row_id, error=error.message)
-        self._barrier.give_up(row_id)
+    def _give_up(self, row: Row, error: Unavailable) -> None:
+        self._slots.release()
+        logger().warning("left a row to the relay", row=str(row.row_id), error=error.message)
+        self._lease.give_up(row)

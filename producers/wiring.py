@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -26,6 +26,7 @@ from infra.telemetry.logs import logger
 from producers.barrier import Barrier
 from producers.commit import Commit
 from producers.groups import Groups
+from producers.lease import Lease
 from producers.membership import Membership
 from producers.numbering import Numbering
 from producers.partitions import Partitions
@@ -98,6 +99,7 @@ class SendPath:
     sender: Sender
     groups: Groups
     membership: Membership
+    lease: Lease
     barrier: Barrier
     spreader: Spreader
     partitions: Partitions
@@ -108,23 +110,32 @@ def _membership(engines: Engines) -> tuple[Membership, Numbering]:
     return Membership(engines.conversations, numbering), numbering
 
 
+async def _lease(engines: Engines, prefix: str = "") -> tuple[Lease, Barrier]:
+    settings = engines.settings.outbox
+    lease = Lease(engines.outbox, settings, prefix)
+    barrier = Barrier(engines.outbox, engines.inbox, lease, settings.scan_s)
+    await lease.begin()
+    with suppress(Unavailable):  # Kafka may come later
+        await barrier.committed()
+    return lease, barrier
+
+
 async def send_path(engines: Engines) -> SendPath:
     """Raises Unavailable."""
     settings = engines.settings
     membership, numbering = _membership(engines)
-    barrier = Barrier(engines.outbox, engines.inbox, settings.outbox)
-    await barrier.open_lease()
-    spreader = Spreader(engines.publisher, barrier, engines.partitions)
+    lease, barrier = await _lease(engines)
+    spreader = Spreader(engines.publisher, barrier, lease, engines.partitions)
     groups = Groups(engines.conversations, engines.accounts, membership, settings.send.group_members)
-    commit = Commit(engines.messages, numbering, membership, barrier, spreader)
+    commit = Commit(engines.messages, numbering, membership, lease, barrier, spreader)
     sender = Sender(commit, membership, groups, settings.send)
-    return SendPath(sender, groups, membership, barrier, spreader, Partitions(engines.log, spreader))
+    return SendPath(sender, groups, membership, lease, barrier, spreader, Partitions(engines.log, spreader))
 
 
 async def relay(engines: Engines) -> tuple[Relay, Barrier]:
     """The relay and the barrier that watches over what it spread. Raises Unavailable."""
     membership, _ = _membership(engines)
-    barrier = Barrier(engines.outbox, engines.inbox, engines.settings.outbox, owner_prefix=RELAY)
-    await barrier.open_lease()
-    topics, partitions = TopicTool(engines.log), engines.partitions
-    return Relay(barrier, engines.messages, membership, engines.publisher, topics, partitions), barrier
+    lease, barrier = await _lease(engines, RELAY)
+    stores = engines.outbox, engines.messages, membership
+    log = engines.publisher, TopicTool(engines.log), engines.partitions
+    return Relay(stores, lease, barrier, log, engines.settings.outbox), barrier

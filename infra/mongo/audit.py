@@ -16,7 +16,8 @@ from infra.mongo.accounts import AccountStore
 from infra.mongo.client import Database, Document
 from infra.mongo.conversations import all_members, member_of
 from infra.mongo.indexes import INDEXES
-from infra.mongo.messages import Place, Send, Stored
+from infra.mongo.messages import Send, Stored
+from infra.mongo.rows import ROWS, Place, is_row
 from infra.mongo.shapes import misfit
 from infra.mongo.timelines import Line
 
@@ -29,10 +30,10 @@ BRANCHES = 200
 Tell = Callable[[str], None]
 """Is called with a sentence for each document that is not of the shape of its collection."""
 
-NAMED_BY_TEXT = ("users", "conversations", "outbox")
+NAMED_BY_TEXT = ("users", "conversations")
 """The collections whose `_id` is a text. The others have an object."""
 
-COLLECTIONS = ("users", "devices", "conversations", "members", "messages", "timelines", "outbox")
+COLLECTIONS = ("users", "devices", "conversations", "members", "messages", "timelines")
 
 
 class Stretch(NamedTuple):
@@ -54,12 +55,11 @@ class Audit:
         self._conversations = database.collection("conversations")
         self._members = database.collection("members")
         self._devices = database.collection("devices")
-        self._outbox = database.collection("outbox")
 
     async def messages(self, tell: Tell | None = None) -> AsyncIterator[list[Stored]]:
-        """All messages, by conversation and seq."""
+        """All messages, by conversation and seq, without the rows of the outbox that stand before them."""
         async for page in self._pages("messages", MESSAGES, tell):
-            yield [one for one in map(_message, page) if one is not None]
+            yield [m for document in page if not is_row(document) and (m := _message(document)) is not None]
 
     async def lines(self, tell: Tell | None = None) -> AsyncIterator[list[Line]]:
         """All lines of all timelines, by user and inbox seq."""
@@ -108,12 +108,14 @@ class Audit:
                 return
 
     async def counts(self) -> dict[str, int]:
-        """Collection → its own count of its documents."""
-        return {name: await self._database.collection(name).estimate() for name in COLLECTIONS}
+        """Collection → its own count of its documents. The rows of the outbox are counted apart."""
+        counts = {name: await self._database.collection(name).estimate() for name in COLLECTIONS}
+        rows = await self.waiting()
+        return {**counts, "messages": max(0, counts["messages"] - rows), "outbox": rows}
 
     async def waiting(self) -> int:
         """The rows of the outbox."""
-        return await self._outbox.count({})
+        return await self._messages.count({"_id": ROWS})
 
     async def lacking_indexes(self) -> list[str]:
         """The unique indexes that are missing or not unique: `collection.name`."""
@@ -132,8 +134,9 @@ class Audit:
 
     async def announced(self, places: Collection[Place]) -> set[Place]:
         """Those of the places that a row of the outbox names. Reads the whole outbox once."""
-        rows = await self._outbox.find_any_order({"m": {"$in": [list(place) for place in places]}}, ["m"])
-        named = [place for row in rows if isinstance(row.get("m"), list) for place in row["m"]]
+        naming = {"_id": ROWS, "r": {"$in": [list(place) for place in places]}}
+        rows = await self._messages.find_any_order(naming, ["r"])
+        named = [place for row in rows if isinstance(row.get("r"), list) for place in row["r"]]
         return {(one[0], one[1]) for one in named if isinstance(one, list) and len(one) == 2} & set(places)
 
     async def existing(self, conversations: Iterable[ConversationId]) -> set[ConversationId]:
@@ -194,7 +197,7 @@ class Audit:
 
 
 def _check(collection: str, document: Document, tell: Tell | None) -> None:
-    wrong = misfit(collection, document)
+    wrong = misfit("outbox" if collection == "messages" and is_row(document) else collection, document)
     if wrong is not None and tell is not None:
         tell(f"The document {document.get('_id')!r} of {collection} is not as Ringpost writes it: {wrong}.")
 

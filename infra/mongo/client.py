@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager, contextmanager
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pymongo import AsyncMongoClient, ReadPreference, WriteConcern
+from pymongo import AsyncMongoClient, DeleteMany, ReadPreference, UpdateMany, UpdateOne, WriteConcern
 from pymongo.errors import (
     BulkWriteError,
     ConfigurationError,
@@ -38,6 +38,7 @@ Document = dict[str, Any]
 Filter = Mapping[str, Any]
 Change = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 
+SHARDED = "sharded cluster"
 _TRANSIENT_CODES = {11600, 11602, 10107, 13435, 13436, 189, 91, 7, 6, 89, 9001, 262, 50, 64, 112}
 
 _REFUSED = {
@@ -59,6 +60,14 @@ class Refused(NamedTuple):
 
     at: int
     by_id: bool
+
+
+class Write(NamedTuple):
+    """A change of all that match, or their removal. With `upsert`, one document is put in if none does."""
+
+    where: Filter
+    change: Filter | None = None
+    upsert: bool = False
 
 
 def _by_id(details: Mapping[str, Any] | None) -> bool:
@@ -194,6 +203,25 @@ class Collection:
             result = await self._handle.update_many(where, change)
         return int(result.modified_count)
 
+    async def change_each(self, writes: Sequence[Write]) -> None:
+        """Do all of them, in order and in few round trips. Each is durable when it returns."""
+        if not writes:
+            return
+        operations: list[Any] = []
+        for where, change, upsert in writes:
+            if change is None:
+                operations.append(DeleteMany(where))
+            elif upsert:
+                operations.append(UpdateOne(where, change, upsert=True))
+            else:
+                operations.append(UpdateMany(where, change))
+        with _translated():
+            try:
+                await self._handle.bulk_write(operations)
+            except BulkWriteError as error:
+                self._refused(error.details)
+                raise
+
     async def find_and_update(
         self, where: Filter, change: Filter, *, upsert: bool = False
     ) -> Document | None:
@@ -225,6 +253,7 @@ class Database:
 
     def __init__(self, client: Any, name: str) -> None:
         self._client = client
+        self._sharded: bool | None = None
         self._handle = client[name].with_options(
             write_concern=WriteConcern("majority", j=True),
             read_concern=ReadConcern("majority"),
@@ -256,12 +285,18 @@ class Database:
             info = await self._client.admin.command("buildInfo")
         return str(info["version"])
 
+    async def is_sharded(self) -> bool:
+        """Whether one insert may be split. It asks once."""
+        if self._sharded is None:
+            self._sharded = await self.topology() == SHARDED
+        return self._sharded
+
     async def topology(self) -> str:
         """`replica set NAME`, `sharded cluster` or `standalone` (which cannot keep the promises)."""
         with _translated():
             hello = await self._client.admin.command("hello")
         if hello.get("msg") == "isdbgrid":
-            return "sharded cluster"
+            return SHARDED
         return f"replica set {hello['setName']}" if "setName" in hello else "standalone"
 
     async def privileges(self) -> list[Document] | None:

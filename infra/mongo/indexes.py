@@ -13,16 +13,20 @@ class Index(NamedTuple):
     keys: tuple[tuple[str, int], ...]
     unique: bool
     promise: str
+    partial: Document | None = None
+    """Which documents are in it; None: all."""
 
 
 CLUSTERED = ("messages", "timelines")
-PLAIN = ("users", "devices", "conversations", "members", "outbox", "publishers")
+PLAIN = ("users", "devices", "conversations", "members", "publishers")
+
+_LEFT: Document = {"o": {"$exists": True}}
 
 INDEXES = (
     Index("messages", "once", (("_id.c", 1), ("k", 1)), True, "one send, one message (I6)"),
     Index("timelines", "once", (("_id.u", 1), ("c", 1), ("q", 1)), True, "one message, one entry (I3, I6)"),
     Index("members", "of_user", (("_id.u", 1),), False, "a user's conversations"),
-    Index("outbox", "by_owner", (("o", 1), ("_id", 1)), False, "the rows of a process that is gone"),
+    Index("messages", "left", (("o", 1),), False, "outbox rows that wait for a relay", _LEFT),
 )
 
 
@@ -37,7 +41,8 @@ async def ensure_schema(database: Database) -> None:
             await database.create_collection(name, clustered=name in CLUSTERED)
     for index in await missing_indexes(database):
         collection = database.collection(index.collection)
-        await collection.create_index(index.name, index.keys, unique=index.unique)
+        options = {"partialFilterExpression": index.partial} if index.partial else {}
+        await collection.create_index(index.name, index.keys, unique=index.unique, **options)
 
 
 async def missing_indexes(database: Database) -> list[Index]:
@@ -52,4 +57,5 @@ def _is(index: Index, present: Document | None) -> bool:
     if present is None:
         return False
     keys = [(name, int(direction)) for name, direction in present["key"]]
-    return keys == list(index.keys) and bool(present.get("unique")) == index.unique
+    same = keys == list(index.keys) and bool(present.get("unique")) == index.unique
+    return same and present.get("partialFilterExpression") == index.partial

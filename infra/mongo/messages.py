@@ -11,9 +11,7 @@ from typing import NamedTuple
 
 from domain.ids import MAX_SEQ, ConversationId, UserId
 from infra.mongo.client import Database, Document
-
-Place = tuple[ConversationId, int]
-"""A conversation and a seq: where a message stands."""
+from infra.mongo.rows import Place, Row, document_of
 
 Send = tuple[ConversationId, bytes]
 """A conversation and the key of a send within it."""
@@ -53,10 +51,16 @@ class MessageStore:
     """Durable (majority, journaled) when a verb returns. After Unavailable a write may have happened."""
 
     def __init__(self, database: Database) -> None:
+        self._database = database
         self._messages = database.collection("messages")
 
-    async def insert(self, messages: Sequence[Stored]) -> list[Refusal]:
-        """Put in all that the unique indexes allow. Returns the others."""
+    async def insert(self, messages: Sequence[Stored], row: Row | None = None) -> list[Refusal]:
+        """Put in the row, and then all messages that the unique indexes allow. Returns the others.
+
+        It is one write, and the row stands in front. So whatever ends it, no message is stored without the
+        row. A sharded cluster would split the write. There the row is a write of its own, before the others.
+        Without a row nobody spreads the messages.
+        """
         documents = [
             {
                 "_id": {"c": m.conversation_id, "q": m.seq},
@@ -67,8 +71,11 @@ class MessageStore:
             }
             for m in messages
         ]
-        refused = await self._messages.insert_many(documents, ordered=False)
-        return [Refusal(index, by_id) for index, by_id in refused]
+        rows = [] if row is None else [document_of(row)]
+        if rows and await self._database.is_sharded():
+            await self._messages.insert(rows.pop())
+        refused = await self._messages.insert_many([*rows, *documents], ordered=False)
+        return [Refusal(index - len(rows), by_id) for index, by_id in refused if index >= len(rows)]
 
     async def by_key(self, sends: Iterable[Send]) -> dict[Send, Stored]:
         """The messages that earlier tries of these sends stored, in one read. Others are absent."""

@@ -79,11 +79,12 @@ class _Member(Struct, rename={"id": "_id"}):
 
 
 class _Row(Struct, rename={"id": "_id"}):
-    id: str
-    o: str
+    id: _Place
+    k: bytes
     at: int
-    m: list[tuple[str, int]]
-    k: Literal[1] | None = None
+    r: list[tuple[str, int]]
+    o: str | None = None
+    s: Literal[1] | None = None
 
 
 SHAPES: dict[str, Any] = {

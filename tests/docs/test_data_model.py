@@ -17,7 +17,9 @@ from domain.clock import now_ms
 from domain.events import Arrival, Delivery, decode_arrival, decode_delivery, encode
 from infra.kafka.topics import TOPICS
 from infra.mongo.indexes import CLUSTERED, INDEXES, PLAIN
-from infra.mongo.outbox import OutboxStore, Row
+from infra.mongo.messages import MessageStore
+from infra.mongo.outbox import OutboxStore
+from infra.mongo.rows import Row, RowId, is_row
 from infra.redis.keys import Keys
 from tests.api.people import Server
 from tests.builders import opened_database, settings_for
@@ -75,21 +77,22 @@ def stored(engines, unique, tmp_path) -> Iterator[dict[str, set[str]]]:
         bob.arrived(2)
         database = mongo[unique]
         yield {
-            name: set().union(*(fields_of(document) for document in database[name].find()))
+            name: set().union(*(fields_of(one) for one in database[name].find() if not is_row(one)))
             for name in database.list_collection_names()
         }
 
 
 async def test_fields_are_those_of_the_documents(stored, engines, unique):
     async with opened_database(settings_for(engines, f"{unique}o")) as database:
-        outbox = OutboxStore(database)
-        await outbox.add("~relay", Row("1", now_ms(), [("d:ann:bob", 1)]))
-        await outbox.mark_spread("~relay", ["1"])
+        outbox, row = OutboxStore(database), Row(RowId("dead", 1), now_ms(), [("d:ann:bob", 1)])
+        await MessageStore(database).insert([], row)
+        await outbox.adopt("~relay", 1, 1)
+        await outbox.mark_spread("~relay", [row.row_id])
         assert await outbox.take_turn("~relay", 60.0)
-        for name in ("outbox", "publishers"):
-            for document in await database.collection(name).find({}):
+        for name, collection in (("outbox", "messages"), ("publishers", "publishers")):
+            for document in await database.collection(collection).find({}):
                 stored.setdefault(name, set()).update(fields_of(document))
-    assert set(stored) == {*CLUSTERED, *PLAIN}
+    assert set(stored) == {*CLUSTERED, *PLAIN, "outbox"}
     for name, fields in stored.items():
         documented = {field for field, *_ in table(f"Fields of `{name}`", "field")}
         assert fields == documented, name

@@ -8,7 +8,8 @@ from consumers import wiring
 from domain.clock import now_ms
 from domain.errors import Unavailable
 from infra.kafka.topics import DELIVERIES
-from infra.mongo.outbox import OutboxStore, Row
+from infra.mongo.outbox import OutboxStore
+from infra.mongo.rows import Row, RowId
 from producers.wiring import relay as make_relay
 from tests.builders import ANN, BOB, CEM, draft, running, stored, until
 from tests.producers.log import bob_has, deliveries, end_of
@@ -20,11 +21,16 @@ async def test_relay_spreads_what_a_dead_process_left(wired):
     await wired.send(draft(conversation, text="left behind"))
     relay, _ = await make_relay(wired.engines)
     assert await relay.step() == 0
-    await wired.engines.outbox.end_lease(wired.path.barrier.owner)
+    await wired.engines.outbox.end_lease(wired.path.lease.owner)
     assert await relay.step() == 1
     found = await deliveries(wired, 1)
     assert {delivery.seq for delivery in found} == {1}
     assert b"left behind" in bytes(found[0].message)
+
+
+async def left(wired, number, places, at=1):
+    """A row of a process that is gone."""
+    await wired.engines.messages.insert([], Row(RowId("dead", number), at, places))
 
 
 class SilentOutbox(OutboxStore):
@@ -32,8 +38,8 @@ class SilentOutbox(OutboxStore):
 
     silent = True
 
-    async def adopt(self, owner, limit):
-        rows = await super().adopt(owner, limit)
+    async def adopt(self, *asked):
+        rows = await super().adopt(*asked)
         if self.silent:
             self.silent = False
             raise Unavailable("no answer")
@@ -43,7 +49,7 @@ class SilentOutbox(OutboxStore):
 async def test_rows_that_were_taken_over_without_an_answer_are_spread(wired):
     """MongoDB ended between the change of owner and its answer: the relay lives, and nobody else looks."""
     await wired.send(draft(await wired.direct()))
-    await wired.engines.outbox.end_lease(wired.path.barrier.owner)
+    await wired.engines.outbox.end_lease(wired.path.lease.owner)
     wired.engines.outbox = SilentOutbox(wired.engines.database)
     relay, _ = await make_relay(wired.engines)
     assert [await relay.step() for _ in range(3)] == [0, 1, 0]
@@ -53,14 +59,14 @@ async def test_rows_that_were_taken_over_without_an_answer_are_spread(wired):
 async def test_rows_that_another_relay_took_over_without_an_answer_are_spread(wired):
     """The turn is another's by then, and stays with it."""
     await wired.send(draft(await wired.direct()))
-    await wired.engines.outbox.end_lease(wired.path.barrier.owner)
+    await wired.engines.outbox.end_lease(wired.path.lease.owner)
     silent, real = SilentOutbox(wired.engines.database), wired.engines.outbox
     wired.engines.outbox = silent
-    one, barrier = await make_relay(wired.engines)
+    one, _ = await make_relay(wired.engines)
     wired.engines.outbox = real
     other, _ = await make_relay(wired.engines)
     assert await one.step() == 0
-    await barrier.end_turn()
+    await wired.engines.outbox.end_turn(one.lease.owner)
     assert await other.step() == 1
     assert await one.step() == 0
     assert {delivery.seq for delivery in await deliveries(wired, 1)} == {1}
@@ -77,7 +83,7 @@ async def test_row_without_its_message_is_kept_until_it_appears(wired, monkeypat
     """Its process may be paused between row and message."""
     monkeypatch.setattr("producers.relay.LOOK_AGAIN_S", 0)
     conversation = await wired.direct()
-    await wired.engines.outbox.add("dead", Row("r1", now_ms(), [(conversation, 1), (conversation, 2)]))
+    await left(wired, 1, [(conversation, 1), (conversation, 2)], at=now_ms())
     relay, barrier = await make_relay(wired.engines)
     await wired.engines.messages.insert([stored(conversation, 2)])
     assert await relay.step() == 1
@@ -94,12 +100,14 @@ async def test_row_that_waits_for_its_message_goes_to_the_relay_whose_turn_it_is
     """The turn of the one that took it over may not come again."""
     monkeypatch.setattr("producers.relay.LOOK_AGAIN_S", 0)
     conversation = await wired.direct()
-    await wired.engines.outbox.add("dead", Row("r1", now_ms(), [(conversation, 1)]))
+    await left(wired, 1, [(conversation, 1)], at=now_ms())
+    settings = wired.engines.settings.outbox
+    wired.engines.settings.outbox = settings.model_copy(update={"lease_s": 0.6})
     one, barrier = await make_relay(wired.engines)
+    wired.engines.settings.outbox = settings
     other, _ = await make_relay(wired.engines)
     assert await one.step() == 1
-    await barrier.end_turn()
-    assert await other.step() == 0
+    await until(lambda: wired.engines.outbox.take_turn(other.lease.owner, 60))
     await wired.engines.messages.insert([stored(conversation, 1)])
     assert await one.step() == 0
     await barrier.step()
@@ -113,8 +121,8 @@ async def test_rows_that_wait_for_their_messages_hold_up_no_others(wired):
     settings = wired.engines.settings.outbox.model_copy(update={"batch": 3})
     wired.engines.settings.outbox = settings
     for number in range(5):
-        await wired.engines.outbox.add("dead", Row(f"1{number}", 1, [(conversation, 100 + number)]))
-    await wired.engines.outbox.add("dead", Row("2", 1, [(conversation, 1)]))
+        await left(wired, number, [(conversation, 100 + number)])
+    await left(wired, 5, [(conversation, 1)])
     await wired.engines.messages.insert([stored(conversation, 1)])
     relay, _ = await make_relay(wired.engines)
     assert [await relay.step() for _ in range(3)] == [3, 3, 0]
@@ -124,7 +132,7 @@ async def test_rows_that_wait_for_their_messages_hold_up_no_others(wired):
 
 async def test_row_whose_message_never_appears_goes_after_the_patience(wired, monkeypatch):
     monkeypatch.setattr("producers.relay.PATIENCE_S", 0)
-    await wired.engines.outbox.add("dead", Row("r1", 1, [("d:ann:bob", 1)]))
+    await left(wired, 1, [("d:ann:bob", 1)], at=1)
     relay, barrier = await make_relay(wired.engines)
     await relay.step()
     await barrier.step()
@@ -137,7 +145,7 @@ async def test_relay_spreads_to_the_members_as_of_the_number(wired):
     await wired.send(draft(group))
     await wired.path.groups.add(ANN, group, CEM)
     await wired.path.groups.remove(ANN, group, BOB)
-    await wired.engines.outbox.end_lease(wired.path.barrier.owner)
+    await wired.engines.outbox.end_lease(wired.path.lease.owner)
     relay, _ = await make_relay(wired.engines)
     await relay.step()
     found = await deliveries(wired, await end_of(wired, DELIVERIES))
@@ -151,7 +159,7 @@ async def test_what_is_spread_twice_is_delivered_once(wired):
         for _ in range(5):
             await wired.send(draft(conversation))
         await until(lambda: bob_has(wired, 5))
-        await wired.engines.outbox.end_lease(wired.path.barrier.owner)
+        await wired.engines.outbox.end_lease(wired.path.lease.owner)
         relay, _ = await make_relay(wired.engines)
         assert await relay.step() == 5
         await wired.send(draft(conversation))
@@ -164,7 +172,7 @@ async def test_two_relays_share_no_row(wired, count):
     conversation = await wired.direct()
     for _ in range(count):
         await wired.send(draft(conversation))
-    await wired.engines.outbox.end_lease(wired.path.barrier.owner)
+    await wired.engines.outbox.end_lease(wired.path.lease.owner)
     relays = [(await make_relay(wired.engines))[0] for _ in range(2)]
     assert sum([await relay.step() for relay in relays]) == count
 
@@ -173,8 +181,8 @@ async def test_relay_spreads_a_conversation_by_its_seq(wired):
     """Rows written on machines whose clocks differ."""
     conversation = await wired.direct()
     await wired.engines.messages.insert([stored(conversation, seq) for seq in (1, 2, 3)])
-    for name, seq in (("1", 3), ("2", 1), ("3", 2)):
-        await wired.engines.outbox.add("dead", Row(name, 1, [(conversation, seq)]))
+    for number, seq in ((1, 3), (2, 1), (3, 2)):
+        await left(wired, number, [(conversation, seq)])
     relay, _ = await make_relay(wired.engines)
     assert await relay.step() == 3
     found = await deliveries(wired, await end_of(wired, DELIVERIES))
@@ -184,7 +192,7 @@ async def test_relay_spreads_a_conversation_by_its_seq(wired):
 async def test_relays_take_turns(wired):
     """Two at once would spread one conversation side by side."""
     await wired.send(draft(await wired.direct()))
-    await wired.engines.outbox.end_lease(wired.path.barrier.owner)
+    await wired.engines.outbox.end_lease(wired.path.lease.owner)
     first, second = [(await make_relay(wired.engines))[0] for _ in range(2)]
     assert await first.step() == 1
     await wired.send(draft(await wired.direct()))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 
+import pymongo
 import pytest
 from msgspec import Raw
 
@@ -9,6 +10,7 @@ from domain.errors import BadRequest, Conflict, Forbidden, NotFound, Unavailable
 from domain.messages import Draft
 from infra.mongo.client import open_database
 from infra.mongo.messages import MessageStore
+from infra.mongo.rows import Place, is_row, row_of
 from infra.redis.client import open_redis
 from producers.wiring import Clients, Engines, send_path
 from tests.builders import ANN, BOB, CEM, DEA, draft, forget_redis, mongo_reads, settings_for
@@ -34,16 +36,13 @@ class Held(MessageStore):
 
     def __init__(self, engines: Engines) -> None:
         super().__init__(engines.database)
-        self._outbox = engines.outbox
         self.asked, self.go = asyncio.Event(), asyncio.Event()
         self.silent = False
-        self.rows = 0
 
-    async def insert(self, messages):
-        self.rows = await self._outbox.count()
+    async def insert(self, messages, row=None):
         self.asked.set()
         await self.go.wait()
-        refused = await super().insert(messages)
+        refused = await super().insert(messages, row)
         if self.silent:
             raise Unavailable("no answer")
         return refused
@@ -71,12 +70,20 @@ async def test_send_is_neither_answered_nor_spread_before_the_store_has_it(town,
     assert path.spreader._rows.qsize() == 1
 
 
-async def test_outbox_row_is_durable_before_the_store_is_given_the_messages(town, held):
+async def test_outbox_row_stands_before_its_messages_in_the_log_of_the_replica_set(town, unique):
+    """So whatever cuts the log, no message is there without the row that announces it."""
     conversation = await town.direct()
-    store, path = held
-    store.go.set()
-    await path.sender.send(draft(conversation))
-    assert store.rows == 1
+    await asyncio.gather(*(town.send(draft(conversation)) for _ in range(3)))
+    with pymongo.MongoClient(town.engines.settings.mongo.url) as client:
+        ours = {"ns": f"{unique}.messages", "op": "i"}
+        log = [entry["o"] for entry in client["local"]["oplog.rs"].find(ours).sort("$natural", 1)]
+    announced: set[Place] = set()
+    for document in log:
+        if is_row(document):
+            announced.update(row_of(document).places)
+        else:
+            assert (document["_id"]["c"], document["_id"]["q"]) in announced
+    assert announced == {(conversation, seq) for seq in (1, 2, 3)}
 
 
 async def test_what_the_store_took_without_answering_is_left_to_the_relay(town, held):
@@ -88,7 +95,7 @@ async def test_what_the_store_took_without_answering_is_left_to_the_relay(town, 
     with pytest.raises(Unavailable):
         await path.sender.send(draft(conversation))
     await path.barrier.step()
-    assert [row.places for row in await town.engines.outbox.adopt("relay", 9)] == [[(conversation, 1)]]
+    assert [row.places for row in await town.engines.outbox.adopt("~relay", 9, 99)] == [[(conversation, 1)]]
 
 
 async def test_outbox_row_is_there_before_the_answer(town):

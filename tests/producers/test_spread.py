@@ -5,9 +5,8 @@ from __future__ import annotations
 from domain.events import decode_delivery
 from domain.ids import inbox_partition
 from infra.kafka.topics import DELIVERIES, MESSAGES
-from infra.mongo.outbox import Row
 from producers.records import Spreadable, records_of
-from tests.builders import ANN, BOB, CEM, PARTITIONS, draft, running, stored
+from tests.builders import ANN, BOB, CEM, PARTITIONS, draft, running, stored, until
 from tests.producers.log import deliveries
 
 
@@ -40,21 +39,25 @@ async def test_sent_messages_are_spread_in_order(wired):
 
 
 async def test_row_that_kafka_does_not_take_is_left_to_the_relay(wired):
-    """I7: no sender waits for Kafka, and what comes behind it does not overtake."""
-    members = await wired.path.membership.newest(await wired.direct())
-    async with running(wired.path.spreader):
-        for name, size in (("r1", 2_000_000), ("r2", 10)):
-            await wired.path.barrier.write(Row(name, 1, [("d:ann:bob", 1)]))
-            wired.path.spreader.submit(name, [Spreadable(members, 1, b'"%b"' % (b"x" * size))])
-    await wired.path.barrier.step()
-    assert [row.row_id for row in await wired.engines.outbox.adopt("relay", 10)] == ["r1", "r2"]
+    """I7: no sender waits for Kafka, and what comes behind it goes its own way."""
+    path = wired.path
+    members = await path.membership.newest(await wired.direct())
+    refused, taken = [path.lease.new_row([("d:ann:bob", seq)]) for seq in (1, 2)]
+    async with running(path.spreader):
+        path.spreader.submit(refused, [Spreadable(members, 1, b'"%b"' % (b"x" * 2_000_000))])
+        await until(lambda: path.spreader.idle)
+        path.spreader.submit(taken, [Spreadable(members, 2, b'"x"')])
+        await until(lambda: len(path.barrier))
+    await path.barrier.step()
+    assert await wired.engines.outbox.adopt("~relay", 10, 1_000) == [refused]
 
 
 async def test_full_queue_leaves_rows_to_the_relay(town, monkeypatch):
     """I8: the bound has an answer, and nothing is lost by it."""
-    monkeypatch.setattr("producers.spread.WAITING_ROWS", 2)
     conversation = await town.direct()
+    size = len(stored(conversation, 1).message)
+    monkeypatch.setattr("producers.spread.WAITING_BYTES", 5 * size // 2)
     for _ in range(3):
         await town.send(draft(conversation))
     await town.path.barrier.step()
-    assert [row.places for row in await town.engines.outbox.adopt("relay", 10)] == [[(conversation, 3)]]
+    assert [row.places for row in await town.engines.outbox.adopt("~relay", 10, 9)] == [[(conversation, 3)]]

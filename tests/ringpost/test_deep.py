@@ -16,7 +16,7 @@ from infra.mongo.accounts import AccountStore
 from infra.mongo.audit import Audit
 from infra.mongo.conversations import ConversationStore
 from infra.mongo.messages import MessageStore
-from infra.mongo.outbox import OutboxStore, Row
+from infra.mongo.rows import Row, RowId
 from infra.mongo.timelines import Line, TimelineStore
 from ringpost import deep, diagnosis
 from ringpost.deep import diagnose
@@ -132,7 +132,8 @@ async def test_message_that_cannot_be_read_or_says_another_place_is_found(databa
 
 async def test_message_that_a_row_of_the_outbox_announces_is_not_missing_yet(database, raw):
     await MessageStore(database).insert([stored(ANN_BOB, MESSAGES + 1), stored(GROUP, MESSAGES + 1)])
-    await OutboxStore(database).add("a", Row("r1", 1, [(ANN_BOB, MESSAGES + 1), (ANN_BOB, MESSAGES + 2)]))
+    row = Row(RowId("a", 1), 1, [(ANN_BOB, MESSAGES + 1), (ANN_BOB, MESSAGES + 2)])
+    await MessageStore(database).insert([], row)
     found = await problems(database)
     assert found == [("undelivered", user, GROUP, MESSAGES + 1) for user in (ANN, BOB)]
 
@@ -222,14 +223,22 @@ async def test_change_of_members_that_is_under_way_is_no_problem(database, raw):
 ANYTHING = (None, -1.5, "d:x", True, b"\xff", [[1]], {"c": 1, "u": "ann"})
 
 
-@pytest.mark.parametrize("collection", audit.COLLECTIONS)
-async def test_no_damage_of_a_document_ends_the_check(database, raw, collection, monkeypatch):
+KINDS = {one: (one, {}) for one in audit.COLLECTIONS} | {
+    "messages": ("messages", {"m": {"$exists": True}}),
+    "outbox": ("messages", {"r": {"$exists": True}}),
+}
+"""A kind of document → its collection, and how to find one there."""
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_no_damage_of_a_document_ends_the_check(database, raw, kind, monkeypatch):
     """Each field of a document is taken out, and then has each wrong value, its id too."""
     monkeypatch.setattr(audit, "LINES", 4)
-    await OutboxStore(database).add("a", Row("r1", 1, [(ANN_BOB, MESSAGES + 1)]))
-    await MessageStore(database).insert([stored(ANN_BOB, MESSAGES + 1)])
-    at, whole = len(await problems(database)), raw[collection].find_one()
-    assert at == 0
+    row = Row(RowId("a", 1), 1, [(ANN_BOB, MESSAGES + 1)])
+    await MessageStore(database).insert([stored(ANN_BOB, MESSAGES + 1)], row)
+    assert await problems(database) == []
+    collection, where = KINDS[kind]
+    whole = raw[collection].find_one(where)
     for field in whole:
         if field != "_id":
             raw[collection].update_one({"_id": whole["_id"]}, {"$unset": {field: 1}})

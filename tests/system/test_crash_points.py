@@ -26,7 +26,7 @@ IMPATIENT = {
 }
 ROUNDS = (
     {"api": "numbered:3", "inbox": "timeline:3"},
-    {"api": "announced:3", "inbox": "ring:2", "push": "pushing:2"},
+    {"api": "numbered:3", "inbox": "ring:2", "push": "pushing:2"},
     {"api": "stored:3", "relay": "adopted", "inbox": "arrivals"},
     {"api": "publishing:2", "relay": "relayed", "push": "pushed:3"},
     {"api": "published:2", "inbox": "committing:2", "push": "committing"},

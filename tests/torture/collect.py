@@ -15,6 +15,7 @@ from domain.errors import Unavailable
 from infra.kafka.clients import Log
 from infra.kafka.dead_letters import DeadLetterTool
 from infra.kafka.topics import TopicTool
+from infra.mongo.rows import ROWS, id_of, is_row
 from infra.settings import Settings
 from tests.torture.facts import FOR_EVER, Facts, Got, Pulled, Row, StoredMessage, digest
 from tests.torture.town import NoAnswer, Town
@@ -33,7 +34,9 @@ def read_store(settings: Settings, facts: Facts) -> None:
     with pymongo.MongoClient[dict[str, Any]](settings.mongo.url) as client:
         database = client[settings.mongo.database]
         facts.messages = {
-            (row["_id"]["c"], row["_id"]["q"]): _stored(row["m"]) for row in database["messages"].find()
+            (row["_id"]["c"], row["_id"]["q"]): _stored(row["m"])
+            for row in database["messages"].find()
+            if not is_row(row)
         }
         facts.timelines = {}
         for row in database["timelines"].find().sort("_id", 1):
@@ -43,7 +46,8 @@ def read_store(settings: Settings, facts: Facts) -> None:
         for row in database["members"].find():
             facts.windows.setdefault(row["_id"]["c"], {})[row["_id"]["u"]] = [stay(*w) for w in row["w"]]
         facts.outbox = [
-            Row(row["_id"], tuple((c, q) for c, q in row["m"])) for row in database["outbox"].find()
+            Row(str(id_of(row)), tuple((c, q) for c, q in row["r"]))
+            for row in database["messages"].find({"_id": ROWS})
         ]
 
 
