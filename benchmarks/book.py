@@ -1,117 +1,135 @@
-"""The book of one run: what was sent, what was answered, what arrived where, and how long it took."""
+"""The book of one scenario: what was sent, what was answered, what arrived, and when.
+
+Messages are numbers, and all that is known of one stands in arrays: a line costs less than a microsecond. On
+the wire a number has eight digits, so that every frame of a conversation has the same length.
+"""
 
 from __future__ import annotations
 
-import sys
-import time
 from array import array
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+FIRST_REF = 10_000_000
+DIGITS = 8
+FAILED = -1.0
+CURVE = (0, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.995, 0.999, 1)
+"""The points at which a distribution is kept."""
 
 
 class Book:
-    """Users and conversations are numbers here. Every stored message is due once to each member."""
+    """`members` has the number of members of each conversation. Times are those of `time.perf_counter`.
 
-    def __init__(self, run: str, users: int, members: Sequence[Sequence[int]]) -> None:
-        self._prefix = run + "."
-        self._users = users
-        self._members = members
-        self._due_at = array("d")
-        self._sender = array("l")
-        self._conversation = array("l")
-        self._stored = bytearray()
-        self._seen: set[int] = set()
-        self._expected = 0
-        self._heads = [0] * users
-        self.measured_from = sys.maxsize
-        self.answer_s = array("d")
-        self.push_s = array("d")
+    A moment of 0 means that it has not come yet, `FAILED` that the server refused the message.
+    """
+
+    def __init__(self, tag: str, members: Sequence[int]) -> None:
+        self.tag = tag
+        self.mark = f'"client_message_id":"{tag}.'.encode()
+        self.members = members
+        self.due = array("d")
+        self.answered_at = array("d")
+        self.pushed_at = array("d")
+        """When the newest entry arrived at a member who is not the sender."""
+        self.arrivals = array("L")
+        self.sender = array("l")
+        self.conversation = array("l")
+        self.done: list[int] = []
+        """Messages that were answered or refused since somebody emptied this list."""
         self.errors: Counter[str] = Counter()
-        self.duplicates = 0
+        self.refused_with_wait: Counter[str] = Counter()
+        """How many of the refusals said after how long to come again."""
         self.out_of_order = 0
-        self.stored = 0
-        self.pushed = 0
-        self.last_answer = 0.0
-        self.last_push = 0.0
+        self._finished = 0
+        self._expected = 0
+        self._arrived = 0
 
     def __len__(self) -> int:
         """Messages begun."""
-        return len(self._due_at)
+        return len(self.due)
 
-    def measure(self) -> None:
-        """What is begun from now on counts in the figures; they begin anew."""
-        self.measured_from = len(self)
-        self.answer_s, self.push_s = array("d"), array("d")
-        self.stored = self.pushed = 0
+    def begin(self, conversation: int, sender: int, due: float) -> int:
+        """The number on the wire of a message that was due at this moment."""
+        self.due.append(due)
+        self.answered_at.append(0.0)
+        self.pushed_at.append(0.0)
+        self.arrivals.append(0)
+        self.sender.append(sender)
+        self.conversation.append(conversation)
+        return FIRST_REF + len(self.due) - 1
 
-    @property
-    def measured(self) -> int:
-        return len(self) - self.measured_from
-
-    def begin(self, conversation: int, sender: int, due_at: float) -> tuple[int, str]:
-        """Number and client_message_id of a message that is due now."""
-        number = len(self)
-        self._due_at.append(due_at)
-        self._sender.append(sender)
-        self._conversation.append(conversation)
-        self._stored.append(0)
-        return number, f"{self._prefix}{number}"
-
-    def answered(self, number: int) -> None:
+    def answered(self, ref: int, now: float) -> None:
         """The server says that the message is stored."""
-        self._stored[number] = 1
-        self._expected += len(self._members[self._conversation[number]])
-        if number >= self.measured_from:
-            self.last_answer = time.perf_counter()
-            self.answer_s.append(self.last_answer - self._due_at[number])
-            self.stored += 1
+        number = ref - FIRST_REF
+        self.answered_at[number] = now
+        self._expected += self.members[self.conversation[number]]
+        self._finished += 1
+        self.done.append(number)
 
-    def failed(self, number: int, reason: str) -> None:
-        if number >= self.measured_from:
-            self.errors[reason] += 1
+    def failed(self, ref: int, reason: str, says_when: bool = False) -> None:
+        """The server refused the message, or could not be asked."""
+        self.answered_at[ref - FIRST_REF] = FAILED
+        self.errors[reason] += 1
+        self.refused_with_wait[reason] += says_when
+        self._finished += 1
+        self.done.append(ref - FIRST_REF)
 
-    def arrived(self, user: int, inbox_seq: int, client_message_id: str, at: float) -> None:
-        """An entry at a user's socket. Entries of a socket are to come without a gap, each once."""
-        if inbox_seq != self._heads[user] + 1:
-            self.out_of_order += 1
-        self._heads[user] = max(self._heads[user], inbox_seq)
-        if not client_message_id.startswith(self._prefix):
-            return
-        number = int(client_message_id[len(self._prefix) :])
-        key = number * self._users + user
-        if key in self._seen:
-            self.duplicates += 1
-            return
-        self._seen.add(key)
-        if number >= self.measured_from:
-            self.pushed += 1
-            self.last_push = at
-            if user != self._sender[number]:
-                self.push_s.append(at - self._due_at[number])
+    def arrived(self, ref: int, user: int, now: float) -> None:
+        """An entry with this message at a socket of the user."""
+        number = ref - FIRST_REF
+        self.arrivals[number] += 1
+        self._arrived += 1
+        if user != self.sender[number]:
+            self.pushed_at[number] = now
 
-    def head(self, user: int) -> int:
-        """The newest entry that the user's socket brought."""
-        return self._heads[user]
+    def disconnected(self, user: int) -> None:
+        """Nobody answers any more what this user has sent so far."""
+        for number, at in enumerate(self.answered_at):
+            if at == 0 and self.sender[number] == user:
+                self.failed(FIRST_REF + number, "no answer")
 
     def settled(self) -> bool:
-        """Whether everything that was stored has arrived everywhere."""
-        return len(self._seen) >= self._expected and not self.missing()
+        """Whether all is answered, and as many entries have arrived as were to come."""
+        return self._arrived >= self._expected and self._finished == len(self)
 
-    def missing(self) -> int:
-        """Entries of stored messages that did not arrive."""
-        absent = 0
-        for number, conversation in enumerate(self._conversation):
-            if self._stored[number]:
-                first = number * self._users
-                absent += sum(first + user not in self._seen for user in self._members[conversation])
-        return absent
+    def stored(self, numbers: Iterable[int]) -> list[int]:
+        """Those of the messages that were answered with success."""
+        return [number for number in numbers if self.answered_at[number] > 0]
+
+    def answer_s(self, stored: Iterable[int]) -> list[float]:
+        """From when each message was due to its answer."""
+        return [self.answered_at[number] - self.due[number] for number in stored]
+
+    def push_s(self, stored: Iterable[int]) -> list[float]:
+        """From when each message was due to its arrival at the last of the other members."""
+        return [self.pushed_at[n] - self.due[n] for n in stored if self.pushed_at[n]]
+
+    def checks(self) -> dict[str, int]:
+        """Entries of stored messages that are missing or came again, and gaps between entries of a socket."""
+        missing = again = 0
+        for number in self.stored(range(len(self))):
+            difference = self.members[self.conversation[number]] - self.arrivals[number]
+            missing += max(0, difference)
+            again += max(0, -difference)
+        return {"missing": missing, "duplicates": again, "out of order": self.out_of_order}
 
 
-def quantiles_ms(values: Sequence[float]) -> dict[str, float]:
-    """p50, p90, p99 and the largest, in milliseconds; empty for no values."""
-    if not values:
+def percentile(ordered: Sequence[float], at: float) -> float:
+    """The value of an ordered sequence at `at`, from 0 to 1: the nearest one, none is made up."""
+    return ordered[round((len(ordered) - 1) * at)]
+
+
+def latency(name: str, seconds: Iterable[float]) -> dict[str, Any]:
+    """p50 and p99 in milliseconds under this name; empty for no values."""
+    ordered = sorted(seconds)
+    if not ordered:
         return {}
-    ordered = sorted(values)
-    last = len(ordered) - 1
-    points = {name: ordered[round(last * at)] for name, at in (("p50", 0.5), ("p90", 0.9), ("p99", 0.99))}
-    return {name: round(value * 1000, 2) for name, value in (points | {"max": ordered[-1]}).items()}
+    points = (("p50", 0.5), ("p99", 0.99))
+    return {f"{name} {point}, ms": percentile(ordered, at) * 1000 for point, at in points}
+
+
+def curve(seconds: Iterable[float]) -> list[tuple[float, float]]:
+    """The distribution: (share, milliseconds) at the points of `CURVE`."""
+    ordered = sorted(seconds)
+    return [(at, round(percentile(ordered, at) * 1000, 3)) for at in CURVE] if ordered else []

@@ -1,38 +1,39 @@
 """Load on a running Ringpost: how much, how fast, at what cost, and whether every entry arrived once.
 
-Open loop: messages are due at fixed moments, and latency counts from the moment a message was due, so a
-server that stalls is not spared the messages that it made wait. `--rate 0` is the closed loop of
-`--in-flight` senders, which finds how much a server can take. See benchmarks/README.md.
+See benchmarks/README.md for what the scenarios do and what their figures mean.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import os
+import platform
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import uvloop
-from rich.console import Console
-from rich.table import Table
-
-from benchmarks.book import Book, quantiles_ms
-from benchmarks.cpu import CpuClock, given
+from benchmarks.cpu import given
+from benchmarks.plot import svg
 from benchmarks.processes import processes_of
-from benchmarks.world import Server, Traffic, World
+from benchmarks.report import Part, for_programs, processes_named, show
+from benchmarks.scenarios import SCENARIOS, USUAL, Setup, scenario
+from benchmarks.sockets import Server
+from benchmarks.world import World
 from infra.keys import find_admin_key
 from infra.settings import SettingsError, load_settings
 from ringpost.entry import guarded
 from ringpost.http import TIMEOUT_S, Api, ApiError, checked_url, user_path
 from ringpost.output import complain, progress
-from ringpost.running import api_url_by_settings
+from ringpost.running import api_url_by_settings, find_running
 
-SETTLE_LOOK_S = 0.1
+SIZES = ("users", "in_flight", "text_bytes", "group_size", "devices", "connections")
+REFRESH_PER_S = 1.0
+"""The line of progress costs CPU time in the process that measures."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -47,221 +48,171 @@ def parser() -> argparse.ArgumentParser:
     add("--admin-key", help="else RINGPOST_ADMIN_KEY, else from the data folder (RINGPOST_DATA_DIR)")
     timeout = os.environ.get("RINGPOST_TIMEOUT_S") or TIMEOUT_S
     add("--timeout-s", type=float, default=timeout, help="most seconds for the first answer (%(default)s)")
-    add("--rate", type=float, default=200.0, help="messages a second; 0: as many as it takes (%(default)s)")
-    add("--in-flight", type=int, default=64, help="senders at once when the rate is 0 (%(default)s)")
-    add("--seconds", type=float, default=60.0, help="how long is measured (%(default)s)")
-    add("--warm-up", type=float, default=5.0, help="seconds of the same before (%(default)s)")
-    add("--users", type=int, default=100, help="users, each with one connected device (%(default)s)")
-    add("--group-size", type=int, default=2, help="members of a conversation; 2: direct (%(default)s)")
-    add("--conversations", type=int, help="how many, opened beforehand (5 for each user and member)")
-    add("--via", choices=("http", "ws"), default="http", help="how messages are sent (%(default)s)")
-    add("--text-bytes", type=int, default=100, help="length of a text (%(default)s)")
-    add("--deaf", type=int, default=0, help="then as long again beside so many devices that never read")
-    add("--connections", type=int, default=64, help="HTTP connections, at most (%(default)s)")
-    add("--drain", type=float, default=30.0, help="most seconds to wait for the last entries (%(default)s)")
+    add(
+        "--only",
+        default=",".join(USUAL),
+        help=f"scenarios, of {', '.join(SCENARIOS)}; any other number is a rate (%(default)s)",
+    )
+    add("--runs", type=int, default=1, help="how often each scenario runs; medians are shown (%(default)s)")
+    add("--seconds", type=float, help="how long each scenario measures, in place of its own time")
+    add("--warm-up", type=float, default=5.0, help="seconds of the same load before (%(default)s)")
+    add("--drain", type=float, default=60.0, help="most seconds to wait for the last entries (%(default)s)")
+    add("--users", type=int, default=100, help="users who send direct messages (%(default)s)")
+    add("--in-flight", type=int, default=64, help="unanswered messages at saturation (%(default)s)")
+    add("--text-bytes", type=int, default=300, help="length of a text (%(default)s)")
+    add("--group-size", type=int, default=1000, help="members of a large group (%(default)s)")
+    add("--devices", type=int, default=5000, help="devices that reconnect at once (%(default)s)")
+    add("--connections", type=int, default=1000, help="idle connections (%(default)s)")
+    add("--deaf", type=int, default=5, help="devices that never read, in the scenario deaf (%(default)s)")
+    add(
+        "--against",
+        help="URL or data folder of a second running Ringpost: each scenario in turn with it, and the ratio",
+    )
+    add("--against-admin-key", help="its admin key; else that of its data folder, else the same one")
     add(
         "--pids",
         default="",
         help="processes to watch, `api=12,inbox=34`; else those of this Ringpost, if it runs here",
     )
-    add("--json", action="store_true", help="print one JSON object instead of tables")
+    add("--json", type=Path, metavar="FILE", help="write everything that was measured as JSON (- is stdout)")
+    add("--plot", type=Path, metavar="FILE", help="draw the latencies as SVG")
     return made
 
 
 def _asked() -> argparse.Namespace:
     made = parser()
     asked = made.parse_args()
-    if not 2 <= asked.group_size <= asked.users:
-        made.error("--group-size must be from 2 to the number of --users")
-    if not 0 <= asked.deaf <= asked.users:
-        made.error("--deaf must be from 0 to the number of --users")
+    for name, least in (
+        ("runs", 1), ("users", 2), ("in_flight", 1), ("group_size", 2), ("devices", 2), ("connections", 1),
+        ("deaf", 0), ("text_bytes", 1),
+    ):  # fmt: skip
+        if getattr(asked, name) < least:
+            made.error(f"--{name.replace('_', '-')} must be at least {least}")
+    if min(asked.seconds or 0, asked.warm_up, asked.drain) < 0 or asked.seconds == 0:
+        made.error("--seconds must be above 0, --warm-up and --drain not below")
+    if asked.deaf > asked.users:
+        made.error("--deaf must be at most the number of --users")
+    asked.only = [name.strip() for name in asked.only.split(",")]
+    for name in asked.only:
+        try:
+            scenario(name)
+        except ValueError:
+            made.error(f"--only knows {', '.join(SCENARIOS)} and rates such as 500, but not {name!r}")
     try:
-        asked.url = checked_url(api_url_by_settings(asked.url, load_settings()))
+        asked.servers = list(_servers(asked))
     except (ApiError, SettingsError) as error:
         made.error(str(error))
-    if urlsplit(asked.url).scheme != "http":
-        made.error("--url must begin with http://: the generator does not speak TLS")
-    if asked.conversations is None:
-        asked.conversations = max(1, 5 * asked.users // asked.group_size)
-    if not asked.admin_key:
-        try:
-            asked.admin_key = find_admin_key(load_settings().auth)
-        except SettingsError as error:
-            made.error(f"{error} Or give --admin-key.")
     return asked
 
 
-async def _run(asked: argparse.Namespace, tell: Callable[[str], None]) -> dict[str, Any]:
-    """Make the world, warm up, measure, wait for the last entry; what came of it. `tell` hears the stages."""
-    url = urlsplit(asked.url)
-    server = Server(url.hostname or "127.0.0.1", url.port or 80, asked.admin_key)
-    world = World(server, max(asked.connections, 0 if asked.rate else asked.in_flight))
-    api = Api(asked.url, asked.admin_key, asked.timeout_s)
-    await asyncio.to_thread(
-        api.call, "PUT", user_path(world.user(0)), {}
-    )  # is a Ringpost there, and the key right?
-    watching: asyncio.Task[None] | None = None
+def _servers(asked: argparse.Namespace) -> Iterator[Server]:
+    """The Ringpost to measure, and the one against which. Raises ApiError, SettingsError."""
+    settings = load_settings()
+    asked.url = checked_url(api_url_by_settings(asked.url, settings))
     try:
-        tell(f"Making {asked.users} users and {asked.conversations} conversations")
-        await world.make(asked.users, asked.group_size, asked.conversations)
-        book = Book(world.run, asked.users, world.members)
-        await world.connect(book)
-        watching = asyncio.create_task(world.keep_connected(book))
-        traffic = Traffic(world, book, asked.via, asked.text_bytes)
-        tell(f"Warming up for {asked.warm_up:g} s")
-        await _drive(traffic, asked, asked.warm_up)
-        await _settle(book, asked.drain)
-        tell(f"Measuring for {asked.seconds:g} s")
-        book.measure()
-        cpu = CpuClock(given(asked.pids) or processes_of(server.host, server.port))
-        cpu.start()
-        began = time.perf_counter()
-        await _drive(traffic, asked, asked.seconds)
-        await _settle(book, asked.drain)
-        report = _report(asked, world, book, began, cpu.used_s())
-        report["url"], report["processes"] = asked.url, cpu.watched
-        if asked.deaf:
-            tell(f"Measuring beside {asked.deaf} deaf devices for {asked.seconds:g} s")
-            report["beside_deaf"] = await _beside_deaf(traffic, world, book, asked)
-        return report | _checks(book)
-    finally:
-        if watching is not None:
-            watching.cancel()
-        await world.close()
-
-
-async def _beside_deaf(
-    traffic: Traffic, world: World, book: Book, asked: argparse.Namespace
-) -> dict[str, Any]:
-    """The same load again, now that some users have a device that does not read."""
-    before = await world.closed_slow()
-    await world.add_deaf(asked.deaf, book)
-    book.measure()
-    await _drive(traffic, asked, asked.seconds)
-    await _settle(book, asked.drain)
-    return {
-        "devices": asked.deaf,
-        "closed_slow": await world.closed_slow() - before,
-        "send_to_answer_ms": quantiles_ms(book.answer_s),
-        "send_to_push_ms": quantiles_ms(book.push_s),
-    }
-
-
-async def _drive(traffic: Traffic, asked: argparse.Namespace, seconds: float) -> None:
-    if asked.rate > 0:
-        await traffic.open_loop(asked.rate, seconds)
+        key = asked.admin_key or find_admin_key(settings.auth)
+    except SettingsError as error:
+        raise SettingsError(f"{error} Or give --admin-key.") from None
+    yield _server(asked.url, key)
+    if asked.against is None:
+        return
+    folder = Path(asked.against)
+    if "://" in asked.against or not folder.is_dir():
+        asked.against = checked_url(asked.against)
     else:
-        await traffic.closed_loop(asked.in_flight, seconds)
+        running = find_running(folder)
+        if running is None:
+            raise SettingsError(f"No `ringpost up` runs with the data folder {folder}.")
+        asked.against = running.url
+        nothing_given = {"data_dir": folder, "admin_key": type(settings.auth.admin_key)("")}
+        key = find_admin_key(settings.auth.model_copy(update=nothing_given))
+    yield _server(asked.against, asked.against_admin_key or key)
 
 
-async def _settle(book: Book, drain_s: float) -> None:
-    """Wait until every stored message has arrived everywhere, or for as long as allowed."""
-    for _ in range(round(drain_s / SETTLE_LOOK_S)):
-        if book.settled():
-            return
-        await asyncio.sleep(SETTLE_LOOK_S)
+def _server(url: str, key: str) -> Server:
+    parts = urlsplit(url)
+    if parts.scheme != "http":
+        raise SettingsError(f"{url} must begin with http://: the generator does not speak TLS")
+    return Server(parts.hostname or "127.0.0.1", parts.port or 80, key)
 
 
-def _report(
-    asked: argparse.Namespace, world: World, book: Book, began: float, used: dict[str, float]
-) -> dict[str, Any]:
-    def rate(count: int, until: float) -> float:
-        return round(count / max(until - began, asked.seconds), 1) if count else 0.0
+@contextmanager
+def _worlds(asked: argparse.Namespace) -> Iterator[list[World]]:
+    """One for each Ringpost. ApiError if one is not there, or its key is wrong."""
+    worlds = [World(server) for server in asked.servers]
+    try:
+        for world, url in zip(worlds, (asked.url, asked.against), strict=False):
+            Api(url, world.server.admin_key, asked.timeout_s).call("PUT", user_path(world.user(0)), {})
+        yield worlds
+    finally:
+        for world in worlds:
+            world.close()
 
-    return {
-        "via": asked.via,
-        "asked_rate": asked.rate,
-        "in_flight": asked.in_flight if asked.rate == 0 else None,
-        "seconds": asked.seconds,
-        "users": asked.users,
-        "group_size": asked.group_size,
-        "conversations": len(world.conversations),
-        "sent": book.measured,
-        "stored": book.stored,
-        "pushed": book.pushed,
-        "sent_per_s": round(book.measured / asked.seconds, 1),
-        "stored_per_s": rate(book.stored, book.last_answer),
-        "pushed_per_s": rate(book.pushed, book.last_push),
-        "send_to_answer_ms": quantiles_ms(book.answer_s),
-        "send_to_push_ms": quantiles_ms(book.push_s),
-        "cpu_us_per_message": {
-            name: round(seconds / book.stored * 1e6) for name, seconds in sorted(used.items())
+
+def _run(asked: argparse.Namespace, tell: Callable[[str], None]) -> tuple[list[Part], dict[str, Any]]:
+    """Every scenario, run after run, in turn at each Ringpost. `tell` hears the stages."""
+    parts: list[Part] = []
+    with _worlds(asked) as worlds:
+        urls = [asked.url, asked.against][: len(worlds)]
+        watched = [processes_of(world.server.host, world.server.port) for world in worlds]
+        watched[0] = given(asked.pids) or watched[0]
+        began, load = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), os.getloadavg()[0]
+        for name in asked.only:
+            title, measure = scenario(name)
+            of_it = [Part(name, title, url, []) for url in urls]
+            for run in range(asked.runs):
+                for world, part, processes in zip(worlds, of_it, watched, strict=True):
+                    heading = f"{title}, run {run + 1} of {asked.runs}, {part.url}: "
+                    setup = Setup(world, asked, processes, _after(heading, tell))
+                    try:
+                        part.runs.append(measure(setup))
+                    finally:
+                        world.disconnect()
+            parts += of_it
+        about = {
+            "began": began,
+            "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs",
+            "python": platform.python_version(),
+            "load_average": [load, os.getloadavg()[0]],
+            "urls": urls,
+            "runs": asked.runs,
+            "sizes": {name: getattr(asked, name) for name in SIZES},
+            "usual_sizes": all(getattr(asked, name) == parser().get_default(name) for name in SIZES),
+            "processes": [processes_named(url, found) for url, found in zip(urls, watched, strict=True)],
         }
-        if book.stored
-        else {},
-    }
+    return parts, about
 
 
-def _checks(book: Book) -> dict[str, Any]:
-    """What holds for the whole run, warm-up included; errors since it began to be measured."""
-    return {
-        "errors": dict(book.errors),
-        "missing": book.missing(),
-        "duplicates": book.duplicates,
-        "out_of_order": book.out_of_order,
-    }
+def _after(heading: str, tell: Callable[[str], None]) -> Callable[[str], None]:
+    return lambda text: tell(heading + text)
 
 
-def _show(report: dict[str, Any]) -> None:
-    console = Console()
-    what = "direct messages" if report["group_size"] == 2 else f"messages to groups of {report['group_size']}"
-    load = f"{report['asked_rate']:g}/s" if report["asked_rate"] else f"{report['in_flight']} in flight"
-    title = f"{what} at {load} for {report['seconds']:g} s, {report['users']} users, sent via {report['via']}"
-    console.print(title)
-    counts = Table("", "count", "per s")
-    for name in ("sent", "stored", "pushed"):
-        counts.add_row(name, str(report[name]), f"{report[name + '_per_s']:.1f}")
-    console.print(counts)
-    latency = Table("ms", "p50", "p90", "p99", "max")
-    deaf = report.get("beside_deaf")
-    for name, title in (("send_to_answer_ms", "send → answer"), ("send_to_push_ms", "send → push")):
-        for figures, beside in ((report, ""), (deaf, " beside deaf devices")):
-            if figures:
-                points = (figures[name].get(p, 0) for p in ("p50", "p90", "p99", "max"))
-                latency.add_row(title + beside, *(f"{point:.1f}" for point in points))
-    console.print(latency)
-    if deaf:
-        console.print(f"{deaf['devices']} deaf devices, of which {deaf['closed_slow']} closed as slow")
-    console.print(_counted(report))
-    cpu = Table("CPU of", "µs per message")
-    for name, used in report["cpu_us_per_message"].items():
-        cpu.add_row(name, str(used))
-    console.print(cpu)
-    checks = ", ".join(f"{report[name]} {name}" for name in ("missing", "duplicates", "out_of_order"))
-    console.print(f"entries: {checks.replace('_', ' ')}")
-    for reason, count in report["errors"].items():
-        console.print(f"error: {count} × {reason}")
-
-
-def _counted(report: dict[str, Any]) -> str:
-    """Whose CPU time the table holds."""
-    if not report["processes"]:
-        return (
-            f"No process of the Ringpost at {report['url']} is seen here: it runs on another machine, in a "
-            "container or behind a proxy. --pids names the processes to watch."
-        )
-    named = ", ".join(f"{name.partition(' (')[0]} ({pid})" for name, pid in report["processes"].items())
-    return f"CPU is that of the Ringpost at {report['url']}: {named}"
+def _write(asked: argparse.Namespace, parts: Sequence[Part], about: dict[str, Any]) -> None:
+    printed = json.dumps(for_programs(parts, about)) + "\n" if asked.json else ""
+    if asked.json == Path("-"):
+        sys.stdout.write(printed)
+    else:
+        show(parts, about)
+        if asked.json:
+            asked.json.write_text(printed)
+    if asked.plot:
+        asked.plot.write_text(svg(parts))
 
 
 def main() -> None:
     """Exit code 0: everything that was stored arrived once, in order; 1: not; 2: it could not be run."""
     asked = _asked()
     try:
-        with progress(f"Asking {asked.url}") as tell:
-            report = uvloop.run(_run(asked, tell))
+        with progress(f"Asking {asked.url}", REFRESH_PER_S) as tell:
+            parts, about = _run(asked, tell)
     except ApiError as error:
         complain(str(error))
         sys.exit(2)
     except (OSError, TimeoutError, RuntimeError) as error:
         complain(f"{asked.url}: {str(error) or type(error).__name__}")
         sys.exit(2)
-    if asked.json:
-        print(json.dumps(report))
-    else:
-        _show(report)
-    good = report["stored"] and not any(report[n] for n in ("missing", "duplicates", "out_of_order"))
-    sys.exit(0 if good else 1)
+    _write(asked, parts, about)
+    sys.exit(0 if all(run.good for part in parts for run in part.runs) else 1)
 
 
 if __name__ == "__main__":

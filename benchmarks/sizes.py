@@ -1,8 +1,7 @@
-"""What a message, an entry and an idle socket take: `python -m benchmarks.sizes`.
+"""What a message, a timeline line and a ring entry take: `python -m benchmarks.sizes`.
 
 MongoDB and Redis are those of the settings. It writes into a database and under a key prefix of its own, with
-the stores of the product, and removes both. The sockets are opened at a running API; its memory is read from
-`/proc`, so it must run on this machine.
+the stores of the product, and removes both. `ringpost bench --only idle` measures an idle connection.
 """
 
 from __future__ import annotations
@@ -13,9 +12,7 @@ import json
 import secrets
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import pymongo
@@ -24,16 +21,11 @@ from msgspec import Raw
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.book import Book
-from benchmarks.cpu import given
-from benchmarks.processes import processes_of
-from benchmarks.world import Server, World
 from domain.clock import now_ms, rfc3339
 from domain.entries import Entry
 from domain.errors import RingpostError
 from domain.ids import ConversationId, DeviceId, UserId, direct_id, message_id
 from domain.messages import Draft, Message
-from infra.keys import find_admin_key
 from infra.mongo.client import open_database
 from infra.mongo.indexes import ensure_schema
 from infra.mongo.messages import MessageStore, Stored
@@ -46,7 +38,6 @@ from infra.settings import Settings, SettingsError, load_settings
 
 BATCH = 500
 PEOPLE = 100
-IDLE_S = 3.0
 
 
 @dataclass(frozen=True)
@@ -166,58 +157,18 @@ async def redis_sizes(settings: Settings, text_bytes: int) -> list[Size]:
     ]
 
 
-async def socket_size(server: Server, pids: dict[int, str], count: int) -> Size:
-    """Of an idle socket, in the API processes of this machine. Raises OSError, RuntimeError."""
-    processes = [pid for pid, name in pids.items() if "api" in name]
-    if not processes:
-        raise RuntimeError("no process of the API runs on this machine; name it with --pids api=PID")
-    world = World(server, 16)
-    try:
-        await world.make(count, 2, 1)
-        await asyncio.sleep(IDLE_S)  # garbage of the calls above is gone, and is not counted as sockets
-        before = sum(map(resident_bytes, processes))
-        await world.connect(Book(world.run, count, world.members))
-        await asyncio.sleep(IDLE_S)
-        after = sum(map(resident_bytes, processes))
-    finally:
-        await world.close()
-    return Size("idle socket, in the API process", count, (after - before) / count)
-
-
-def resident_bytes(pid: int) -> int:
-    """Memory of a process that is in RAM; 0 when it has ended."""
-    with suppress(OSError):
-        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-            if line.startswith("VmRSS:"):
-                return int(line.split()[1]) * 1024
-    return 0
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.sizes", description=__doc__)
     add = parser.add_argument
     add("--messages", type=int, default=20_000, help="messages to store (%(default)s)")
     add("--text-bytes", type=int, default=100, help="length of a text (%(default)s)")
-    add("--sockets", type=int, default=0, help="idle sockets to open at the API (%(default)s: none)")
-    add("--host", default="127.0.0.1", help="where the API listens (%(default)s)")
-    add("--port", type=int, default=8080, help="where the API listens (%(default)s)")
-    add("--pids", default="", help="the API process, `api=12`; else found by name in /proc")
     add("--json", action="store_true", help="print one JSON array instead of a table")
     return parser
 
 
 async def measure(asked: argparse.Namespace, settings: Settings) -> list[Size]:
     sizes = await mongo_sizes(settings, asked.messages, asked.text_bytes)
-    sizes += await redis_sizes(settings, asked.text_bytes)
-    if asked.sockets:
-        key = find_admin_key(settings.auth)
-        server = Server(asked.host, asked.port, key)
-        sizes.append(
-            await socket_size(
-                server, given(asked.pids) or processes_of(server.host, server.port), asked.sockets
-            )
-        )
-    return sizes
+    return sizes + await redis_sizes(settings, asked.text_bytes)
 
 
 def main() -> None:
@@ -227,7 +178,7 @@ def main() -> None:
         settings = load_settings()
         settings.need_engines()
         sizes = uvloop.run(measure(asked, settings))
-    except (SettingsError, RingpostError, OSError, TimeoutError, RuntimeError) as error:
+    except (SettingsError, RingpostError, OSError, TimeoutError) as error:
         print(str(error) or type(error).__name__, file=sys.stderr)
         sys.exit(2)
     if asked.json:

@@ -267,9 +267,7 @@ PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_opt
 
 @app.command(
     context_settings=PASSED_ON,
-    epilog=example(
-        "ringpost bench --rate 500 --seconds 30", "ringpost bench --rate 0 --in-flight 128 --via ws"
-    ),
+    epilog=example("ringpost bench --only 500 --seconds 30", "ringpost bench --runs 5 --plot figures.svg"),
 )
 def bench(context: typer.Context) -> None:
     """Measure a running Ringpost (in a checkout of the repository)."""

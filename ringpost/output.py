@@ -140,7 +140,7 @@ def _print(console: Console, text: Text) -> None:
 
 
 @contextmanager
-def progress(doing: str) -> Iterator[Callable[[str], None]]:
+def progress(doing: str, refresh_per_s: float = 10) -> Iterator[Callable[[str], None]]:
     """A line on the terminal that says what is being done and for how long, once that has taken a second.
 
     Gone when the block ends. What is called with a text changes the line. Nothing if stderr is no terminal.
@@ -151,7 +151,7 @@ def progress(doing: str) -> Iterator[Callable[[str], None]]:
         return
     line = Progress(
         SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn(),
-        console=console, transient=True,
+        console=console, transient=True, refresh_per_second=refresh_per_s,
     )  # fmt: skip
     task = line.add_task(doing)
     start = threading.Timer(PATIENCE_S, line.start)

@@ -1,107 +1,73 @@
-"""The book of a run notices what is lost, doubled or out of order."""
+"""The book of a scenario notices what is lost or doubled, and counts from when a message was due."""
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
-from benchmarks.book import Book, quantiles_ms
+from benchmarks.book import FIRST_REF, Book, curve, latency, percentile
 
-ANN, BOB, CEM = range(3)
+ANN, BOB = range(2)
 
 
 @pytest.fixture
 def book():
-    """Two conversations: of Ann and Bob, and of all three."""
-    made = Book("run", 3, [(ANN, BOB), (ANN, BOB, CEM)])
-    made.measure()
-    return made
-
-
-def sent(book, conversation, sender, *, answered=True):
-    number, name = book.begin(conversation, sender, time.perf_counter())
-    if answered:
-        book.answered(number)
-    return name
+    """Two conversations: one of two people, one of three."""
+    return Book("run.1", [2, 3])
 
 
 def test_what_arrived_at_every_member_is_settled(book):
-    name = sent(book, 1, ANN)
-    for user in (ANN, BOB, CEM):
+    ref = book.begin(1, ANN, 1.0)
+    assert not book.settled()
+    book.answered(ref, 1.5)
+    for user in range(3):
         assert not book.settled()
-        book.arrived(user, 1, name, time.perf_counter())
+        book.arrived(ref, user, 2.0 + user)
     assert book.settled()
-    assert (book.missing(), book.duplicates, book.out_of_order) == (0, 0, 0)
-    assert (book.stored, book.pushed) == (1, 3)
+    assert book.checks() == {"missing": 0, "duplicates": 0, "out of order": 0}
 
 
-def test_latency_to_the_push_is_that_of_the_others_not_of_the_sender(book):
-    name = sent(book, 0, ANN)
-    book.arrived(ANN, 1, name, time.perf_counter())
-    assert len(book.push_s) == 0
-    book.arrived(BOB, 1, name, time.perf_counter())
-    assert len(book.push_s) == 1
+def test_latency_counts_from_when_a_message_was_due_to_the_last_of_the_others(book):
+    ref = book.begin(1, ANN, 1.0)
+    book.answered(ref, 1.5)
+    book.arrived(ref, BOB, 2.0)
+    book.arrived(ref, 2, 3.0)
+    book.arrived(ref, ANN, 9.0)
+    stored = book.stored(range(1))
+    assert (book.answer_s(stored), book.push_s(stored)) == ([0.5], [2.0])
 
 
-def test_latency_counts_from_the_moment_at_which_a_message_was_due(book):
-    number, _ = book.begin(0, ANN, time.perf_counter() - 5)
-    book.answered(number)
-    assert book.answer_s[0] >= 5
+def test_entries_that_did_not_come_and_that_came_twice_are_counted(book):
+    for arrivals in (1, 3):
+        ref = book.begin(0, ANN, 1.0)
+        book.answered(ref, 1.5)
+        for _ in range(arrivals):
+            book.arrived(ref, BOB, 2.0)
+    assert book.checks() == {"missing": 1, "duplicates": 1, "out of order": 0}
 
 
-def test_entry_that_did_not_come_is_missing(book):
-    name = sent(book, 1, ANN)
-    book.arrived(BOB, 1, name, time.perf_counter())
-    assert book.missing() == 2
-
-
-def test_entry_that_came_twice_is_a_duplicate(book):
-    name = sent(book, 0, ANN)
-    for seq in (1, 2):
-        book.arrived(BOB, seq, name, time.perf_counter())
-    assert book.duplicates == 1
-
-
-def test_hole_and_step_back_are_out_of_order(book):
-    for seq in (1, 3, 2):
-        book.arrived(BOB, seq, sent(book, 0, ANN), time.perf_counter())
-    assert book.out_of_order == 2
-    assert book.head(BOB) == 3
-
-
-def test_failed_send_is_an_error_and_due_nowhere(book):
-    sent(book, 0, ANN, answered=False)
-    book.failed(0, "status 503")
-    assert book.errors == {"status 503": 1}
-    assert book.missing() == 0
+def test_refused_message_is_an_error_and_due_nowhere(book):
+    book.failed(book.begin(0, ANN, 1.0), "overloaded", says_when=True)
+    assert (book.errors, book.refused_with_wait) == ({"overloaded": 1}, {"overloaded": 1})
     assert book.settled()
+    assert not any(book.checks().values())
+    assert book.stored(range(1)) == []
 
 
-def test_entries_of_another_run_are_not_counted(book):
-    book.arrived(BOB, 1, "other.0", time.perf_counter())
-    assert (book.pushed, book.out_of_order) == (0, 0)
+def test_who_is_disconnected_gets_no_answers_any_more(book):
+    answered, lost, of_bob = (book.begin(0, user, 1.0) for user in (ANN, ANN, BOB))
+    book.answered(answered, 1.5)
+    book.disconnected(ANN)
+    assert book.errors == {"no answer": 1}
+    assert list(book.answered_at) == [1.5, -1.0, 0.0]
+    assert book.done == [answered - FIRST_REF, lost - FIRST_REF]
+    assert of_bob == FIRST_REF + 2
 
 
-def test_warm_up_is_checked_and_not_measured():
-    book = Book("run", 3, [(ANN, BOB)])
-    name = sent(book, 0, ANN)
-    book.arrived(BOB, 1, name, time.perf_counter())
-    book.measure()
-    assert (book.measured, book.stored, book.pushed, len(book.answer_s)) == (0, 0, 0, 0)
-    assert book.missing() == 1
-
-
-def test_measuring_again_begins_figures_anew_and_forgets_nothing_that_is_missing(book):
-    missing, measured = sent(book, 0, ANN), sent(book, 0, ANN)
-    book.arrived(BOB, 1, measured, time.perf_counter())
-    book.measure()
-    assert (book.measured, book.stored, book.pushed, len(book.push_s)) == (0, 0, 0, 0)
-    book.arrived(BOB, 2, missing, time.perf_counter())
-    assert (book.pushed, book.missing()) == (0, 2)
-
-
-def test_quantiles_are_in_milliseconds():
+def test_percentiles_are_values_that_occurred():
     hundred = [n / 1000 for n in range(1, 102)]
-    assert quantiles_ms(hundred) == {"p50": 51.0, "p90": 91.0, "p99": 100.0, "max": 101.0}
-    assert quantiles_ms([]) == {}
+    assert percentile(hundred, 0.5) == 0.051
+    assert latency("x", reversed(hundred)) == {"x p50, ms": 51.0, "x p99, ms": pytest.approx(100.0)}
+    assert latency("x", []) == {}
+    assert curve(hundred)[0] == (0, 1.0)
+    assert curve(hundred)[-1] == (1, 101.0)
+    assert curve([]) == []

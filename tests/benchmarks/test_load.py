@@ -1,4 +1,4 @@
-"""A short run against a whole Ringpost. No figures are judged, only that all of it adds up."""
+"""A short run of each scenario against a whole Ringpost. No figure is judged, only that all adds up."""
 
 from __future__ import annotations
 
@@ -8,8 +8,12 @@ import sys
 import pytest
 
 from benchmarks.load import main
+from benchmarks.scenarios import SCENARIOS, USUAL
 
-COUNTS = {"missing": 0, "duplicates": 0, "out_of_order": 0, "errors": {}}
+SMALL = ["--warm-up", "0.2", "--users", "8", "--group-size", "10", "--devices", "20", "--connections", "20"]
+COUNTS = {"missing": 0, "duplicates": 0, "out of order": 0}
+LATENCIES = {f"send to {to} {point}, ms" for to in ("answer", "push") for point in ("p50", "p99")}
+CPU = {"CPU in all", "CPU api", "CPU workers", "CPU this generator"} if sys.platform == "linux" else set()
 
 
 @pytest.fixture
@@ -18,8 +22,7 @@ def bench(ringpost, monkeypatch, capsys):
 
     def run(*options):
         pids = ",".join(f"{name}={pid}" for name, pid in ringpost.pids.items())
-        common = ["--url", ringpost.url, "--admin-key", ringpost.admin_key, "--pids", pids]
-        common += ["--warm-up", "0.2", "--users", "8"]
+        common = ["--url", ringpost.url, "--admin-key", ringpost.admin_key, "--pids", pids, *SMALL]
         monkeypatch.setattr(sys, "argv", ["bench", *common, *options])
         with pytest.raises(SystemExit) as ended:
             main()
@@ -28,60 +31,82 @@ def bench(ringpost, monkeypatch, capsys):
     return run
 
 
-def test_every_message_arrives_once_however_it_is_sent(bench):
-    for options in (["--rate", "50"], ["--rate", "50", "--via", "ws"], ["--rate", "20", "--group-size", "4"]):
-        code, printed = bench(*options, "--seconds", "1", "--json")
-        report = json.loads(printed)
-        assert code == 0
-        assert report | COUNTS == report
-        assert report["sent"] == report["stored"] == int(options[1])
-        assert report["pushed"] == report["sent"] * report["group_size"]
-        assert report["send_to_push_ms"]["p99"] >= report["send_to_push_ms"]["p50"] > 0
-        if sys.platform == "linux":
-            assert set(report["cpu_us_per_message"]) == {"api", "workers", "this generator"}
-
-
-def test_closed_loop_sends_as_much_as_is_taken(bench):
-    code, printed = bench("--rate", "0", "--in-flight", "8", "--seconds", "0.5", "--json")
-    report = json.loads(printed)
-    assert code == 0
-    assert report | COUNTS == report
-    assert report["stored"] >= 8
-
-
-def test_the_same_load_again_beside_deaf_devices(bench):
-    code, printed = bench("--rate", "20", "--seconds", "0.5", "--deaf", "2", "--json")
-    report = json.loads(printed)
-    assert code == 0
-    assert report | COUNTS == report
-    assert report["stored"] == 10
-    beside = report["beside_deaf"]
-    assert (beside["devices"], beside["closed_slow"]) == (2, 0)
-    assert beside["send_to_push_ms"]["p99"] >= beside["send_to_push_ms"]["p50"] > 0
-
-
-def test_report_for_people_shows_all_of_it(bench):
-    code, printed = bench("--rate", "20", "--seconds", "0.5", "--deaf", "1")
-    assert code == 0
-    for word in (
-        "direct messages",
-        "send → push",
-        "p99",
-        "workers",
-        "1 deaf devices, of which 0 closed as slow",
-        "0 missing, 0 duplicates, 0 out of order",
-    ):
-        assert word in printed
+def one(printed):
+    """The median of the only scenario of a report."""
+    (scenario,) = json.loads(printed)["scenarios"]
+    assert scenario["median"]["checks"] == COUNTS
+    assert scenario["median"]["errors"] == {}
+    return scenario["median"]["figures"]
 
 
 @pytest.mark.parametrize(
-    "options", [["--group-size", "9"], ["--group-size", "1"], ["--url", "ftp://x"], ["--deaf", "9"]]
+    ("name", "expected"),
+    [
+        ("20", {*LATENCIES, "throughput, messages a second"} | {f"{x}, µs per message" for x in CPU}),
+        ("saturation", {*LATENCIES, "throughput, messages a second"} | {f"{x}, µs per message" for x in CPU}),
+        (
+            "group",
+            {"send to last push p50, ms", "send to answer p99, ms"} | {f"{x}, µs per message" for x in CPU},
+        ),
+        ("idle", {f"{x}, core" for x in CPU}),
+        ("flood", {*LATENCIES, "until the backlog is gone, s", "flood refused, messages"}),
+        (
+            "storm",
+            {"all caught up, s", "reconnect to caught up p50, ms"} | {f"{x}, µs per device" for x in CPU},
+        ),
+        ("deaf", {"send to last push p50, ms", "send to last push beside 2 deaf devices p99, ms"}),
+    ],
 )
-def test_impossible_options_are_refused(monkeypatch, options):
+def test_every_entry_of_each_scenario_arrives_once(bench, name, expected):
+    code, printed = bench("--only", name, "--seconds", "1", "--deaf", "2", "--json", "-")
+    assert code == 0
+    assert expected <= set(one(printed))
+
+
+def test_messages_at_a_rate_are_as_many_as_were_due(bench):
+    _, printed = bench("--only", "20", "--seconds", "2", "--drain", "120", "--json", "-")
+    assert one(printed)["throughput, messages a second"] <= 20
+
+
+def test_two_runs_against_a_second_ringpost_are_a_table_a_file_and_a_picture(bench, ringpost, tmp_path):
+    files = ["--json", str(tmp_path / "figures.json"), "--plot", str(tmp_path / "picture.svg")]
+    against = ["--against", ringpost.url]
+    code, printed = bench("--only", "20", "--seconds", "0.5", "--runs", "2", *against, *files)
+    assert code == 0
+    for word in ("20 direct messages a second", "send to push p99", "ratio", "CPU api, µs per message"):
+        assert word in printed
+    first, second = json.loads((tmp_path / "figures.json").read_text())["scenarios"]
+    assert len(first["runs"]) == len(second["runs"]) == 2
+    assert first["median"]["checks"] == second["median"]["checks"] == COUNTS
+    assert (tmp_path / "picture.svg").read_text().startswith("<svg")
+
+
+def test_usual_scenarios_are_the_table():
+    assert USUAL == ("idle", "50", "200", "1000", "saturation", "group", "flood", "storm")
+    assert set(SCENARIOS) - set(USUAL) == {"deaf"}
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        (["--group-size", "1"], "--group-size"),
+        (["--url", "ftp://x"], "ftp://x"),
+        (["--url", "https://x"], "TLS"),
+        (["--deaf", "9"], "--deaf"),
+        (["--only", "50,nonsense"], "'nonsense'"),
+        (["--only", "-5"], "--only"),
+        (["--runs", "0"], "--runs"),
+        (["--seconds", "0"], "--seconds"),
+        (["--against", "."], "No `ringpost up` runs with the data folder"),
+    ],
+)
+def test_impossible_options_are_refused(monkeypatch, capsys, tmp_path, options, word):
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["bench", "--admin-key", "k", "--users", "8", *options])
     with pytest.raises(SystemExit) as ended:
         main()
     assert ended.value.code == 2
+    assert word in capsys.readouterr().err
 
 
 def test_server_that_does_not_answer_is_named(monkeypatch, capsys):

@@ -10,7 +10,6 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from benchmarks.load import _counted
 from benchmarks.processes import processes_of
 from infra.local.ports import free_port
 from tests.docs.running import ROOT
@@ -38,16 +37,6 @@ def test_parts_and_engines_of_this_ringpost_are_found_and_those_of_another_are_n
         assert engines == {"mongod": 1, "kafka": 1, "redis-server": 1}
 
 
-def test_nothing_is_found_where_no_ringpost_listens_and_that_is_said():
+def test_nothing_is_found_where_no_ringpost_listens():
     assert processes_of("127.0.0.1", free_port()) == {}
     assert processes_of("192.0.2.1", 8080) == {}
-    said = _counted({"url": "http://192.0.2.1:8080", "processes": {}})
-    assert "No process of the Ringpost at http://192.0.2.1:8080 is seen here" in said
-    assert "--pids" in said
-
-
-def test_which_processes_were_counted_is_said():
-    said = _counted(
-        {"url": "http://h:1", "processes": {"ringpost api": 12, "mongod (13)": 13, "mongod (14)": 14}}
-    )
-    assert said == "CPU is that of the Ringpost at http://h:1: ringpost api (12), mongod (13), mongod (14)"

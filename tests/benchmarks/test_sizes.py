@@ -4,28 +4,26 @@ from __future__ import annotations
 
 import json
 import sys
-from urllib.parse import urlsplit
 
 import pymongo
 import pytest
 import redis
 
 from benchmarks import sizes
+from infra.settings import Settings
 from tests.builders import settings_for
 
 TEXT_BYTES = 200
 
 
 @pytest.fixture
-def measured(engines, unique, ringpost, monkeypatch, capsys):
+def measured(engines, unique, monkeypatch, capsys):
     """Runs the command with these options; returns its exit code and what it printed."""
-    settings = settings_for(engines, unique, auth={"admin_key": ringpost.admin_key})
+    settings = settings_for(engines, unique)
     monkeypatch.setattr(sizes, "load_settings", lambda: settings)
 
     def run(*options):
-        url = urlsplit(ringpost.url)
-        common = ["--host", url.hostname, "--port", str(url.port), "--text-bytes", str(TEXT_BYTES), "--json"]
-        monkeypatch.setattr(sys, "argv", ["sizes", *common, *options])
+        monkeypatch.setattr(sys, "argv", ["sizes", "--text-bytes", str(TEXT_BYTES), "--json", *options])
         code = 0
         try:
             sizes.main()
@@ -36,11 +34,11 @@ def measured(engines, unique, ringpost, monkeypatch, capsys):
     return run
 
 
-def test_every_size_is_more_than_the_text_that_it_holds_and_nothing_is_left(measured, engines, ringpost):
-    code, printed = measured("--messages", "400", "--sockets", "20", "--pids", f"api={ringpost.pids['api']}")
+def test_every_size_is_more_than_the_text_that_it_holds_and_nothing_is_left(measured, engines):
+    code, printed = measured("--messages", "400")
     assert code == 0, printed.err
-    message, line, entry, online, socket = json.loads(printed.out)
-    assert [size["count"] for size in (message, line, entry, socket)] == [400, 800, 1000, 20]
+    message, line, entry, online = json.loads(printed.out)
+    assert [size["count"] for size in (message, line, entry)] == [400, 800, 1000]
     assert message["bytes_each"] > entry["bytes_each"] > TEXT_BYTES
     assert 0 < line["bytes_each"] < message["bytes_each"]
     assert min(message["disk_bytes_each"], line["disk_bytes_each"], online["bytes_each"]) > 0
@@ -50,11 +48,12 @@ def test_every_size_is_more_than_the_text_that_it_holds_and_nothing_is_left(meas
         assert not list(client.scan_iter("sizes_*"))
 
 
-def test_a_process_that_is_not_there_is_one_sentence(measured, monkeypatch):
-    monkeypatch.setattr(sizes, "processes_of", lambda host, port: {})
-    code, printed = measured("--messages", "10", "--sockets", "1")
+def test_engine_without_an_address_is_one_sentence(measured, monkeypatch):
+    monkeypatch.delenv("RINGPOST_MONGO_URL", raising=False)
+    monkeypatch.setattr(sizes, "load_settings", lambda: Settings({}))
+    code, printed = measured("--messages", "10")
     assert code == 2
-    assert printed.err == "no process of the API runs on this machine; name it with --pids api=PID\n"
+    assert len(printed.err.splitlines()) == 1
 
 
 def test_each_message_has_a_line_in_two_timelines_without_a_gap():

@@ -1,88 +1,116 @@
-"""Devices of a run come back when they are closed, and what they missed is not missing."""
+"""The people of a run: they come back when they are closed, and miss nothing."""
 
 from __future__ import annotations
 
-import asyncio
+import resource
 import time
 from urllib.parse import urlsplit
 
 import pytest
 
-from benchmarks.book import Book
-from benchmarks.world import Device, Server, Traffic, World
+from benchmarks.sockets import Device, Server
+from benchmarks.traffic import Traffic
+from benchmarks.world import World
 from tests.patience import PATIENCE_S
+
+PAIR = [(0, 1)]
 
 
 @pytest.fixture
-async def world(ringpost):
+def world(ringpost):
     url = urlsplit(ringpost.url)
-    made = World(Server(url.hostname, url.port, ringpost.admin_key), connections=4)
+    made = World(Server(url.hostname, url.port, ringpost.admin_key))
     yield made
-    await made.close()
+    made.close()
 
 
-async def until(true):
-    async with asyncio.timeout(PATIENCE_S):
-        while not true():
-            await asyncio.sleep(0.01)
+def until(world, true):
+    deadline = time.monotonic() + PATIENCE_S
+    while not true():
+        assert time.monotonic() < deadline
+        world.turn(0.01)
 
 
-async def test_device_that_was_closed_comes_back_with_its_cursor(world):
-    await world.make(users=2, group_size=2, conversations=1)
-    book = Book(world.run, 2, world.members)
-    book.measure()
-    await world.connect(book)
-    traffic = Traffic(world, book, "http", text_bytes=10)
-    await traffic.send(time.perf_counter())
-    await until(book.settled)
-
-    thief = Device(0, world.devices[0].token)
-    await thief.connect(world.server, Book("thief", 2, []))
-    await until(lambda: world.devices[0].close_code == 4003)
-    await traffic.send(time.perf_counter())
-    watching = asyncio.create_task(world.keep_connected(book))
-    await until(book.settled)
-    watching.cancel()
-    await thief.close()
-
-    assert book.errors["socket closed 4003"] >= 1
-    assert (book.missing(), book.duplicates, book.out_of_order) == (0, 0, 0)
-    assert book.pushed == 4
+def online(world, text_bytes=10):
+    """Two users who write to each other: their book, what the first one sends, and the traffic."""
+    devices = world.grow(2)
+    book = world.book(PAIR)
+    ((post, _),) = world.posts(book, PAIR, text_bytes)
+    world.connect(devices, book)
+    return book, post, Traffic(world, book)
 
 
-async def test_deaf_device_is_closed_as_slow_and_its_user_misses_nothing(world):
-    await world.make(users=2, group_size=2, conversations=1)
-    book = Book(world.run, 2, world.members)
-    book.measure()
-    await world.connect(book)
-    before = await world.closed_slow()
-    await world.add_deaf(1, book)
-    traffic = Traffic(world, book, "http", text_bytes=60_000)
-    async with asyncio.timeout(PATIENCE_S):
-        while await world.closed_slow() == before:
-            await asyncio.gather(*(traffic.send(time.perf_counter()) for _ in range(4)))
-            await until(book.settled)  # or the devices that read would be slow as well
-    assert await world.closed_slow() == before + 1
-    assert (book.missing(), book.duplicates, book.out_of_order, book.errors) == (0, 0, 0, {})
+def test_device_that_was_closed_comes_back_with_its_cursor(world):
+    book, post, traffic = online(world)
+    traffic.send(post, time.perf_counter())
+    until(world, book.settled)
+
+    thief = Device(world.sockets, 0, world.devices[0].token)
+    thief.connect(world.server, world.book([]))
+    until(world, lambda: book.errors["socket closed 4003"] or book.errors["socket closed 4504"])
+    until(world, lambda: world.devices[0].ready)
+    traffic.send(post, time.perf_counter())
+    until(world, book.settled)
+    thief.close()
+
+    assert list(book.arrivals) == [2, 2]
+    assert not any(book.checks().values())
 
 
-async def test_send_of_a_device_that_is_not_connected_fails_at_once(world):
-    await world.make(users=2, group_size=2, conversations=1)
-    assert await world.devices[0].send(0, b"{}") == "not connected"
+def test_users_and_conversations_are_made_once_and_entries_of_an_earlier_book_are_not_counted(world):
+    book, post, traffic = online(world)
+    traffic.send(post, time.perf_counter())
+    until(world, book.settled)
+    first, people = world.open(PAIR), list(world.devices)
+    world.disconnect()
+    for device in people:
+        device.head = 0
+    again, post, traffic = online(world)
+    assert (world.open(PAIR), world.devices) == (first, people)
+    until(world, lambda: all(device.head == 1 for device in people))
+    assert len(again) == 0
+    traffic.send(post, time.perf_counter())
+    until(world, again.settled)
+    assert list(again.arrivals) == [2]
 
 
-async def test_refused_send_is_an_error_by_its_code(world):
-    await world.make(users=2, group_size=2, conversations=1)
-    book = Book(world.run, 2, world.members)
-    book.measure()
-    await world.connect(book)
-    for via in ("ws", "http"):
-        await Traffic(world, book, via, text_bytes=0).send(time.perf_counter())
-    assert book.errors == {"bad_request": 1, "status 400": 1}
-    assert book.missing() == 0
+def test_deaf_device_is_closed_as_slow_and_its_user_misses_nothing(world):
+    book, post, traffic = online(world, text_bytes=60_000)
+    before = world.closed_slow()
+    world.add_deaf(1, book)
+    deadline = time.monotonic() + PATIENCE_S
+    while world.closed_slow() == before:
+        assert time.monotonic() < deadline
+        for _ in range(4):
+            traffic.send(post, time.perf_counter())
+        until(world, book.settled)  # or the devices that read would be slow as well
+    assert world.closed_slow() == before + 1
+    assert not any(book.checks().values())
+    assert not book.errors
 
 
-async def test_wrong_admin_key_is_said_in_the_servers_words(world):
+def test_send_of_a_device_that_is_not_connected_fails_at_once(world):
+    book, post, traffic = online(world)
+    post.device.close()
+    traffic.send(post, time.perf_counter())
+    assert book.errors == {"not connected": 1}
+    assert book.settled()
+
+
+def test_refused_send_is_an_error_by_its_code(world):
+    book, post, traffic = online(world, text_bytes=0)
+    traffic.send(post, time.perf_counter())
+    until(world, book.settled)
+    assert book.errors == {"bad_request": 1}
+
+
+def test_wrong_admin_key_is_said_in_the_servers_words(world):
     world.server = world.server._replace(admin_key="wrong")
     with pytest.raises(RuntimeError, match="The admin key is wrong"):
-        await world.make(users=1, group_size=1, conversations=1)
+        world.grow(1)
+
+
+def test_more_devices_than_open_files_are_refused_with_the_limit(world):
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with pytest.raises(RuntimeError, match=r"raise the hard limit \(ulimit -Hn\)"):
+        world.grow(min(hard, 2**20) + 1)

@@ -37,7 +37,7 @@ ANSWERS: dict[str, bytes | None] = {
     "that the token is wrong": HTTP
     % (b"401 Unauthorized", b"application/json", len(UNAUTHENTICATED), UNAUTHENTICATED),
 }
-BENCH = ("--seconds", "1", "--warm-up", "0", "--users", "2", "--drain", "1")
+BENCH = ("--only", "50", "--seconds", "1", "--warm-up", "0", "--users", "2", "--drain", "1")
 WORDS = {
     "worker": ("all",),
     "send": ("hello", "--to", "bob"),
