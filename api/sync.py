@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 from domain.entries import Entry, encode_entries
 from domain.errors import CursorAhead, Unavailable
-from domain.ids import MAX_SEQ, UserId
+from domain.ids import UserId
 from domain.limits import PAGE_BYTES, whole
 from infra.mongo.messages import MessageStore
 from infra.mongo.timelines import TimelineStore
@@ -20,6 +21,14 @@ from infra.telemetry.names import PULL_S, PULLED, RING_FILLS
 FILL_BYTES = 4_194_304
 READ_AT_ONCE = 100
 """Messages that one query asks the store for: 40 MB at the most."""
+
+FILLS_AT_ONCE = 8
+"""Rings that are rebuilt at the same time. Pulls beyond that read only what they need, from the store."""
+
+STORE_PULLS_AT_ONCE = 32
+"""Pulls that read the store at the same time. Others wait in order, so many at once do not time out."""
+
+_FROM_RING, _FROM_STORE = PULLED.labels("ring"), PULLED.labels("store")
 
 
 class Page(NamedTuple):
@@ -51,6 +60,7 @@ class Sync:
         self._timelines = timelines
         self._messages = messages
         self._filling: dict[UserId, asyncio.Task[None]] = {}
+        self._store_pulls = asyncio.Semaphore(STORE_PULLS_AT_ONCE)
 
     async def pull(self, user: UserId, cursor: int, limit: int) -> Page:
         """Up to `limit` entries after the cursor, and no more bytes than an answer holds.
@@ -60,7 +70,8 @@ class Sync:
         began = time.perf_counter()
         held = await self._held(user, cursor, limit)
         if held is None or cursor > held.head:
-            page = await self._from_store(user, cursor, limit)
+            async with self._store_pulls:
+                page = await self._from_store(user, cursor, limit)
         else:
             page = await self._joined(user, cursor, limit, held)
         fitting = whole([len(entry.message) for entry in page.entries])
@@ -70,22 +81,45 @@ class Sync:
         return page
 
     async def head(self, user: UserId, cursor: int = 0) -> int:
-        """The newest entry that every device can pull. 0 for an empty inbox.
+        """The newest entry that every device can pull. 0 for an empty inbox. It makes no ring.
 
-        If a ring ends before the cursor, the timeline decides whether the cursor is ahead.
+        If there is no ring, or it ends before the cursor, the timeline decides: one document of MongoDB.
         """
-        held = await self._held(user, MAX_SEQ, 0)
-        if held is not None and held.head >= cursor:
-            return held.head
+        head = (await self.ring_heads([user]))[0]
+        if head is not None and head >= cursor:
+            return head
         return await self._timelines.head(user)
 
+    async def ring_heads(self, users: Sequence[UserId]) -> list[int | None]:
+        """The newest entry of each ring, in few round trips. None without a ring, and without Redis."""
+        try:
+            return await self._ring.heads(users)
+        except Unavailable:
+            return [None] * len(users)
+
+    async def begin_ring(self, user: UserId) -> int:
+        """The head of the timeline. If there is no ring, one begins there, without entries.
+
+        So a user who is online but never pulls costs MongoDB one read, and not one with each heartbeat.
+        """
+        try:
+            token = await self._ring.begin_fill(user)  # before the timeline is read, as for each ring
+        except Unavailable:
+            return await self._timelines.head(user)
+        head = await self._timelines.head(user)
+        if token is not None:
+            with suppress(Unavailable):
+                await self._ring.fill(user, token, head, [])
+        return head
+
     async def _held(self, user: UserId, cursor: int, limit: int) -> Slice | None:
-        """The ring's part. It rebuilds a missing ring first. None without Redis, or while another process
-        rebuilds it.
+        """The ring's part. It rebuilds a missing ring first, unless `FILLS_AT_ONCE` are being rebuilt.
+
+        None without Redis, and while there is no ring.
         """
         try:
             held = await self._ring.read(user, cursor, limit)
-            if held is None:
+            if held is None and (user in self._filling or len(self._filling) < FILLS_AT_ONCE):
                 await self._fill(user)
                 held = await self._ring.read(user, cursor, limit)
         except Unavailable:
@@ -97,9 +131,10 @@ class Sync:
         older = min(limit, held.oldest - 1 - cursor)
         entries = held.entries
         if older > 0:
-            stored = await self._stored(user, cursor, older)
+            async with self._store_pulls:
+                stored = await self._stored(user, cursor, older)
             entries = stored + entries if len(stored) == older else stored
-        PULLED.labels("ring").inc(len(held.entries))
+        _FROM_RING.inc(len(held.entries))
         return Page(entries, entries[-1].seq if entries else cursor, held.head)
 
     async def _from_store(self, user: UserId, cursor: int, limit: int) -> Page:
@@ -123,7 +158,7 @@ class Sync:
                 if message is None:
                     return entries  # never seen: a line is written after its message
                 entries.append(Entry(line.inbox_seq, message))
-        PULLED.labels("store").inc(len(entries))
+        _FROM_STORE.inc(len(entries))
         return entries
 
     async def _fill(self, user: UserId) -> None:

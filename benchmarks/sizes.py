@@ -32,7 +32,7 @@ from infra.mongo.messages import MessageStore, Stored
 from infra.mongo.timelines import Line, TimelineStore
 from infra.redis.client import open_redis
 from infra.redis.keys import Keys
-from infra.redis.presence import Presence
+from infra.redis.presence import Online, Presence
 from infra.redis.ring import Ring
 from infra.settings import Settings, SettingsError, load_settings
 
@@ -145,7 +145,8 @@ async def redis_sizes(settings: Settings, text_bytes: int) -> list[Size]:
             assert token is not None, "the key is new"
             await ring.fill(user, token, 0, entries[: ring.fill_limit])
             await ring.append([(user, entries[ring.fill_limit :])] if entries[ring.fill_limit :] else [])
-            await presence.renew(secrets.token_hex(8), [(user, DeviceId("phone"))])
+            phone = Online(user, DeviceId("phone"), secrets.token_hex(8))
+            await presence.write(secrets.token_hex(6), [(phone, True)])
             held = await client.memory_usage(keys.ring(user), samples=0)
             online = await client.memory_usage(keys.online(user), samples=0)
         finally:

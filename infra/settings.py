@@ -108,6 +108,17 @@ class GatewaySettings(Part):
         ge=1024,
         description="The most unsent bytes for one socket. A socket with more is closed as slow (4001).",
     )
+    user_sockets: int = Field(
+        100,
+        ge=1,
+        description="The most sockets of one user on one gateway. "
+        "One more gets `overloaded`, and is closed (4000).",
+    )
+    user_polls: int = Field(
+        32,
+        ge=1,
+        description="The most polls of one user that wait on one gateway. One more gets `overloaded`.",
+    )
     presence_ttl_s: float = Field(
         45.0, gt=0, description="Seconds that a device counts as online unless its gateway renews this."
     )

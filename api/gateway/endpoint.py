@@ -96,9 +96,9 @@ class Gateway:
         session = Session(device, self._sync, socket.send_text, socket.close, self._settings.queue_bytes)
         writing = asyncio.create_task(session.run_writer())
         try:
-            async with self._hub.joined(session):
-                await self._welcome(session, cursor)
-                await self._read(socket, session)
+            await self._hub.join(session)
+            await self._welcome(session, cursor)
+            await self._read(socket, session)
         except _Ended as reason:
             session.close(reason.code)
             await writing
@@ -107,10 +107,11 @@ class Gateway:
             session.close(Close.GOING_AWAY)
             await writing
         finally:
+            self._hub.leave(session)
             await ended([writing])
 
     async def _welcome(self, session: Session, cursor: int | None) -> None:
-        """Sends `welcome`. Presence is written before, so entries beyond this head are pushed to us."""
+        """Sends `welcome`. Entries beyond its head are pushed to us, as `Hub.join` explains."""
         device = session.device
         if cursor is None:
             cursor = await self._accounts.cursor(device.user_id, device.device_id)

@@ -10,12 +10,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from api.gateway.frames import Close
+from api.gateway.heart import Heart
+from api.gateway.register import Register
 from api.gateway.session import Session
 from api.sync import Sync
 from domain.entries import Entry
-from domain.errors import RingpostError
+from domain.errors import Overloaded, RingpostError
 from domain.ids import DeviceId, UserId
-from infra.redis.presence import Presence
+from infra.redis.presence import Online, Presence
 from infra.redis.signals import Pushed, Replaced, Signal, Signals
 from infra.settings import GatewaySettings
 from infra.tasks import ended
@@ -24,123 +26,132 @@ from infra.telemetry.names import SOCKETS
 
 TICK_S = 1.0
 SETTLE_S = 5.0
-CHECKS_AT_ONCE = 64
 
 
 class Hub:
-    """Hands pushes to the sessions, renews their presence, and sends their heartbeats."""
+    """Hands pushes to the sessions, renews their presence, and sends their heartbeats.
+
+    Presence does not wait for heartbeats: each has a loop of its own.
+    """
 
     name = "hub"
 
     def __init__(self, presence: Presence, signals: Signals, sync: Sync, settings: GatewaySettings) -> None:
         self.gateway_id = secrets.token_hex(6)
+        self.settings = settings
         self._presence = presence
         self._signals = signals
-        self._sync = sync
-        self.settings = settings
+        self._register = Register(self.gateway_id, presence)
+        self._heart = Heart(sync, settings.heartbeat_s)
         self._sessions: dict[UserId, dict[str, Session]] = {}
-        self._pollers: dict[UserId, dict[asyncio.Event, DeviceId]] = {}
-        self._beats: dict[Session, float] = {}
+        self._polls: dict[UserId, set[asyncio.Event]] = {}
         self._renewed_at = 0.0
         self._lost = False
         self._settled_at = math.inf
         self._listening: list[asyncio.Task[None]] = []
+        self._missed = False
+        self._beat_now = asyncio.Event()
         self._stopping = asyncio.Event()
 
     async def run(self) -> None:
         try:
-            while not self._stopping.is_set():
-                await self._keep_presence()
-                await self._beat()
-                await self._pause()
+            async with asyncio.TaskGroup() as loops:
+                loops.create_task(self._keep_present())
+                loops.create_task(self._keep_beating())
         finally:
             self.close_all()
             await ended(self._listening)
+            await self._heart.stop()
 
     def stop(self) -> None:
         self._stopping.set()
+        self._beat_now.set()
         self.close_all()
 
     @property
     def stopping(self) -> bool:
         return self._stopping.is_set()
 
+    @property
+    def hears(self) -> bool:
+        """Whether pushes reach this gateway. Not without Redis: then whoever waits has to look."""
+        return not self._lost
+
     def close_all(self) -> None:
         """Tells every device to come back. Every waiting poll returns."""
-        for session in self._every_session():
-            session.close(Close.GOING_AWAY)
-        self._wake_pollers()
+        for sessions in self._sessions.values():
+            for session in list(sessions.values()):
+                session.close(Close.GOING_AWAY)
+        self._wake_polls()
 
-    def _wake_pollers(self) -> None:
-        for events in self._pollers.values():
-            for event in events:
-                event.set()
+    def _wake_polls(self) -> None:
+        for polls in self._polls.values():
+            for poll in polls:
+                poll.set()
 
-    async def _pause(self) -> None:
-        try:
-            await asyncio.wait_for(self._stopping.wait(), TICK_S)
-        except TimeoutError:
-            return
+    async def join(self, session: Session) -> None:
+        """The device is online here until `leave`. Its older connections end (4003).
 
-    @asynccontextmanager
-    async def joined(self, session: Session) -> AsyncIterator[None]:
-        """The device is online here for the length of the block. Its older connections end (4003)."""
+        Returns once presence is written. Read the head of the inbox after that. The step that puts an entry
+        into a ring also tells on which gateways the user is. So the entry is in the ring before we look, or
+        it is pushed to us. Without Redis presence is written later, and then every session looks again.
+
+        Raises Overloaded if the user has too many connections here.
+        """
         user, device = session.device.user_id, session.device.device_id
-        for older in list(self._sessions.get(user, {}).values()):
+        mine = self._sessions.setdefault(user, {})
+        for older in list(mine.values()):
             if older.device.device_id == device:
                 older.close(Close.REPLACED)
-        self._sessions.setdefault(user, {})[session.session_id] = session
-        self._beats[session] = time.monotonic() + self.settings.heartbeat_s
+        if sum(other.device.device_id != device for other in mine.values()) >= self.settings.user_sockets:
+            raise Overloaded("This user has too many connections.")
+        mine[session.session_id] = session
+        self._heart.add(session)
         SOCKETS.inc()
         try:
-            await self._announce(session)
-            yield
-        finally:
-            SOCKETS.dec()
-            self._beats.pop(session, None)
-            mine = self._sessions[user]
-            del mine[session.session_id]
-            if not mine:
-                del self._sessions[user]
-            if all(other.device.device_id != device for other in mine.values()):
-                await self._leave(user, device)
-
-    async def _announce(self, session: Session) -> None:
-        """Write presence first, so that later pushes reach us. Without Redis this is done later."""
-        user, device = session.device.user_id, session.device.device_id
-        try:
-            await self._presence.renew(self.gateway_id, [(user, device)])
-            places = (await self._presence.places([user]))[0]
+            places = await self._register.join(_online(session))
             elsewhere = {p.gateway_id for p in places if p.device_id == device} - {self.gateway_id}
             if elsewhere:
                 told: list[Signal] = [Replaced(user, device, session.session_id)]
                 await self._signals.send(dict.fromkeys(elsewhere, told))
-        except RingpostError as error:
-            self._lost = True
-            logger().warning("could not write presence", user=user, error=error.message)
+        except RingpostError:
+            self._lose()
 
-    async def _leave(self, user: UserId, device: DeviceId) -> None:
-        try:
-            await self._presence.leave(self.gateway_id, user, device)
-        except RingpostError as error:
-            logger().warning("could not remove presence", user=user, error=error.message)
+    def leave(self, session: Session) -> None:
+        """The session ended. It changes nothing if the session has not joined."""
+        mine = self._sessions.get(session.device.user_id, {})
+        if mine.pop(session.session_id, None) is None:
+            return
+        if not mine:
+            del self._sessions[session.device.user_id]
+        SOCKETS.dec()
+        self._heart.remove(session)
+        self._register.leave(_online(session))
 
     @asynccontextmanager
     async def polling(self, user: UserId) -> AsyncIterator[asyncio.Event]:
-        """An event that is set when something arrives for the user, or when the gateway stops."""
-        event = asyncio.Event()
-        poller = DeviceId(f"poll-{secrets.token_hex(4)}")
-        self._pollers.setdefault(user, {})[event] = poller
+        """An event that is set when something arrives for the user, when the gateway stops, and when it hears
+        no more. Raises Overloaded if too many polls of the user wait.
+        """
+        polls = self._polls.setdefault(user, set())
+        if len(polls) >= self.settings.user_polls:
+            raise Overloaded("Too many polls of this user are waiting.")
+        poll, token = asyncio.Event(), secrets.token_hex(4)
+        polls.add(poll)
+        place = Online(user, DeviceId(f"poll-{token}"), token)
         try:
-            await self._presence.renew(self.gateway_id, [(user, poller)])
-            if self._stopping.is_set():
-                event.set()
-            yield event
+            try:
+                await self._register.join(place)
+            except RingpostError:
+                self._lose()
+            if self.stopping:
+                poll.set()
+            yield poll
         finally:
-            del self._pollers[user][event]
-            if not self._pollers[user]:
-                del self._pollers[user]
-            await self._leave(user, poller)
+            polls.discard(poll)
+            if not polls:
+                del self._polls[user]
+            self._register.leave(place)
 
     def _on_signals(self, signals: list[Signal]) -> None:
         for signal in signals:
@@ -149,47 +160,60 @@ class Hub:
                     for user, seq in to:
                         for session in self._sessions.get(user, {}).values():
                             session.arrived(Entry(seq, message))
-                        for event in self._pollers.get(user, ()):
-                            event.set()
+                        for poll in self._polls.get(user, ()):
+                            poll.set()
                 case Replaced(user_id=user, device_id=device, session_id=newer):
                     for session in list(self._sessions.get(user, {}).values()):
                         if session.device.device_id == device and session.session_id != newer:
                             session.close(Close.REPLACED)
 
     async def _on_subscribed(self) -> None:
-        """Pushes before the subscription are lost. So every session checks what it misses."""
-        await self._look_again()
+        """Pushes before the subscription are lost."""
+        self._look_again()
 
-    async def _look_again(self) -> None:
-        self._wake_pollers()
-        await self._check(self._every_session())
+    def _look_again(self) -> None:
+        """Every session and every poll looks for what it missed."""
+        self._wake_polls()
+        self._missed = True
+        self._beat_now.set()
+
+    async def _keep_present(self) -> None:
+        while not self.stopping:
+            await self._keep_presence()
+            await _pause(self._stopping)
 
     async def _keep_presence(self) -> None:
-        """Renew presence when it is time. If it is gone, renew it at once, and check what was not pushed
+        """Renew presence when it is time. If it is gone, renew it at once, and look for what was not pushed
         meanwhile.
 
         It may be gone because another Redis is the primary now. So the gateway subscribes again. Workers may
-        learn of the new primary later, and their pushes are lost until then. So it checks once more after
+        learn of the new primary later, and their pushes are lost until then. So it looks once more after
         `SETTLE_S`.
         """
         try:
             if self._deaf() or not await self._presence.stands(self.gateway_id):
-                self._lost = True
+                self._lose()
             if self._lost or time.monotonic() - self._renewed_at > self.settings.presence_ttl_s / 3:
                 lost, self._lost, self._renewed_at = self._lost, False, time.monotonic()
                 if lost:
                     await self._listen()
-                await self._presence.renew(self.gateway_id, self._devices())
+                await self._register.renew()
                 if lost:
                     self._settled_at = time.monotonic() + SETTLE_S
-                    await self._look_again()
+                    self._look_again()
             if time.monotonic() > self._settled_at:
                 self._settled_at = math.inf
-                await self._look_again()
+                self._look_again()
         except RingpostError as error:
             if not self._lost:
                 logger().warning("could not renew presence", error=error.message)
+            self._lose()
+
+    def _lose(self) -> None:
+        """Redis does not answer, or forgot. Presence will be written again."""
+        if not self._lost:
             self._lost = True
+            self._wake_polls()
 
     def _deaf(self) -> bool:
         """Whether the listener has ended by itself. Only a fault does that."""
@@ -203,33 +227,23 @@ class Hub:
         listening = self._signals.listen(self.gateway_id, self._on_signals, self._on_subscribed)
         self._listening = [asyncio.create_task(listening)]
 
-    def _devices(self) -> list[tuple[UserId, DeviceId]]:
-        """All devices here, with those of waiting polls."""
-        devices = [(s.device.user_id, s.device.device_id) for s in self._every_session()]
-        return devices + [(user, poller) for user, some in self._pollers.items() for poller in some.values()]
+    async def _keep_beating(self) -> None:
+        while not self.stopping:
+            self._beat_now.clear()
+            if self._missed:
+                self._missed = False  # before the look: what is missed during it needs another one
+                await self._heart.check()
+            await self._heart.beat()
+            await _pause(self._beat_now)
 
-    async def _beat(self) -> None:
-        now = time.monotonic()
-        due = [session for session, at in self._beats.items() if at <= now]
-        for session in due:
-            self._beats[session] = now + self.settings.heartbeat_s
-        await self._check(due, beat=True)
 
-    async def _check(self, sessions: list[Session], *, beat: bool = False) -> None:
-        limit = asyncio.Semaphore(CHECKS_AT_ONCE)
+def _online(session: Session) -> Online:
+    return Online(session.device.user_id, session.device.device_id, session.session_id)
 
-        async def check(session: Session) -> None:
-            async with limit:
-                try:
-                    head = await self._sync.head(session.device.user_id)
-                except RingpostError:
-                    head = session.sent
-            if beat:
-                session.heartbeat(head)
-            else:
-                session.check(head)
 
-        await asyncio.gather(*map(check, sessions))
-
-    def _every_session(self) -> list[Session]:
-        return [session for some in self._sessions.values() for session in some.values()]
+async def _pause(event: asyncio.Event) -> None:
+    """Until the event, and for a tick at the most."""
+    try:
+        await asyncio.wait_for(event.wait(), TICK_S)
+    except TimeoutError:
+        return

@@ -9,12 +9,18 @@ from api.gateway.hub import Hub
 from api.sync import Page, Sync
 from api.views import Cursor, SyncPage, SyncQuery
 from domain.devices import Device
-from domain.errors import CursorAhead, Unavailable
+from domain.errors import CursorAhead, Overloaded
 from infra.mongo.accounts import AccountStore
+
+DEAF_LOOK_S = 3.0
+"""Seconds between two looks of a waiting poll while no pushes come."""
 
 
 class Inbox:
-    """A push may be lost, so a waiting poll also looks into the inbox twice in a heartbeat."""
+    """A push may be lost, so a waiting poll also looks into the inbox twice in a heartbeat.
+
+    Without Redis it looks every `DEAF_LOOK_S`.
+    """
 
     def __init__(self, sync: Sync, hub: Hub, accounts: AccountStore) -> None:
         self._look_again_s = hub.settings.heartbeat_s / 2
@@ -30,7 +36,7 @@ class Inbox:
                 self.pull,
                 "What came after a cursor; `wait_s` holds the answer until there is something",
                 {200: SyncPage},
-                errors=(CursorAhead,),
+                errors=(CursorAhead, Overloaded),
                 query_type=SyncQuery,
             ),
             Route(
@@ -55,20 +61,18 @@ class Inbox:
         """Listen, look again, then wait. The second look finds what came before we listened."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + query.wait_s
-        try:
-            async with self._hub.polling(device.user_id) as arrived:
-                while True:
-                    arrived.clear()  # before the look: what comes during it is news
-                    page = await self._sync.pull(device.user_id, query.cursor, query.limit)
-                    if page.entries or loop.time() >= deadline or self._hub.stopping:
-                        return page
-                    wait_s = min(self._look_again_s, deadline - loop.time())
-                    try:
-                        await asyncio.wait_for(arrived.wait(), wait_s)
-                    except TimeoutError:
-                        continue
-        except Unavailable:  # nobody can tell us: answer what there is
-            return await self._sync.pull(device.user_id, query.cursor, query.limit)
+        async with self._hub.polling(device.user_id) as arrived:
+            while True:
+                arrived.clear()  # before the look: what comes during it is news
+                page = await self._sync.pull(device.user_id, query.cursor, query.limit)
+                if page.entries or loop.time() >= deadline or self._hub.stopping:
+                    return page
+                look_again_s = self._look_again_s if self._hub.hears else DEAF_LOOK_S
+                wait_s = min(look_again_s, deadline - loop.time())
+                try:
+                    await asyncio.wait_for(arrived.wait(), wait_s)
+                except TimeoutError:
+                    continue
 
     async def acknowledge(self, device: Device, body: Cursor) -> Answer:
         head = await self._sync.head(device.user_id, body.cursor)

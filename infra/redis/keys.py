@@ -20,7 +20,7 @@ class Keys:
         return f"{self._prefix}{{u:{user}}}:filling"
 
     def online(self, user: UserId) -> str:
-        """Sorted set: `gateway/device`, by the millisecond at which its presence ends."""
+        """Sorted set: `gateway/device/session`, by the millisecond at which its presence ends."""
         return f"{self._prefix}{{u:{user}}}:online"
 
     def counter(self, conversation: ConversationId) -> str:

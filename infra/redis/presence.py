@@ -1,7 +1,7 @@
-"""Which device of a user is on which gateway, and until when that is known.
+"""Which session of a device is on which gateway, and until when that is known.
 
-A gateway renews the presence of its devices. The devices of a dead gateway disappear by themselves. Only the
-clock of Redis counts, so the clocks of gateways and workers do not matter.
+A gateway renews the presence of its sessions. The sessions of a dead gateway disappear by themselves. Only
+the clock of Redis counts, so the clocks of gateways and workers do not matter.
 """
 
 from __future__ import annotations
@@ -15,31 +15,46 @@ from infra.redis.keys import Keys
 
 
 class Place(NamedTuple):
-    """A device on a gateway."""
+    """A session of a device on a gateway."""
 
     gateway_id: str
     device_id: DeviceId
+    session_id: str = ""
+
+
+class Online(NamedTuple):
+    """A session of a user's device. Each connection of a device is a session of its own."""
+
+    user_id: UserId
+    device_id: DeviceId
+    session_id: str
 
 
 class Presence:
     """Raises Unavailable."""
 
     def __init__(self, client: Client, keys: Keys, ttl_s: float) -> None:
-        self._client = client
         self._keys = keys
         self._ttl_ms = round(ttl_s * 1000)
         self._renew = LuaScript(client, "renew")
         self._places = LuaScript(client, "places")
         self._stands = LuaScript(client, "stands")
 
-    async def renew(self, gateway_id: str, devices: Iterable[tuple[UserId, DeviceId]]) -> None:
-        """These devices are on the gateway, from now for the time to live. It takes few round trips."""
-        await self._renew.call_each(
+    async def write(self, gateway_id: str, changes: Iterable[tuple[Online, bool]]) -> list[list[Place]]:
+        """Each session is on the gateway (true), from now for the time to live, or has left it (false).
+
+        The changes take effect in order, in few round trips. Returns where each one's user is then.
+        """
+        found = await self._renew.call_each(
             [
-                ([self._keys.online(user)], (f"{gateway_id}/{device}", self._ttl_ms))
-                for user, device in devices
+                (
+                    [self._keys.online(session.user_id)],
+                    (f"{gateway_id}/{session.device_id}/{session.session_id}", self._ttl_ms if here else 0),
+                )
+                for session, here in changes
             ]
         )
+        return [_places(members) for members in found]
 
     async def stands(self, gateway_id: str) -> bool:
         """Whether all that the gateway wrote is still there, except what it let expire.
@@ -49,10 +64,12 @@ class Presence:
         """
         return bool(await self._stands.call([self._keys.gateway_mark(gateway_id)], (self._ttl_ms,)))
 
-    async def leave(self, gateway_id: str, user: UserId, device: DeviceId) -> None:
-        await self._client.run([("ZREM", self._keys.online(user), f"{gateway_id}/{device}")])
-
     async def places(self, users: Sequence[UserId]) -> list[list[Place]]:
         """Where each user's devices are now, in few round trips."""
         found = await self._places.call_each([([self._keys.online(user)], ()) for user in users])
-        return [[Place(*member.decode().split("/", 1)) for member in members] for members in found]
+        return [_places(members) for members in found]
+
+
+def _places(members: Iterable[bytes]) -> list[Place]:
+    parts = (member.decode().split("/", 2) for member in members)
+    return [Place(gateway, DeviceId(device), *session) for gateway, device, *session in parts]

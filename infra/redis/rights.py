@@ -62,8 +62,8 @@ _USERS, _CONVERSATIONS, _GATEWAYS = "{u:*", "{c:*", "gateway:*"
 
 RIGHTS: dict[str, Access] = {
     "api": Access(
-        ("begin_fill", "fill", "head", "number", "places", "read", "renew", "restore", "stands"),
-        ("publish", "subscribe", "unsubscribe", "zrem"),
+        ("begin_fill", "fill", "head", "number", "read", "renew", "restore", "stands"),
+        ("publish", "subscribe", "unsubscribe"),
         (_USERS, _CONVERSATIONS, _GATEWAYS),
         (_GATEWAYS,),
     ),

@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 from domain.entries import Entry
 from domain.errors import Unavailable
-from domain.ids import UserId
+from domain.ids import MAX_SEQ, UserId
 from domain.limits import PAGE_BYTES
 from infra.redis.client import Client, LuaScript
 from infra.redis.keys import Keys
@@ -91,6 +91,12 @@ class Ring:
             return None
         oldest, head, *elements = reply
         return Slice(oldest, head, [Entry(_seq.unpack_from(e)[0], e[HEADER_BYTES:]) for e in elements])
+
+    async def heads(self, users: Sequence[UserId]) -> list[int | None]:
+        """The seq of each ring's newest entry, in few round trips. None for a user without a ring."""
+        asked = (MAX_SEQ, 0, self._settings.idle_ttl_s, 0)
+        replies = await self._read.call_each([(self._names(user), asked) for user in users])
+        return [None if reply is None else reply[1] for reply in replies]
 
     async def begin_fill(self, user: UserId) -> str | None:
         """Claim the rebuilding of a missing ring, before the timeline is read. None if it is not missing."""

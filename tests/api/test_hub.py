@@ -13,7 +13,7 @@ from infra import tasks
 from infra.redis.presence import Presence
 from infra.redis.ring import Ring
 from infra.redis.signals import Signals
-from tests.api.wire import arrive, connected
+from tests.api.wire import arrive, connected, joined
 from tests.builders import opened_stores, running, settings_for, until
 
 TICKS = 60
@@ -51,7 +51,7 @@ async def hears(stores, hub) -> bool:
 async def test_what_was_pushed_while_not_subscribed_is_looked_for(stores, hub):
     """I10: a signal may be lost with its connection, an entry not."""
     before = {row["id"] for row in await stores.redis.client_list(_type="pubsub")}
-    async with running(hub), connected(stores) as (session, wire), hub.joined(session):
+    async with running(hub), connected(stores) as (session, wire), joined(hub, session):
         await until(lambda: hears(stores, hub))
         session.start(0, 0)
         await arrive(stores, 1, 2)
@@ -76,7 +76,7 @@ async def test_nothing_of_a_hub_lives_on_in_whichever_moment_it_is_stopped(store
 
 async def test_listener_that_fails_is_replaced(stores, hub):
     """I10: and what it did not hear is looked for."""
-    async with running(hub), connected(stores) as (session, wire), hub.joined(session):
+    async with running(hub), connected(stores) as (session, wire), joined(hub, session):
         await until(lambda: hears(stores, hub))
         session.start(0, 0)
         await stores.redis.publish(stores.keys.gateway(hub.gateway_id), b"no signal")

@@ -14,6 +14,7 @@ from api.sync import Sync
 from api.views import SyncQuery
 from domain.devices import Device
 from domain.entries import Entry
+from domain.errors import Overloaded
 from infra.mongo.timelines import Line
 from infra.redis.presence import Presence
 from infra.redis.ring import Ring
@@ -65,8 +66,9 @@ class Gateway:
 
 @pytest.fixture
 async def gateway(engines, unique):
-    """It looks by itself too seldom to help."""
-    async with opened_stores(settings_for(engines, unique, gateway={"heartbeat_s": FAR_OFF_S})) as stores:
+    """It looks by itself too seldom to help, and lets two polls of a user wait."""
+    settings = settings_for(engines, unique, gateway={"heartbeat_s": FAR_OFF_S, "user_polls": 2})
+    async with opened_stores(settings) as stores:
         yield Gateway(stores)
 
 
@@ -76,6 +78,18 @@ async def test_waiting_pull_wakes_when_something_arrives(gateway):
         await until(lambda: gateway.ring.looks == 3)
         await gateway.arrive()
         assert await waiting == [1]
+
+
+async def test_poll_beyond_those_that_may_wait_is_refused(gateway):
+    """I8: and there is room again once one has ended."""
+    async with asyncio.timeout(PATIENCE_S):
+        waiting = [asyncio.create_task(gateway.pull()) for _ in range(2)]
+        await until(lambda: gateway.ring.looks >= 5)
+        with pytest.raises(Overloaded):
+            await gateway.pull()
+        await gateway.arrive()
+        assert await asyncio.gather(*waiting) == [[1], [1]]
+        assert await gateway.pull() == [1]
 
 
 async def test_waiting_pull_does_not_miss_what_arrives_while_it_looks(gateway):

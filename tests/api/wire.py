@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from api.gateway.hub import Hub
 from api.gateway.session import Session
 from api.sync import Sync
 from domain.devices import Device
@@ -51,12 +52,22 @@ class Wire:
 
 
 @asynccontextmanager
-async def connected(stores) -> AsyncIterator[tuple[Session, Wire]]:
+async def connected(stores, user: str = "ann") -> AsyncIterator[tuple[Session, Wire]]:
     wire = Wire()
     sync = Sync(Ring(stores.redis, stores.keys, stores.settings.ring), stores.timelines, stores.messages)
-    session = Session(Device("ann", "phone"), sync, wire.write, wire.close, QUEUE_BYTES)
+    session = Session(Device(user, "phone"), sync, wire.write, wire.close, QUEUE_BYTES)
     writing = asyncio.create_task(session.run_writer())
     try:
         yield session, wire
     finally:
         await ended([writing])
+
+
+@asynccontextmanager
+async def joined(hub: Hub, session: Session) -> AsyncIterator[None]:
+    """The session is at the hub for the length of the block."""
+    await hub.join(session)
+    try:
+        yield
+    finally:
+        hub.leave(session)

@@ -15,7 +15,7 @@ from domain.events import Arrival, Delivery, decode_arrival, encode
 from domain.ids import inbox_partition
 from infra.kafka.publisher import Publisher, Record
 from infra.kafka.topics import ARRIVALS, DELIVERIES
-from infra.redis.presence import Presence
+from infra.redis.presence import Online, Presence
 from infra.redis.ring import Ring
 from infra.redis.signals import Pushed, Signals
 from tests.builders import PARTITIONS, running, stored, until
@@ -187,7 +187,8 @@ async def test_delivery_on_the_log_is_pushed_to_the_gateway_of_its_user(town):
     heard: list[Pushed] = []
     signals = Signals(town.redis, town.keys)
     gateway = _Gateway(signals, heard)
-    await Presence(town.redis, town.keys, 60).renew("g1", [("ann", "phone"), ("ann", "web")])
+    phone, web = (Online("ann", device, "s") for device in ("phone", "web"))
+    await Presence(town.redis, town.keys, 60).write("g1", [(phone, True), (web, True)])
     async with running(wiring.inbox(town), wiring.push(town), gateway):
         await until(lambda: gateway.ready)
         for seq in (1, 2, 3):

@@ -162,7 +162,7 @@ async def test_pull_is_exact_at_once_after_a_fail_over_that_lost_entries(engines
             ring = Ring(stores.redis, stores.keys, settings.ring)
             sync = Sync(ring, stores.timelines, stores.messages)
             await arrive(stores, ring, 1, 3)
-            assert await sync.head("ann") == 3
+            assert (await sync.pull("ann", 0, 10)).head == 3
             await stores.sequence.restore(CONVERSATION, 3, 1)
             await pair.follow()
             await pair.cut()
@@ -187,7 +187,7 @@ async def test_entry_put_into_a_ring_of_the_old_primary_is_pulled_from_the_new(e
         async with opened_stores(settings) as stores, opened_redis(after) as client:
             late = Ring(stores.redis, stores.keys, settings.ring)
             await arrive(stores, late, 1, 3)
-            assert await Sync(late, stores.timelines, stores.messages).head("ann") == 3
+            assert (await Sync(late, stores.timelines, stores.messages).pull("ann", 0, 9)).head == 3
             await pair.follow()
             await pair.promote()
             sync = Sync(Ring(client, stores.keys, after.ring), stores.timelines, stores.messages)

@@ -4,8 +4,12 @@ import time
 
 import pytest
 
-from infra.redis.presence import Place, Presence
+from infra.redis.presence import Online, Place, Presence
 from tests.builders import until
+
+
+def online(user: str, device: str, session: str = "s1") -> Online:
+    return Online(user, device, session)
 
 
 @pytest.fixture
@@ -14,68 +18,91 @@ def presence(client, keys):
 
 
 async def test_device_is_where_its_gateway_says(presence):
-    await presence.renew("g1", [("ann", "phone"), ("bob", "web")])
-    await presence.renew("g2", [("ann", "web")])
+    await presence.write("g1", [(online("ann", "phone"), True), (online("bob", "web"), True)])
+    await presence.write("g2", [(online("ann", "web"), True)])
     ann, bob, cem = await presence.places(["ann", "bob", "cem"])
-    assert set(ann) == {Place("g1", "phone"), Place("g2", "web")}
-    assert (bob, cem) == ([Place("g1", "web")], [])
+    assert set(ann) == {Place("g1", "phone", "s1"), Place("g2", "web", "s1")}
+    assert (bob, cem) == ([Place("g1", "web", "s1")], [])
 
 
 async def test_device_that_left_is_gone_and_others_stay(presence):
-    await presence.renew("g1", [("ann", "phone"), ("ann", "web")])
-    await presence.leave("g1", "ann", "phone")
-    assert await presence.places(["ann"]) == [[Place("g1", "web")]]
+    await presence.write("g1", [(online("ann", "phone"), True), (online("ann", "web"), True)])
+    await presence.write("g1", [(online("ann", "phone"), False)])
+    assert await presence.places(["ann"]) == [[Place("g1", "web", "s1")]]
+
+
+async def test_session_that_left_late_does_not_take_the_next_one_with_it(presence):
+    """I10: each connection of a device is a session of its own."""
+    await presence.write("g1", [(online("ann", "phone", "s1"), True)])
+    await presence.write("g1", [(online("ann", "phone", "s2"), True)])
+    await presence.write("g1", [(online("ann", "phone", "s1"), False)])
+    assert await presence.places(["ann"]) == [[Place("g1", "phone", "s2")]]
+
+
+async def test_write_says_where_the_user_is_then(presence):
+    await presence.write("g2", [(online("ann", "web"), True)])
+    came, bob, went = await presence.write(
+        "g1",
+        [(online("ann", "phone"), True), (online("bob", "web"), True), (online("ann", "phone"), False)],
+    )
+    assert set(came) == {Place("g1", "phone", "s1"), Place("g2", "web", "s1")}
+    assert (bob, went) == ([Place("g1", "web", "s1")], [Place("g2", "web", "s1")])
+
+
+async def test_session_without_a_name_is_one_of_an_older_gateway(presence, client, keys):
+    await client.zadd(keys.online("ann"), {"g1/phone": 10**13})
+    assert await presence.places(["ann"]) == [[Place("g1", "phone")]]
 
 
 async def test_devices_of_a_dead_gateway_disappear_by_themselves(presence, client, keys):
-    await presence.renew("alive", [("ann", "web")])
-    await Presence(client, keys, 0.1).renew("dead", [("ann", "phone")])
-    await presence.renew("alive", [("ann", "web")])
+    await presence.write("alive", [(online("ann", "web"), True)])
+    await Presence(client, keys, 0.1).write("dead", [(online("ann", "phone"), True)])
+    await presence.write("alive", [(online("ann", "web"), True)])
 
     async def only_alive() -> bool:
-        return await presence.places(["ann"]) == [[Place("alive", "web")]]
+        return await presence.places(["ann"]) == [[Place("alive", "web", "s1")]]
 
     await until(only_alive)
 
 
 async def test_renewing_clears_what_expired(presence, client, keys):
     short = Presence(client, keys, 0.05)
-    await short.renew("dead", [("ann", "phone")])
+    await short.write("dead", [(online("ann", "phone"), True)])
 
     async def cleared() -> bool:
-        await presence.renew("alive", [("ann", "web")])
+        await presence.write("alive", [(online("ann", "web"), True)])
         return await client.zcard(keys.online("ann")) == 1
 
     await until(cleared)
 
 
 async def test_device_id_may_hold_any_allowed_sign(presence):
-    await presence.renew("g1", [("a.b@c_d-1", "x.y@z_-")])
-    assert await presence.places(["a.b@c_d-1"]) == [[Place("g1", "x.y@z_-")]]
+    await presence.write("g1", [(online("a.b@c_d-1", "x.y@z_-"), True)])
+    assert await presence.places(["a.b@c_d-1"]) == [[Place("g1", "x.y@z_-", "s1")]]
 
 
 async def test_nobody_asked_nobody_found(presence):
     assert await presence.places([]) == []
-    await presence.renew("g1", [])
+    await presence.write("g1", [])
 
 
 @pytest.mark.parametrize("jump_s", [3600, -3600])
 async def test_clock_of_a_process_that_jumps_hides_and_invents_nobody(
     presence, client, keys, monkeypatch, jump_s
 ):
-    await presence.renew("g1", [("ann", "phone")])
-    await Presence(client, keys, 0.05).renew("dead", [("bob", "web")])
+    await presence.write("g1", [(online("ann", "phone"), True)])
+    await Presence(client, keys, 0.05).write("dead", [(online("bob", "web"), True)])
     true_ns = time.time_ns
     with monkeypatch.context() as patch:
         patch.setattr(time, "time_ns", lambda: true_ns() + jump_s * 1_000_000_000)
-        assert await presence.places(["ann"]) == [[Place("g1", "phone")]]
-        await presence.renew("g2", [("ann", "web")])
+        assert await presence.places(["ann"]) == [[Place("g1", "phone", "s1")]]
+        await presence.write("g2", [(online("ann", "web"), True)])
 
         async def bob_is_gone() -> bool:
             return await presence.places(["bob"]) == [[]]
 
         await until(bob_is_gone)
-    assert set((await presence.places(["ann"]))[0]) == {Place("g1", "phone"), Place("g2", "web")}
+    assert set((await presence.places(["ann"]))[0]) == {Place("g1", "phone", "s1"), Place("g2", "web", "s1")}
 
 
 async def test_gateway_learns_once_that_what_it_wrote_is_gone(presence, client, keys):
