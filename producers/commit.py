@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import NamedTuple
 
 from domain.clock import now_ms, rfc3339
@@ -25,7 +24,7 @@ from producers.numbering import Numbering
 from producers.records import Spreadable
 from producers.spread import Spreader
 
-TRIES = 4
+TRIES = 8
 
 
 class Outcome(NamedTuple):
@@ -76,9 +75,7 @@ class Commit:
             waiting = await self._store(waiting, outcomes)
             if not waiting:
                 break
-            with suppress(Unavailable):  # without Redis the next numbers come from the store
-                for conversation in {draft.conversation_id for _, draft in waiting}:
-                    await self._numbering.restore(conversation)
+            await self._numbering.outrun({draft.conversation_id for _, draft in waiting})
         STORE_S.observe(time.perf_counter() - began)
         return outcomes
 

@@ -34,6 +34,9 @@ from infra.settings import MongoSettings, SettingsError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+UNIONS_AT_ONCE = 128
+"""Far below what MongoDB allows in one read."""
+
 Document = dict[str, Any]
 Filter = Mapping[str, Any]
 Change = Mapping[str, Any] | Sequence[Mapping[str, Any]]
@@ -172,6 +175,23 @@ class Collection:
                 cursor = await cursor
             found: list[Document] = await cursor.to_list(None)
         return found
+
+    async def newest_each(self, ranges: Sequence[Filter]) -> list[Any]:
+        """The highest `_id` in each range, in one read. A range without documents has none."""
+        pipelines = [
+            [{"$match": one}, {"$sort": {"_id": -1}}, {"$limit": 1}, {"$project": {"_id": 1}}]
+            for one in ranges
+        ]
+        found: list[Document] = []
+        for start in range(0, len(pipelines), UNIONS_AT_ONCE):
+            first, *others = pipelines[start : start + UNIONS_AT_ONCE]
+            unions = [{"$unionWith": {"coll": self._handle.name, "pipeline": one}} for one in others]
+            with _translated():
+                cursor = self._handle.aggregate([*first, *unions])
+                if isawaitable(cursor):  # Motor has it at once
+                    cursor = await cursor
+                found += await cursor.to_list(None)
+        return [one["_id"] for one in found]
 
     async def find_one(self, where: Filter, fields: Sequence[str] | None = None) -> Document | None:
         with _translated():

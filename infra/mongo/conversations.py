@@ -106,6 +106,15 @@ class ConversationStore:
         found = await self._conversations.find_one({"_id": conversation}, ["ver", "floor"])
         return (found["ver"], found["floor"]) if found else (0, 0)
 
+    async def versions_and_floors(
+        self, conversations: Iterable[ConversationId]
+    ) -> dict[ConversationId, tuple[int, int]]:
+        """The same of many, in one read. Unknown conversations are absent."""
+        found = await self._conversations.find_any_order(
+            {"_id": {"$in": list(conversations)}}, ["ver", "floor"]
+        )
+        return {row["_id"]: (row["ver"], row["floor"]) for row in found}
+
     async def versions(self, conversations: Iterable[ConversationId]) -> dict[ConversationId, int]:
         """The versions of these member lists."""
         found = await self._conversations.find_any_order({"_id": {"$in": list(conversations)}}, ["ver"])

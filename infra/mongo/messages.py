@@ -101,6 +101,11 @@ class MessageStore:
         found = await self._messages.find(_range(conversation, 0, at_most), ["m"], descending=True, limit=1)
         return (found[0]["_id"]["q"], found[0]["m"]) if found else None
 
+    async def lasts(self, conversations: Iterable[ConversationId]) -> dict[ConversationId, int]:
+        """The seq of the newest message of each, in one read. Conversations without messages are absent."""
+        found = await self._messages.newest_each([_range(one, 0, MAX_SEQ) for one in conversations])
+        return {one["c"]: one["q"] for one in found}
+
     async def page(
         self, conversation: ConversationId, low: int, high: int, limit: int, *, newest: bool
     ) -> list[tuple[int, bytes]]:

@@ -62,7 +62,7 @@ _USERS, _CONVERSATIONS, _GATEWAYS = "{u:*", "{c:*", "gateway:*"
 
 RIGHTS: dict[str, Access] = {
     "api": Access(
-        ("begin_fill", "fill", "head", "number", "read", "renew", "restore", "stands"),
+        ("begin_fill", "fill", "head", "number", "raise", "read", "renew", "restore", "stands"),
         ("publish", "subscribe", "unsubscribe"),
         (_USERS, _CONVERSATIONS, _GATEWAYS),
         (_GATEWAYS,),

@@ -14,6 +14,9 @@ from domain.ids import ConversationId
 from infra.redis.client import Client, LuaScript
 from infra.redis.keys import Keys
 
+IDLE_TTL_S = 7 * 24 * 3600
+"""A counter that nobody uses for so long is forgotten. Its last number has reached the store long ago."""
+
 
 class Numbers(NamedTuple):
     """Consecutive seqs from `first`, handed out when the member list had this version."""
@@ -29,17 +32,26 @@ class Sequence:
         self._keys = keys
         self._number = LuaScript(client, "number")
         self._restore = LuaScript(client, "restore")
+        self._raise = LuaScript(client, "raise")
         self._head = LuaScript(client, "head")
 
     async def take(self, wanted: Many[tuple[ConversationId, int]]) -> list[Numbers | None]:
         """So many seqs of each conversation, in one round trip. None where Redis has no counter."""
-        calls = [([self._keys.counter(conversation)], [count]) for conversation, count in wanted]
+        calls = [([self._keys.counter(conversation)], [count, IDLE_TTL_S]) for conversation, count in wanted]
         replies = await self._number.call_each(calls)
         return [Numbers(*reply) if reply else None for reply in replies]
 
     async def restore(self, conversation: ConversationId, last_seq: int, version: int) -> int:
         """Set the counter from the store; values only rise. Returns the last seq handed out."""
-        return int(await self._restore.call([self._keys.counter(conversation)], [last_seq, version]))
+        return int(
+            await self._restore.call([self._keys.counter(conversation)], [last_seq, version, IDLE_TTL_S])
+        )
+
+    async def raise_to(self, lasts: Many[tuple[ConversationId, int]]) -> None:
+        """Raise the counters that are behind these seqs. A lost counter stays lost."""
+        await self._raise.call_each(
+            [([self._keys.counter(conversation)], [last]) for conversation, last in lasts]
+        )
 
     async def heads(self, conversations: Many[ConversationId]) -> list[int]:
         """The last seq handed out in each conversation. 0 where Redis has no counter.
