@@ -12,16 +12,23 @@ from infra.crash import crash_point
 from infra.mongo.conversations import ConversationStore, PendingChange
 from producers.numbering import Numbering
 
-CACHED_CONVERSATIONS = 20_000
+CACHED_LISTS = 20_000
+CACHED_MEMBERS = 500_000
+"""About 400 bytes each."""
 
 
 class Membership:
-    """Who belongs to a conversation. It keeps the `CACHED_CONVERSATIONS` lists that were used last."""
+    """Who belongs to a conversation.
+
+    It keeps the lists that were used last: at most `CACHED_LISTS`, and of these no more than hold
+    `CACHED_MEMBERS` together.
+    """
 
     def __init__(self, conversations: ConversationStore, numbering: Numbering) -> None:
         self._conversations = conversations
         self._numbering = numbering
         self._cached: OrderedDict[ConversationId, Members] = OrderedDict()
+        self._cached_members = 0
 
     async def at(self, conversation: ConversationId, version: int) -> Members:
         """A list at least as new as the version. It is right for messages numbered at this version or before.
@@ -106,7 +113,9 @@ class Membership:
         await self._conversations.finish(conversation, pending, last + 1)
 
     def _keep(self, members: Members) -> None:
+        if older := self._cached.pop(members.conversation_id, None):
+            self._cached_members -= len(older.by_user)
         self._cached[members.conversation_id] = members
-        self._cached.move_to_end(members.conversation_id)
-        while len(self._cached) > CACHED_CONVERSATIONS:
-            self._cached.popitem(last=False)
+        self._cached_members += len(members.by_user)
+        while len(self._cached) > CACHED_LISTS or self._cached_members > CACHED_MEMBERS:
+            self._cached_members -= len(self._cached.popitem(last=False)[1].by_user)

@@ -29,6 +29,7 @@ from pymongo.errors import (
 from pymongo.read_concern import ReadConcern
 
 from domain.errors import Internal, Unavailable
+from infra.breaker import Breaker
 from infra.settings import MongoSettings, SettingsError
 
 if TYPE_CHECKING:
@@ -85,8 +86,10 @@ def _unavailable(error: PyMongoError) -> bool:
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def _translated(breaker: Breaker | None = None) -> Iterator[None]:
     """Driver errors become Duplicate, Unavailable (may work later) or Internal (a fault of the product)."""
+    if breaker is not None:
+        breaker.check()
     try:
         yield
     except DuplicateKeyError as error:
@@ -99,30 +102,34 @@ def _translated() -> Iterator[None]:
                 "RINGPOST_MONGO_URL cannot be used: DNS does not have its host, or has a wrong answer."
             ) from error
         if _unavailable(error):
-            raise Unavailable("The message store does not answer.") from error
+            unavailable = Unavailable("The message store does not answer.")
+            if breaker and isinstance(error, ConnectionFailure):
+                breaker.open(unavailable)
+            raise unavailable from error
         raise Internal(f"The message store refused an operation: {type(error).__name__}.") from error
 
 
 class Collection:
     """One collection. Writes are acknowledged by a majority and journaled, reads see only such writes.
 
-    Every verb raises Unavailable within the timeout of the settings when the store does not answer. A write
-    may then have happened or not.
+    Every verb raises Unavailable within the timeout of the settings when the store does not answer, and at
+    once while it is known not to (see `Breaker`). A write may then have happened or not.
     """
 
-    def __init__(self, handle: Any) -> None:
+    def __init__(self, handle: Any, breaker: Breaker) -> None:
         self._handle = handle
+        self._breaker = breaker
 
     async def insert(self, document: Document) -> None:
         """Raises Duplicate when a unique index refuses it."""
-        with _translated():
+        with _translated(self._breaker):
             await self._handle.insert_one(document)
 
     async def insert_many(self, documents: Sequence[Document], *, ordered: bool) -> list[Refused]:
         """Returns what unique indexes refused. Ordered: it stops there. All documents before it are in, none
         after it.
         """
-        with _translated():
+        with _translated(self._breaker):
             try:
                 await self._handle.insert_many(documents, ordered=ordered)
             except BulkWriteError as error:
@@ -146,13 +153,13 @@ class Collection:
     ) -> list[Document]:
         """Matching documents by `_id`; all of them when `limit` is 0."""
         cursor = self._handle.find(where, fields, batch_size=limit or 0).sort("_id", -1 if descending else 1)
-        with _translated():
+        with _translated(self._breaker):
             found: list[Document] = await cursor.limit(limit).to_list(None)
         return found
 
     async def find_any_order(self, where: Filter, fields: Sequence[str] | None = None) -> list[Document]:
         """Matching documents, in no particular order."""
-        with _translated():
+        with _translated(self._breaker):
             found: list[Document] = await self._handle.find(where, fields).to_list(None)
         return found
 
@@ -169,57 +176,56 @@ class Collection:
             {"$replaceWith": "$found"},
             {"$project": dict.fromkeys(fields, 1)},
         ]
-        with _translated():
-            cursor = self._handle.database.aggregate(pipeline)
+        return await self._aggregated(self._handle.database, pipeline)
+
+    async def newest_each(self, ranges: Sequence[Filter]) -> list[Any]:
+        """The highest `_id` in each range, in one read. A range without documents has none."""
+        each = [
+            [{"$match": one}, {"$sort": {"_id": -1}}, {"$limit": 1}, {"$project": {"_id": 1}}]
+            for one in ranges
+        ]
+        found: list[Document] = []
+        for start in range(0, len(each), UNIONS_AT_ONCE):
+            first, *others = each[start : start + UNIONS_AT_ONCE]
+            unions = [{"$unionWith": {"coll": self._handle.name, "pipeline": one}} for one in others]
+            found += await self._aggregated(self._handle, [*first, *unions])
+        return [one["_id"] for one in found]
+
+    async def _aggregated(self, source: Any, pipeline: Sequence[Any]) -> list[Document]:
+        with _translated(self._breaker):
+            cursor = source.aggregate(pipeline)
             if isawaitable(cursor):  # Motor has it at once
                 cursor = await cursor
             found: list[Document] = await cursor.to_list(None)
         return found
 
-    async def newest_each(self, ranges: Sequence[Filter]) -> list[Any]:
-        """The highest `_id` in each range, in one read. A range without documents has none."""
-        pipelines = [
-            [{"$match": one}, {"$sort": {"_id": -1}}, {"$limit": 1}, {"$project": {"_id": 1}}]
-            for one in ranges
-        ]
-        found: list[Document] = []
-        for start in range(0, len(pipelines), UNIONS_AT_ONCE):
-            first, *others = pipelines[start : start + UNIONS_AT_ONCE]
-            unions = [{"$unionWith": {"coll": self._handle.name, "pipeline": one}} for one in others]
-            with _translated():
-                cursor = self._handle.aggregate([*first, *unions])
-                if isawaitable(cursor):  # Motor has it at once
-                    cursor = await cursor
-                found += await cursor.to_list(None)
-        return [one["_id"] for one in found]
-
     async def find_one(self, where: Filter, fields: Sequence[str] | None = None) -> Document | None:
-        with _translated():
+        with _translated(self._breaker):
             found: Document | None = await self._handle.find_one(where, fields)
         return found
 
     async def count(self, where: Filter, limit: int = 0) -> int:
         """How many match. Stops counting at `limit` unless it is 0."""
         options = {"limit": limit} if limit else {}
-        with _translated():
+        with _translated(self._breaker):
             counted: int = await self._handle.count_documents(where, **options)
         return counted
 
     async def estimate(self) -> int:
         """How many documents there are, by the collection's own count. This may be off after a crash."""
-        with _translated():
+        with _translated(self._breaker):
             counted: int = await self._handle.estimated_document_count()
         return counted
 
     async def update(self, where: Filter, change: Change, *, upsert: bool = False) -> int:
         """Change the first match. Returns how many matched or were put in. Raises Duplicate."""
-        with _translated():
+        with _translated(self._breaker):
             result = await self._handle.update_one(where, change, upsert=upsert)
         return int(result.matched_count) + (result.upserted_id is not None)
 
     async def update_many(self, where: Filter, change: Filter) -> int:
         """Change all matches. Returns how many were changed."""
-        with _translated():
+        with _translated(self._breaker):
             result = await self._handle.update_many(where, change)
         return int(result.modified_count)
 
@@ -235,7 +241,7 @@ class Collection:
                 operations.append(UpdateOne(where, change, upsert=True))
             else:
                 operations.append(UpdateMany(where, change))
-        with _translated():
+        with _translated(self._breaker):
             try:
                 await self._handle.bulk_write(operations)
             except BulkWriteError as error:
@@ -246,25 +252,25 @@ class Collection:
         self, where: Filter, change: Filter, *, upsert: bool = False
     ) -> Document | None:
         """Change the first match. Returns it as it is afterwards."""
-        with _translated():
+        with _translated(self._breaker):
             found: Document | None = await self._handle.find_one_and_update(
                 where, change, upsert=upsert, return_document=True
             )
         return found
 
     async def delete_many(self, where: Filter) -> int:
-        with _translated():
+        with _translated(self._breaker):
             result = await self._handle.delete_many(where)
         return int(result.deleted_count)
 
     async def indexes(self) -> dict[str, Document]:
         """Index name → its description."""
-        with _translated():
+        with _translated(self._breaker):
             found: dict[str, Document] = await self._handle.index_information()
         return found
 
     async def create_index(self, name: str, keys: Sequence[tuple[str, int]], **options: Any) -> None:
-        with _translated():
+        with _translated(self._breaker):
             await self._handle.create_index(list(keys), name=name, **options)
 
 
@@ -273,6 +279,7 @@ class Database:
 
     def __init__(self, client: Any, name: str) -> None:
         self._client = client
+        self.breaker = Breaker("mongo", self.ping)
         self._sharded: bool | None = None
         self._handle = client[name].with_options(
             write_concern=WriteConcern("majority", j=True),
@@ -281,7 +288,7 @@ class Database:
         )
 
     def collection(self, name: str) -> Collection:
-        return Collection(self._handle.get_collection(name))
+        return Collection(self._handle.get_collection(name), self.breaker)
 
     async def collection_names(self) -> list[str]:
         with _translated():
@@ -357,9 +364,11 @@ async def open_database(settings: MongoSettings) -> AsyncIterator[Database]:
             client = _client(settings, options)
     except (ConfigurationError, InvalidURI, ValueError, OSError, UserWarning) as error:
         raise SettingsError(f"RINGPOST_MONGO_URL {_refusal(settings.url, error)}.") from None
+    database = Database(client, settings.database)
     try:
-        yield Database(client, settings.database)
+        yield database
     finally:
+        await database.breaker.aclose()
         closing = client.close()
         if closing is not None:
             await closing

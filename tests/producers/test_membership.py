@@ -12,7 +12,7 @@ from infra.mongo.messages import MessageStore
 from infra.redis.client import open_redis
 from producers.commit import Outcome
 from producers.wiring import Clients, Engines, SendPath, send_path
-from tests.builders import ANN, BOB, CEM, DEA, draft, forget_redis, settings_for
+from tests.builders import ANN, BOB, CEM, DEA, draft, forget_redis, mongo_reads, settings_for
 
 
 async def recipients(town, group: str) -> dict[int, set[str]]:
@@ -187,13 +187,22 @@ async def test_adding_twice_at_once_is_one_stay(town):
     assert len((await town.path.membership.newest(group)).by_user[BOB].windows) == 1
 
 
-async def test_only_so_many_lists_are_remembered(town, monkeypatch):
-    """I8; a conversation whose list was forgotten is read again."""
-    monkeypatch.setattr("producers.membership.CACHED_CONVERSATIONS", 2)
+@pytest.mark.parametrize("bound, most", [("CACHED_LISTS", 2), ("CACHED_MEMBERS", 5)])
+async def test_only_so_many_lists_are_remembered(town, monkeypatch, engines, unique, bound, most):
+    """I8, by lists and by members. A conversation whose list was forgotten is read again."""
+    monkeypatch.setattr(f"producers.membership.{bound}", most)
     groups = [await town.group(ANN, BOB) for _ in range(4)]
-    for group in groups * 2:
-        assert (await town.send(draft(group))).created
-    assert len(town.path.membership._cached) == 2
+    membership = town.path.membership
+
+    async def reads(asked: list[str]) -> int:
+        before = mongo_reads(engines.mongo_url, unique)
+        for group in asked:
+            assert (await membership.at(group, 0)).has(BOB)
+        return (mongo_reads(engines.mongo_url, unique) - before)["members"]
+
+    assert await reads(groups) == 4
+    assert await reads(groups[2:] * 3) == 0
+    assert await reads([*groups, *groups]) == 8
 
 
 class Interrupted(MessageStore):

@@ -2,18 +2,23 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
+import signal
 import socket
 
 import pytest
 from pymongo.monitoring import CommandListener
 
 from domain.errors import Unavailable
+from infra.local.stack import LocalEngines
 from infra.mongo import client
 from infra.mongo.client import open_database
 from infra.mongo.indexes import CLUSTERED, INDEXES, PLAIN, ensure_schema, missing_indexes
 from infra.mongo.messages import MessageStore
 from infra.settings import SettingsError
-from tests.builders import opened_database, settings_for, stored
+from tests.builders import opened_database, settings_for, stored, until
+from tests.engines import Engines
+from tests.patience import PATIENCE_S
 
 WRITES = {"insert", "update", "findAndModify", "delete"}
 
@@ -131,3 +136,32 @@ async def test_bad_option_in_the_url_is_named_as_a_setting(engines, unique, opti
     with pytest.raises(SettingsError, match="RINGPOST_MONGO_URL"):
         async with open_database(made.mongo):
             pass
+
+
+@pytest.mark.own_engines
+async def test_nobody_waits_for_a_store_that_is_known_not_to_answer(unique, driver, tmp_path):
+    """One time-out for all that wait already, none for those that come later, and over when it is back."""
+    async with LocalEngines(tmp_path, which=("mongo",)) as local:
+        made = settings_for(
+            Engines(local.mongo_url, "", ""), unique, mongo={"driver": driver, "timeout_s": 1}
+        )
+        async with opened_database(made) as database:
+            store = MessageStore(database)
+
+            async def answers() -> bool:
+                try:
+                    return await store.last("d:ann:bob") is None
+                except Unavailable:
+                    return False
+
+            assert await answers()
+            os.kill(local.pid("mongo"), signal.SIGSTOP)
+            try:
+                async with asyncio.timeout(PATIENCE_S):
+                    assert not any(await asyncio.gather(*(answers() for _ in range(50))))
+                    for _ in range(1_000):
+                        assert not await answers()
+            finally:
+                os.kill(local.pid("mongo"), signal.SIGCONT)
+            await until(answers)
+            assert all(await asyncio.gather(*(answers() for _ in range(50))))
