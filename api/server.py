@@ -11,73 +11,14 @@ from functools import partial
 from typing import Any
 
 import uvicorn
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from api.admission import AdmittingProtocol, Refusals
 from api.connection import READ_S
-from api.gateway.frames import REASONS, Close
+from api.socket import SocketProtocol
 from infra.descriptors import connections_of, open_files
 from infra.settings import GatewaySettings, SettingsError
-from infra.telemetry.names import CLOSED
 
-ABORT_S = 3.0
 LARGEST_FRAME_BYTES = 1_048_576
-
-
-class SocketProtocol(WebSocketsSansIOProtocol):
-    """Closes a socket with our codes. It does not wait for a device that does not read.
-
-    The application takes or refuses a socket within `handshake_s`. Then the connection ends.
-    """
-
-    def __init__(self, *args: Any, handshake_s: float = READ_S, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._handshake_s = handshake_s
-        self._deadline: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: Any) -> None:
-        super().connection_made(transport)
-        self._deadline = self.loop.call_later(self._handshake_s, self._give_up_handshake)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-        super().connection_lost(exc)
-
-    def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        if not self.handshake_initiated:  # the first bytes are the whole head, and were not understood
-            self.transport.abort()
-
-    def _give_up_handshake(self) -> None:
-        if not self.handshake_complete:
-            self.transport.abort()
-
-    async def send(self, message: Any) -> None:
-        if message["type"] == "websocket.close" and not self.writable.is_set():
-            self.writable.set()
-            self.loop.call_later(ABORT_S, self.transport.abort)
-        await super().send(message)
-        if message["type"] == "websocket.http.response.body" and not message.get("more_body", False):
-            self.handshake_complete = True  # uvicorn would log an answer by HTTP as a fault
-
-    def keepalive_timeout(self) -> None:
-        if not self.close_sent and not self.transport.is_closing():  # or it was counted under another code
-            CLOSED.labels(str(int(Close.HEARTBEAT_MISSED))).inc()
-        self._end(Close.HEARTBEAT_MISSED)
-
-    def shutdown(self) -> None:
-        self._end(Close.GOING_AWAY)
-
-    def _end(self, code: Close) -> None:
-        self.stop_keepalive()
-        if not self.close_sent and self.handshake_complete and not self.transport.is_closing():
-            self.queue.put_nowait({"type": "websocket.disconnect", "code": int(code)})
-            self.conn.send_close(code, REASONS[code])
-            self.transport.write(b"".join(self.conn.data_to_send()))
-            self.close_sent = True
-        self.transport.close()
-        self.loop.call_later(ABORT_S, self.transport.abort)
 
 
 class _Server(uvicorn.Server):

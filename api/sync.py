@@ -90,6 +90,19 @@ class Sync:
             return head
         return await self._timelines.head(user)
 
+    async def first_page(self, user: UserId, cursor: int, limit: int) -> tuple[int, list[Entry]]:
+        """The newest entry that every device can pull, and the first entries after the cursor if the ring has
+        them. It makes no ring. If there is none, or it ends before the cursor, the timeline tells the head.
+        """
+        try:
+            held = await self._ring.read(user, cursor, limit)
+        except Unavailable:
+            held = None
+        if held is None or held.head < cursor:
+            return await self._timelines.head(user), []
+        _FROM_RING.inc(len(held.entries))
+        return held.head, held.entries if held.oldest <= cursor + 1 else []
+
     async def ring_heads(self, users: Sequence[UserId]) -> list[int | None]:
         """The newest entry of each ring, in few round trips. None without a ring, and without Redis."""
         try:

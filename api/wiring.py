@@ -6,8 +6,6 @@ import socket
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 
-from starlette.routing import WebSocketRoute
-
 from api.admission import ADMIN_CONNECTIONS, Admission
 from api.app import make_app
 from api.caller import Callers
@@ -73,12 +71,12 @@ async def api_services(
             servers.append(HttpService(app, admin, settings.gateway, connections=ADMIN_CONNECTIONS))
             routes = [route for route in routes if not route.admin]
         others = [
-            WebSocketRoute("/v1/connect", gateway.connect),
             *status_routes(health, with_metrics=admin is None),
         ]
         app = make_app(routes, others, callers, largest)
         if stage:
             app.router.routes[:0] = Stage(engines.accounts, callers, bound.getsockname()[1]).routes()
+        app = gateway.before(app)
         public = with_origins(Admission(app, for_operators(routes)), listed(settings.http.origins))
         trusted = listed(settings.http.trusted_proxies)
         servers.append(HttpService(public, bound, settings.gateway, trusted_proxies=trusted))

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
-
-import msgspec
-from starlette.websockets import WebSocket, WebSocketDisconnect
+from typing import Any
 
 from api.caller import Callers
 from api.drafts import draft_of
+from api.gateway.connection import Connection
 from api.gateway.frames import (
-    REASONS,
     Ack,
     ClientFrame,
     Close,
@@ -21,18 +18,21 @@ from api.gateway.frames import (
     error_frame,
     frame,
     ref_of_send,
+    sent_frame,
 )
 from api.gateway.hub import Hub
-from api.gateway.session import Session
+from api.gateway.session import PAGE, Session
+from api.socket import SOCKET, SocketProtocol
 from api.strict import read_json
 from api.sync import Sync
 from domain.devices import Device
 from domain.errors import BadRequest, CursorAhead, RingpostError, TooLarge, Unauthenticated
 from domain.limits import FRAME_BYTES
 from infra.mongo.accounts import AccountStore
-from infra.tasks import ended
 from infra.telemetry.names import CLOSED
 from producers.send import Sender
+
+PATH = "/v1/connect"
 
 
 class _Ended(Exception):
@@ -43,8 +43,15 @@ class _Ended(Exception):
         self.code = code
 
 
+class _Gone(Exception):
+    """The device left."""
+
+
 class Gateway:
-    """Accepts sockets. It stores nothing: a device finds what it missed in its inbox."""
+    """Accepts sockets. It stores nothing: a device finds what it missed in its inbox.
+
+    It stands in front of the application with the routes, which gets all requests but those of sockets here.
+    """
 
     def __init__(
         self,
@@ -61,66 +68,88 @@ class Gateway:
         self._accounts = accounts
         self._settings = hub.settings
 
-    async def connect(self, socket: WebSocket) -> None:
-        """One connection, from its acceptance to its end."""
-        await socket.accept()
-        with suppress(WebSocketDisconnect):
-            try:
-                device, cursor = await self._hello(socket)
-                await self._serve(socket, device, cursor)
-            except _Ended as ended:
-                CLOSED.labels(str(int(ended.code))).inc()
-                await socket.close(ended.code, REASONS[ended.code])
+    def before(self, app: Any) -> Any:
+        """The application, with the gateway in front of it."""
 
-    async def _hello(self, socket: WebSocket) -> tuple[Device, int | None]:
+        async def serve(scope: Any, receive: Any, send: Any) -> None:
+            if scope["type"] == "websocket" and scope["path"] == PATH:
+                await self.connect(scope, receive, send)
+            else:
+                await app(scope, receive, send)
+
+        return serve
+
+    async def connect(self, scope: Any, receive: Any, send: Any) -> None:
+        """Accept a socket and welcome its device. It returns then, and the socket stays."""
+        socket: SocketProtocol = scope["extensions"][SOCKET]
+        await receive()
+        await send({"type": "websocket.accept"})
         try:
-            text = await asyncio.wait_for(self._receive(socket), self._settings.hello_timeout_s)
+            device, cursor = await self._hello(socket, receive, dict(scope["headers"]))
+        except _Gone:
+            return
+        except _Ended as ended:
+            CLOSED.labels(str(int(ended.code))).inc()
+            socket.close(ended.code)
+            return
+        session = Session(device, self._sync, socket, self._settings.queue_bytes)
+        connection = Connection(socket, session, self._hub, self._on_frame)
+        socket.take_over(connection)
+        await self._open(session, cursor)
+        connection.opened()
+
+    async def _hello(
+        self, socket: SocketProtocol, receive: Any, headers: dict[bytes, bytes]
+    ) -> tuple[Device, int | None]:
+        try:
+            async with asyncio.timeout(self._settings.hello_timeout_s):
+                message = await receive()
         except TimeoutError:
             raise _Ended(Close.NO_HELLO) from None
+        if message["type"] == "websocket.disconnect":
+            raise _Gone
+        text = message.get("text")
+        if text is None:
+            raise _Ended(Close.BAD_FRAME)
         try:
             hello: object = read_json(text, ClientFrame)
         except BadRequest as error:
-            await socket.send_text(error_frame(error))
+            socket.write([error_frame(error)])
             raise _Ended(Close.BAD_FRAME) from None
         if not isinstance(hello, Hello):
             raise _Ended(Close.NO_HELLO)
         try:
             if hello.token is not None:
                 return self._callers.device_of_token(hello.token), hello.cursor
-            return self._callers.device(socket.headers.get("authorization")), hello.cursor
+            authorization = headers.get(b"authorization", b"").decode("latin-1")
+            return self._callers.device(authorization), hello.cursor
         except Unauthenticated as error:
-            await socket.send_text(error_frame(error))
+            socket.write([error_frame(error)])
             raise _Ended(Close.UNAUTHENTICATED) from None
 
-    async def _serve(self, socket: WebSocket, device: Device, cursor: int | None) -> None:
-        session = Session(device, self._sync, socket.send_text, socket.close, self._settings.queue_bytes)
-        writing = asyncio.create_task(session.run_writer())
+    async def _open(self, session: Session, cursor: int | None) -> None:
         try:
-            await self._hub.join(session)
-            await self._welcome(session, cursor)
-            await self._read(socket, session)
-        except _Ended as reason:
-            session.close(reason.code)
-            await writing
+            if not session.over:
+                await self._hub.join(session)
+                await self._welcome(session, cursor)
         except RingpostError as error:
             session.put(error_frame(error))
-            session.close(Close.GOING_AWAY)
-            await writing
+            session.close(Close.BAD_FRAME if isinstance(error, CursorAhead) else Close.GOING_AWAY)
         finally:
-            self._hub.leave(session)
-            await ended([writing])
+            if session.over:
+                self._hub.leave(session)
 
     async def _welcome(self, session: Session, cursor: int | None) -> None:
-        """Sends `welcome`. Entries beyond its head are pushed to us, as `Hub.join` explains."""
+        """Sends `welcome`. Entries beyond its head are pushed to us, as `Hub.join` explains.
+
+        One read of the ring brings the head and the first entries.
+        """
         device = session.device
         if cursor is None:
             cursor = await self._accounts.cursor(device.user_id, device.device_id)
-        head = await self._sync.head(device.user_id, cursor)
+        head, entries = await self._sync.first_page(device.user_id, cursor, PAGE)
         if cursor > head:
-            session.put(
-                error_frame(CursorAhead(f"The cursor is ahead of the inbox, which ends at {head}.", "cursor"))
-            )
-            raise _Ended(Close.BAD_FRAME)
+            raise CursorAhead(f"The cursor is ahead of the inbox, which ends at {head}.", "cursor")
         session.put(
             frame(
                 "welcome",
@@ -132,26 +161,24 @@ class Gateway:
                 heartbeat_s=self._settings.heartbeat_s,
             )
         )
-        session.start(cursor, head)
+        session.start(cursor, head, entries)
 
-    async def _read(self, socket: WebSocket, session: Session) -> None:
-        """Handles the frames of the device one after the other, so that its sends keep their order. It ends
-        by an exception.
-        """
-        while True:
-            await self._on_frame(session, await self._receive(socket))
-
-    async def _on_frame(self, session: Session, text: str) -> None:
+    async def _on_frame(self, session: Session, data: bytes | None) -> None:
+        """Handle one frame of the device. None is a binary frame, which is a bad one."""
+        if data is None:
+            session.close(Close.BAD_FRAME)
+            return
         ref = None
         try:
-            if len(text) > FRAME_BYTES or len(text.encode()) > FRAME_BYTES:
-                ref = ref_of_send(text)
+            if len(data) > FRAME_BYTES:
+                ref = ref_of_send(data)
                 raise TooLarge(f"A frame may have {FRAME_BYTES} bytes.")
-            got: object = read_json(text, ClientFrame)
+            got: object = read_json(data, ClientFrame)
             match got:
                 case Send():
                     ref = got.ref
-                    session.put(await self._send(session.device, got))
+                    draft, to = draft_of(session.device, got)
+                    session.put(sent_frame(ref, (await self._sender.send(draft, to)).sent))
                 case Ack():
                     await self._acknowledge(session, got.cursor)
                 case Ping():
@@ -159,30 +186,15 @@ class Gateway:
                 case Hello():
                     raise BadRequest("`hello` is the first frame, and is sent once.", "type")
         except BadRequest as error:
-            ref = ref if ref is not None else ref_of_send(text)
+            ref = ref if ref is not None else ref_of_send(data)
             session.put(error_frame(error, ref))
             if ref is None:
-                raise _Ended(Close.BAD_FRAME) from None
+                session.close(Close.BAD_FRAME)
         except RingpostError as error:
             session.put(error_frame(error, ref))
-
-    async def _send(self, device: Device, got: Send) -> str:
-        draft, to = draft_of(device, got)
-        sent = (await self._sender.send(draft, to)).sent
-        return frame("sent", ref=got.ref, **msgspec.structs.asdict(sent))
 
     async def _acknowledge(self, session: Session, cursor: int) -> None:
         device = session.device
         if cursor > session.sent and cursor > (head := await self._sync.head(device.user_id, cursor)):
             raise CursorAhead(f"The cursor is ahead of the inbox, which ends at {head}.", "cursor")
         await self._accounts.acknowledge(device.user_id, device.device_id, cursor)
-
-    async def _receive(self, socket: WebSocket) -> str:
-        """The next text frame. A binary frame is a bad frame."""
-        got = await socket.receive()
-        if got["type"] == "websocket.disconnect":
-            raise WebSocketDisconnect(got.get("code", 1005), got.get("reason"))
-        text: str | None = got.get("text")
-        if text is None:
-            raise _Ended(Close.BAD_FRAME)
-        return text

@@ -16,6 +16,7 @@ from domain import numbers
 from domain.entries import Entry, encode_entries
 from domain.errors import RingpostError
 from domain.limits import REF_CHARACTERS
+from domain.messages import Sent
 
 
 class Close(IntEnum):
@@ -82,7 +83,7 @@ _named = msgspec.json.Decoder(_Named)
 _encode = msgspec.json.Encoder().encode
 
 
-def ref_of_send(text: str) -> str | int | None:
+def ref_of_send(text: str | bytes) -> str | int | None:
     """The `ref` of a frame that is meant as a send. None for any other, and for what is no `Ref`."""
     try:
         try:
@@ -97,7 +98,7 @@ def ref_of_send(text: str) -> str | int | None:
     return named.ref
 
 
-def _without_halves(text: str) -> str:
+def _without_halves(text: str | bytes) -> str:
     """The fields that tell what a frame is, where half a surrogate pair stands in another.
 
     JSON allows the half (RFC 8259, 8.2), but it is no text. Raises ValueError.
@@ -108,15 +109,32 @@ def _without_halves(text: str) -> str:
     return json.dumps({name: found[name] for name in ("type", "ref") if name in found})
 
 
-def frame(type_: str, **fields: Any) -> str:
+class SentFrame(Struct, tag_field="type", tag="sent"):
+    ref: Ref
+    message_id: str
+    conversation_id: str
+    seq: int
+    sent_at: str
+
+
+def sent_frame(ref: str | int, sent: Sent) -> bytes:
+    """The answer to a send."""
+    return _encode(SentFrame(ref, sent.message_id, sent.conversation_id, sent.seq, sent.sent_at))
+
+
+def heartbeat_frame(head: int) -> bytes:
+    return b'{"type":"heartbeat","head":%d}' % head
+
+
+def frame(type_: str, **fields: Any) -> bytes:
     """A frame of the server."""
-    return _encode({"type": type_, **fields}).decode()
+    return _encode({"type": type_, **fields})
 
 
-def error_frame(error: RingpostError, ref: str | int | None = None) -> str:
+def error_frame(error: RingpostError, ref: str | int | None = None) -> bytes:
     body = {"error": error_body(error)}
     return frame("error", **({"ref": ref} if ref is not None else {}), **body)
 
 
-def entries_frame(entries: Sequence[Entry]) -> str:
-    return (b'{"type":"entries","entries":%b}' % encode_entries(entries)).decode()
+def entries_frame(entries: Sequence[Entry]) -> bytes:
+    return b'{"type":"entries","entries":%b}' % encode_entries(entries)

@@ -79,7 +79,7 @@ class Hub:
 
     def close_all(self) -> None:
         """Tells every device to come back. Every waiting poll returns."""
-        for sessions in self._sessions.values():
+        for sessions in list(self._sessions.values()):
             for session in list(sessions.values()):
                 session.close(Close.GOING_AWAY)
         self._wake_polls()
@@ -158,7 +158,7 @@ class Hub:
             match signal:
                 case Pushed(to=to, message=message):
                     for user, seq in to:
-                        for session in self._sessions.get(user, {}).values():
+                        for session in tuple(self._sessions.get(user, {}).values()):
                             session.arrived(Entry(seq, message))
                         for poll in self._polls.get(user, ()):
                             poll.set()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from api.caller import Callers
 from api.gateway.endpoint import Gateway
 from api.gateway.frames import Close
 from api.gateway.hub import Hub
+from api.socket import SOCKET
 from api.sync import Sync
 from domain.devices import Device
 from infra.keys import Keys
@@ -28,6 +30,7 @@ from tests.patience import PATIENCE_S
 
 CALLERS = Callers(Keys("an admin key", "a token key that is long enough for its algorithm"), "HS256")
 WAIT_S = 0.5
+HELLO = '{"type":"hello"}'
 
 
 class Socket:
@@ -35,27 +38,39 @@ class Socket:
 
     def __init__(self) -> None:
         token = CALLERS.mint(Device("ann", "phone"), 60).token
-        self.headers = {"authorization": f"Bearer {token}"}
+        self.scope = {
+            "headers": [(b"authorization", b"Bearer " + token.encode())],
+            "extensions": {SOCKET: self},
+        }
         self.frames: list[Any] = []
         self.codes: list[int] = []
-        self._hello = asyncio.Event()
-
-    async def accept(self) -> None:
-        return
+        self._news = iter([{"type": "websocket.connect"}, {"type": "websocket.receive", "text": HELLO}])
+        self._listener: Any = None
 
     async def receive(self) -> dict[str, Any]:
-        if self._hello.is_set():
-            await asyncio.Event().wait()
-        self._hello.set()
-        return {"type": "websocket.receive", "text": '{"type":"hello"}'}
+        return next(self._news)
 
-    async def send_text(self, text: str) -> None:
+    async def send(self, message: dict[str, Any]) -> None:
+        assert message == {"type": "websocket.accept"}
+
+    def take_over(self, listener: Any) -> None:
+        self._listener = listener
+
+    def release(self) -> None:
+        return
+
+    def write(self, frames: Sequence[bytes]) -> None:
         assert not self.codes, "sent behind the close"
-        self.frames.append(json.loads(text))
+        self.frames += map(json.loads, frames)
 
-    async def close(self, code: int, reason: str) -> None:
+    def close(self, code: Close) -> None:
         assert not self.codes, "closed twice"
         self.codes.append(int(code))
+        self._listener.ended()
+
+
+def connecting_to(gateway: Gateway, socket: Socket) -> Any:
+    return gateway.connect(socket.scope, socket.receive, socket.send)
 
 
 @pytest.fixture
@@ -77,7 +92,7 @@ async def hub_and_gateway(engines, unique):
 
 async def test_device_that_cannot_be_welcomed_is_told_so_and_to_come_back(hub_and_gateway):
     socket = Socket()
-    await asyncio.wait_for(hub_and_gateway[1].connect(socket), PATIENCE_S)
+    await asyncio.wait_for(connecting_to(hub_and_gateway[1], socket), PATIENCE_S)
     assert [frame["error"]["code"] for frame in socket.frames] == ["unavailable"]
     assert socket.codes == [Close.GOING_AWAY]
 
@@ -85,7 +100,7 @@ async def test_device_that_cannot_be_welcomed_is_told_so_and_to_come_back(hub_an
 async def test_device_that_was_closed_before_it_could_be_welcomed_is_sent_nothing_more(hub_and_gateway):
     hub, gateway = hub_and_gateway
     socket = Socket()
-    connecting = asyncio.create_task(gateway.connect(socket))
+    connecting = asyncio.create_task(connecting_to(gateway, socket))
     async with asyncio.timeout(PATIENCE_S):
         while not socket.codes:
             await asyncio.sleep(0.01)

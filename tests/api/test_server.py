@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import socket
+from importlib.metadata import version
 from typing import Any
 
 import pytest
 from prometheus_client import REGISTRY
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.client import ClientProtocol
 from websockets.protocol import State
 from websockets.uri import parse_uri
@@ -59,6 +62,21 @@ async def test_socket_that_answers_no_ping_is_counted_as_dead():
     async with served(application) as port:
         assert await hear_all_and_answer_nothing(port) == Close.HEARTBEAT_MISSED
     assert counted_as_dead() == before + 1
+
+
+def test_inside_of_the_protocol_that_ours_builds_on_is_that_of_uvicorn_0_54():
+    """`api/socket.py` changes these and reads those. Look at it again before you raise the bound."""
+    assert version("uvicorn").startswith("0.54.")
+    state = (
+        "close_sent close_timeout close_timer curr_msg_data_type frames handshake_complete "
+        "handshake_initiated read_paused scope tasks writable"
+    )
+    source = inspect.getsource(WebSocketsSansIOProtocol)
+    for name in state.split():
+        assert f"self.{name}" in source, name
+    for method in ("handle_connect", "run_asgi", "send_receive_event_to_app", "stop_keepalive"):
+        assert f"self.{method}(" in source
+    assert source.count("self.queue.") == source.count("self.queue.put_nowait(") + 2
 
 
 @pytest.mark.parametrize("host", ["203.0.113.1", "no-such-host.invalid", "2001:db8::1"])

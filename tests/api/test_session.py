@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from api.gateway import session as session_file
 from api.gateway.frames import Close
+from api.sync import Sync
 from domain.entries import Entry
+from infra.redis.ring import Ring
 from tests.api.wire import QUEUE_BYTES, arrive, connected
 from tests.builders import opened_stores, settings_for, until
 
@@ -44,7 +47,7 @@ async def test_push_that_comes_twice_is_sent_once(stores):
         entries = await arrive(stores, 1, 3)
         for entry in [*entries, *entries]:
             session.arrived(entry)
-        session.put('{"type":"pong"}')
+        session.put(b'{"type":"pong"}')
         await until(lambda: {"type": "pong"} in wire.frames)
     assert wire.seqs == [1, 2, 3]
 
@@ -80,36 +83,63 @@ async def test_answers_that_nobody_reads_close_as_slow(stores):
     async with connected(stores) as (session, wire):
         wire.reading.clear()
         for _ in range(10):
-            session.put('{"type":"pong","ref":"%s"}' % ("x" * 500))
+            session.put(b'{"type":"pong","ref":"%b"}' % (b"x" * 500))
         await until(lambda: wire.code == Close.SLOW, 3)
 
 
-async def test_device_that_catches_up_at_its_own_pace_is_not_slow(stores):
-    """However much it missed: page by page, each once the one before is written."""
+class Pulled(Sync):
+    """The real inbox, which counts the pages that were pulled."""
+
+    pages = 0
+
+    async def pull(self, user, cursor, limit):
+        page = await super().pull(user, cursor, limit)
+        self.pages += 1
+        return page
+
+
+async def test_device_that_catches_up_at_its_own_pace_is_not_slow(stores, monkeypatch):
+    """However much it missed, and however many heartbeats come: only live entries and answers count."""
+    monkeypatch.setattr(session_file, "FRAME_BYTES", 2 * QUEUE_BYTES)
     await arrive(stores, 1, 250)
-    async with connected(stores) as (session, wire):
+    ring = Ring(stores.redis, stores.keys, stores.settings.ring)
+    sync = Pulled(ring, stores.timelines, stores.messages)
+    async with connected(stores, sync=sync) as (session, wire):
         wire.reading.clear()
         session.start(0, 250)
-        await until(lambda: session._waiting_bytes > QUEUE_BYTES)
+        await until(lambda: sync.pages == 1)
+        for _ in range(10):
+            session.heartbeat(250)
+        assert wire.code is None
+        assert wire.frames == []
         wire.reading.set()
         await until(lambda: len(wire.seqs) == 250)
+        for entry in await arrive(stores, 251, 255):
+            session.arrived(entry)
+        await until(lambda: len(wire.seqs) == 255)
         assert wire.code is None
-    assert wire.seqs == list(range(1, 251))
+    assert wire.seqs == list(range(1, 256))
 
 
-async def test_heartbeat_does_not_close_a_device_that_catches_up(stores):
-    """What it is being given may be more than what may wait: the limits of both agree."""
-    await arrive(stores, 1, 100)
+async def test_what_waits_goes_out_in_one_write(stores):
     async with connected(stores) as (session, wire):
-        wire.reading.clear()
-        session.start(0, 100)
-        await until(lambda: session._waiting_bytes > 2 * QUEUE_BYTES)
-        session.heartbeat(100)
-        assert wire.code is None
-        wire.reading.set()
-        await until(lambda: len(wire.seqs) == 100)
-        assert wire.code is None
-    assert wire.seqs == list(range(1, 101))
+        session.start(0, 0)
+        for entry in await arrive(stores, 1, 3):
+            session.arrived(entry)
+        session.put(b'{"type":"pong"}')
+        session.put(b'{"type":"pong"}')
+        await until(lambda: len(wire.frames) == 3)
+        assert wire.writes == 1
+    assert wire.seqs == [1, 2, 3]
+
+
+async def test_first_entries_are_sent_with_the_welcome_and_the_rest_is_pulled(stores):
+    entries = await arrive(stores, 1, 20)
+    async with connected(stores) as (session, wire):
+        session.put(b'{"type":"welcome"}')
+        session.start(2, 20, entries[2:10])
+        await until(lambda: len(wire.seqs) == 18)
+    assert wire.seqs == list(range(3, 21))
 
 
 async def test_single_entry_beyond_what_may_wait_is_written(stores):

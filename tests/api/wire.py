@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
+from api.gateway.frames import Close
 from api.gateway.hub import Hub
 from api.gateway.session import Session
 from api.sync import Sync
@@ -14,7 +14,6 @@ from domain.devices import Device
 from domain.entries import Entry
 from infra.mongo.timelines import Line
 from infra.redis.ring import Ring
-from infra.tasks import ended
 from tests.builders import stored
 
 QUEUE_BYTES = 2_000
@@ -30,21 +29,39 @@ async def arrive(stores, first: int, last: int) -> list[Entry]:
     return entries
 
 
+class Reading:
+    """Whether the device reads. It tells the session, as a socket does."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+
+    def clear(self) -> None:
+        self._wire.session.pause()
+
+    def set(self) -> None:
+        self._wire.session.resume()
+
+
 class Wire:
     """The device's end of the socket, which may stop reading."""
 
+    session: Session
+
     def __init__(self) -> None:
         self.frames: list[dict] = []
-        self.reading = asyncio.Event()
-        self.reading.set()
+        self.writes = 0
+        self.reading = Reading(self)
         self.code: int | None = None
 
-    async def write(self, text: str) -> None:
-        await self.reading.wait()
-        self.frames.append(json.loads(text))
+    def write(self, frames: Sequence[bytes]) -> None:
+        assert self.code is None, "written behind the close"
+        self.writes += 1
+        self.frames += map(json.loads, frames)
 
-    async def close(self, code: int, reason: str) -> None:
-        self.code = code
+    def close(self, code: Close) -> None:
+        if self.code is None:
+            self.code = code
+            self.session.ended()
 
     @property
     def seqs(self) -> list[int]:
@@ -52,15 +69,17 @@ class Wire:
 
 
 @asynccontextmanager
-async def connected(stores, user: str = "ann") -> AsyncIterator[tuple[Session, Wire]]:
+async def connected(
+    stores, user: str = "ann", sync: Sync | None = None
+) -> AsyncIterator[tuple[Session, Wire]]:
     wire = Wire()
-    sync = Sync(Ring(stores.redis, stores.keys, stores.settings.ring), stores.timelines, stores.messages)
-    session = Session(Device(user, "phone"), sync, wire.write, wire.close, QUEUE_BYTES)
-    writing = asyncio.create_task(session.run_writer())
+    ring = Ring(stores.redis, stores.keys, stores.settings.ring)
+    sync = sync or Sync(ring, stores.timelines, stores.messages)
+    wire.session = session = Session(Device(user, "phone"), sync, wire, QUEUE_BYTES)
     try:
         yield session, wire
     finally:
-        await ended([writing])
+        session.ended()
 
 
 @asynccontextmanager
