@@ -30,7 +30,7 @@ def svg(parts: Sequence[Part]) -> str:
             panels.append(_distribution(of_it[0][0].title, curves))
         timelines = [(_name("send to push", part, len(of_it)), run.timeline) for part, run in of_it]
         if any(points for _, points in timelines):
-            panels.append(_timeline(f"{of_it[0][0].title}, by the time of sending", timelines))
+            panels.append(_timeline(f"{scenario}: send to push by the time of sending", timelines))
     height = HEIGHT * max(1, math.ceil(len(panels) / COLUMNS))
     placed = (
         f'<g transform="translate({n % COLUMNS * WIDTH},{n // COLUMNS * HEIGHT})">{panel}</g>'
@@ -45,6 +45,10 @@ def svg(parts: Sequence[Part]) -> str:
 
 def _name(name: str, part: Part, of: int) -> str:
     return f"{name}, {part.url}" if of > 1 else name
+
+
+def _tick(power: int) -> str:
+    return f"{10 ** (power - 3)} s" if power >= 3 else f"{10**power:g} ms"
 
 
 def _distribution(title: str, lines: Sequence[Line]) -> str:
@@ -82,7 +86,7 @@ def _panel(
         for power in range(low, high + 1):
             y = TOP + (1 - (power - low) / (high - low)) * tall
             yield f'<path d="M{LEFT} {y:.1f}h{wide}" stroke="#ddd"/>'
-            yield f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{10**power:g} ms</text>'
+            yield f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{_tick(power)}</text>'
         for place, label in ticks:
             yield f'<text x="{LEFT + place * wide:.1f}" y="{HEIGHT - 20}" text-anchor="middle">{label}</text>'
         for number, (name, points) in enumerate(lines):

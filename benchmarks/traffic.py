@@ -53,9 +53,9 @@ class Traffic:
         """
         began = time.perf_counter()
         total, sent = round(rate * seconds), 0
+        self._book.done.clear()
         for post in (again or {}).values():
             self.send(post, began)
-        self._book.done.clear()
         while (now := time.perf_counter()) < began + seconds or sent < total:
             while sent < total and began + sent / rate <= now:
                 self.send(paced[sent % len(paced)], began + sent / rate)

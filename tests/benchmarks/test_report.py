@@ -106,7 +106,7 @@ def test_picture_has_a_panel_for_each_distribution_and_each_flood():
     assert (drawn.count("g"), drawn.count("polyline"), drawn.count("circle")) == (2, 2, 3)
     texts = [element.text for element in root.iter() if element.text]
     assert "send to answer, http://b:2" in texts
-    assert "200 direct messages a second, by the time of sending" in texts
+    assert "200: send to push by the time of sending" in texts
 
 
 def test_picture_of_nothing_is_one_too():
