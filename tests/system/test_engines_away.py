@@ -38,6 +38,8 @@ SETTINGS = {
     "RINGPOST_OUTBOX_ROWS": "60",
 }
 
+IN_THE_FAULT = 100
+
 
 class Scene(NamedTuple):
     world: World
@@ -59,11 +61,11 @@ class Scene(NamedTuple):
 
 
 @asynccontextmanager
-async def scene(unique: str, folder: Path, seed: int) -> AsyncIterator[Scene]:
+async def scene(unique: str, folder: Path, seed: int, **settings: str) -> AsyncIterator[Scene]:
     """Two API processes, inbox, push, relay, and five people in one group who have sent 20 messages."""
     async with LocalEngines(folder / "engines") as local:
         engines = Engines(local.mongo_url, local.kafka_bootstrap, local.redis_url)
-        async with opened_parts(engines, unique, folder, **SETTINGS) as parts:
+        async with opened_parts(engines, unique, folder, **SETTINGS | settings) as parts:
             first, second, *_ = await parts.start("api", "api", "inbox", "push", "relay")
             async with opened_world([first.url, second.url], seed, users=5) as world:
                 group = await world.open_group(*world.users)
@@ -172,3 +174,29 @@ async def test_redis_killed_and_back_empty_costs_no_message(unique: str, tmp_pat
             await one_after_the_other(at, 10)
             await at.world.check_devices()
         assert len(set(at.world.acknowledged.values())) == 40
+
+
+@pytest.mark.parametrize("fault", [signal.SIGSTOP, signal.SIGKILL], ids=["hanging", "killed"])
+async def test_redis_that_does_not_answer_delays_and_refuses_nobody(
+    unique: str, tmp_path: Path, fault: signal.Signals
+) -> None:
+    """I7. More sends and pulls, one after the other, than could wait for its time-out within our patience."""
+    slow = {"RINGPOST_REDIS_TIMEOUT_S": "2", "RINGPOST_OUTBOX_ROWS": "5000"}
+    async with scene(unique, tmp_path, seed=4, **slow) as at:
+        world = at.world
+        os.kill(at.local.pid("redis"), fault)
+        async with asyncio.timeout(PATIENCE_S):
+            for number in range(IN_THE_FAULT):
+                name, user = f"away-{number}", world.users[number % len(world.users)]
+                answer = await world.try_send(at.group, user, name, number)
+                assert answer.is_success, answer.text
+                world.note_sent(name, at.group, answer.json()["message_id"])
+                await world.pull(user, 100)
+        if fault == signal.SIGSTOP:
+            os.kill(at.local.pid("redis"), signal.SIGCONT)
+        else:
+            await at.local.restart("redis")
+        await readiness(at, "200 ok")
+        async with world.devices_running():
+            await one_after_the_other(at, 10)
+            await world.check_devices()
