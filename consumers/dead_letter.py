@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from domain.events import Broken
 from infra.kafka.publisher import Publisher, Record
 from infra.kafka.reader import LogRecord
 from infra.kafka.topics import DLQ
@@ -13,19 +14,23 @@ class DeadLetters:
     def __init__(self, publisher: Publisher) -> None:
         self._publisher = publisher
 
-    async def bury(self, topic: str, group: str, record: LogRecord, error: Exception) -> None:
-        """Durable on the dead letter topic, in the same partition, when it returns. Raises Unavailable."""
+    async def bury(self, topic: str, group: str, record: LogRecord, letter: Broken) -> None:
+        """Durable on the dead letter topic, in the same partition, when it returns. Raises Unavailable.
+
+        The record may hold other messages. The letter is of one of them, or it is the whole record.
+        """
+        error = letter.error
         headers = (
             ("topic", topic.encode()),
             ("partition", b"%d" % record.partition),
             ("offset", b"%d" % record.offset),
-            ("timestamp", b"%d" % record.timestamp_ms),
+            ("timestamp", b"%d" % record.timestamp),
             ("group", group.encode()),
             ("error", type(error).__name__.encode()),
             ("message", str(error).encode()[:1000]),
         )
-        letter = Record(topic + DLQ, record.partition, record.key, record.value, headers)
-        await (await self._publisher.enqueue([letter])).confirmed()
+        buried = Record(topic + DLQ, record.partition, record.key or b"", letter.record, headers)
+        await (await self._publisher.enqueue([buried])).confirmed()
         DEAD_LETTERS.labels(topic).inc()
         logger().error(
             "record put on the dead letter topic",

@@ -2,41 +2,48 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Awaitable, Iterator, Sequence
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
 
+from consumers.behind import Behind
 from consumers.loop import Taken
 from consumers.timeline_writer import TimelineWriter, Wanted
 from domain.entries import Entry
 from domain.errors import Unavailable
-from domain.events import Arrival, Delivery, decode_delivery, encode
+from domain.events import ARRIVAL_RECORDS, DELIVERY_RECORDS, Arrival, Broken, Delivery, gateway_bytes
 from domain.ids import UserId
+from domain.limits import GATEWAYS_BYTES
 from infra.crash import crash_point
-from infra.kafka.publisher import Publisher, Receipt, Record
+from infra.kafka.publisher import Publisher, Record
 from infra.kafka.topics import ARRIVALS, DELIVERIES
 from infra.redis.ring import Ring
-from infra.retry import backoff_s
 from infra.telemetry.logs import logger
 from infra.telemetry.names import INBOX_S
 
+Places = tuple[tuple[UserId, int], ...]
+"""Users with the inbox number that a message has in their timelines."""
+
 
 class Inbox:
-    """Store, then sync, then push (I2). A record that is handled again changes no timeline and no ring.
+    """Store, then sync, then push (I2). A delivery that is handled again changes no timeline and no ring.
 
-    Without Redis it still writes timelines. When Redis is back, it drops the rings that missed an entry.
+    Without Redis it goes on: it writes timelines and arrivals, and remembers whose rings missed an entry.
     """
 
     group = "inbox"
     topic = DELIVERIES
 
-    def __init__(self, timelines: TimelineWriter, ring: Ring, publisher: Publisher) -> None:
+    def __init__(self, timelines: TimelineWriter, ring: Ring, behind: Behind, publisher: Publisher) -> None:
         self._timelines = timelines
         self._ring = ring
+        self._behind = behind
         self._publisher = publisher
 
-    def decode(self, value: bytes) -> Delivery:
-        return decode_delivery(value)
+    def decode(self, value: bytes) -> Sequence[Delivery | Broken]:
+        return DELIVERY_RECORDS.decode(value)
+
+    def encode(self, event: Delivery) -> bytes:
+        return DELIVERY_RECORDS.encode([event])
 
     async def handle(self, batch: Sequence[Taken[Delivery]]) -> Awaitable[object]:
         began = time.perf_counter()
@@ -44,46 +51,67 @@ class Inbox:
         numbers = iter(await self._timelines.append(wanted))
         crash_point("timeline")
         entries: dict[UserId, dict[int, bytes]] = {}
-        records = []
-        for partition, delivery in batch:
-            given = tuple((user, next(numbers)) for user in delivery.to)
+        places: list[Places] = []
+        for _, delivery in batch:
             message = bytes(delivery.message)
-            for user, seq in given:
+            to = tuple([(user, next(numbers)) for user in delivery.to])
+            for user, seq in to:
                 entries.setdefault(user, {})[seq] = message
-            arrival = Arrival(delivery.conversation_id, delivery.seq, given, delivery.message)
-            records.append(Record(ARRIVALS, partition, b"%d" % partition, encode(arrival)))
-        stale = await self._append(entries)
+            places.append(to)
+        gateways = await self._append(entries, batch)
         crash_point("ring")
-        receipt = await self._publisher.enqueue(records)
+        receipt = await self._publisher.enqueue(_records(batch, places, gateways))
         crash_point("arrivals")
         INBOX_S.observe(time.perf_counter() - began)
-        return self._finish(receipt, stale)
+        return receipt.confirmed()
 
-    async def _append(self, entries: dict[UserId, dict[int, bytes]]) -> list[UserId]:
-        """Put the entries into the rings. Returns users whose rings may lack them: Redis did not answer."""
-        try:
-            await self._ring.append([(user, run) for user, some in entries.items() for run in _runs(some)])
-        except Unavailable as error:
-            logger().warning("could not write rings", users=len(entries), error=error.message)
-            return list(entries)
-        return []
+    async def _append(
+        self, entries: Mapping[UserId, Mapping[int, bytes]], batch: Sequence[Taken[Delivery]]
+    ) -> Mapping[UserId, Sequence[str]] | None:
+        """Put the entries into the rings. Returns the gateways of each user.
 
-    async def _finish(self, receipt: Receipt, stale: Sequence[UserId]) -> None:
-        """Returns when Kafka confirmed the arrivals and no ring lacks an entry.
-
-        The offset is committed only then. If this process dies before, its successor does this work.
+        Returns None if Redis did not answer. Then it is durable which rings may lack an entry.
         """
-        await receipt.confirmed()
-        waits = backoff_s(0.1, 1.0)
-        while stale:
-            try:
-                await self._ring.drop(stale)
-                return
-            except Unavailable:
-                await asyncio.sleep(next(waits))
+        try:
+            return await self._ring.append(
+                [(user, run) for user, some in entries.items() for run in _runs(some)]
+            )
+        except Unavailable as error:
+            await self._behind.mark({user: partition for partition, d in batch for user in d.to})
+            logger().warning("could not write rings", users=len(entries), error=error.message)
+            return None
 
 
-def _runs(entries: dict[int, bytes]) -> Iterator[list[Entry]]:
+def _records(
+    batch: Sequence[Taken[Delivery]],
+    places: Sequence[Places],
+    gateways: Mapping[UserId, Sequence[str]] | None,
+) -> list[Record]:
+    """One record of arrivals for each partition, or more if the messages are large."""
+    arrivals: dict[int, list[Arrival]] = {}
+    for (partition, delivery), to in zip(batch, places, strict=True):
+        where = None if gateways is None else _online(to, gateways)
+        arrival = Arrival(delivery.conversation_id, delivery.seq, to, delivery.message, where)
+        arrivals.setdefault(partition, []).append(arrival)
+    return [
+        Record(ARRIVALS, partition, b"%d" % partition, value)
+        for partition, some in arrivals.items()
+        for value in ARRIVAL_RECORDS.encode_all(some)
+    ]
+
+
+def _online(to: Places, gateways: Mapping[UserId, Sequence[str]]) -> dict[str, list[int]] | None:
+    """Gateway → the places in `to` of its users. None if this is too large for a record: then push looks up
+    where the users are.
+    """
+    found: dict[str, list[int]] = {}
+    for place, (user, _) in enumerate(to):
+        for gateway in gateways[user]:
+            found.setdefault(gateway, []).append(place)
+    return found if gateway_bytes(found) <= GATEWAYS_BYTES else None
+
+
+def _runs(entries: Mapping[int, bytes]) -> Iterator[list[Entry]]:
     """The entries in order, in runs of consecutive numbers."""
     run: list[Entry] = []
     for seq in sorted(entries):

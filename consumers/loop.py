@@ -1,15 +1,21 @@
-"""The loop under every consumer: in batches, in order per partition. It commits finished work only."""
+"""The loop under every consumer: in batches, in order per partition. It commits finished work only.
+
+Poison is what cannot be decoded, and what a rule of ours refuses: `decode` raises ValueError or returns
+Broken, and `handle` raises BadRequest. Everything else that `handle` raises is weather: an engine is away, or
+refuses for a reason that may pass. The loop tries again for as long as it lasts, and buries nothing.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections import deque
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from consumers.dead_letter import DeadLetters
-from domain.errors import RingpostError, Unavailable
+from domain.errors import BadRequest, RingpostError, Unavailable
+from domain.events import Broken
 from infra.crash import crash_point
 from infra.kafka.clients import Log, Offsets
 from infra.kafka.reader import LogRecord, Reader
@@ -23,7 +29,7 @@ POLL_MS = 200
 
 
 class Taken(NamedTuple, Generic[Event]):
-    """One decoded record."""
+    """One message of a record."""
 
     partition: int
     event: Event
@@ -35,14 +41,17 @@ class Handler(Protocol[Event]):
     group: str
     topic: str
 
-    def decode(self, value: bytes) -> Event:
-        """Raises ValueError (or a subclass) for a record that can never be processed."""
+    def decode(self, value: bytes) -> Sequence[Event | Broken]:
+        """The messages of a record. Raises ValueError for a record that can never be processed."""
+
+    def encode(self, event: Event) -> bytes:
+        """A record of this message alone, for the dead letters."""
 
     async def handle(self, batch: Sequence[Taken[Event]]) -> Awaitable[object] | None:
-        """Do the work, in the order of the batch. The same records may come again.
+        """Do the work, in the order of the batch. The same messages may come again.
 
-        Returns None when all is done, or an awaitable that ends when it is. Unavailable means: try again
-        later. Any other error means that one of the records is poison.
+        Returns None when all is done, or an awaitable that ends when it is. BadRequest means that one of the
+        messages is poison. Any other error means: try again later.
         """
 
 
@@ -56,19 +65,24 @@ class _Begun(NamedTuple):
     finish: asyncio.Future[object] | None
     first: Offsets
     offsets: Offsets
-    records: int
+    messages: int
 
 
 class Loop(Generic[Event]):
     """Runs one handler as a member of its group.
 
-    It handles each record at least once, in order per partition. After a transient fault it tries again in
-    place, with a growing wait. Poison goes to the dead letter topic, and its partition moves on. At most
-    `in_flight` records are unfinished. On stop and on revoke it finishes and commits what it has begun.
+    It handles each message at least once, in order per partition. After a fault it tries again in place, with
+    a growing wait. Poison goes to the dead letter topic, alone, and its partition moves on. At most
+    `in_flight` messages are unfinished. On stop and on revoke it finishes and commits what it has begun.
     """
 
     def __init__(
-        self, log: Log, handler: Handler[Event], letters: DeadLetters, settings: WorkerSettings
+        self,
+        log: Log,
+        handler: Handler[Event],
+        letters: DeadLetters,
+        settings: WorkerSettings,
+        on_assigned: Callable[[list[int]], None] = lambda partitions: None,
     ) -> None:
         self.name = handler.group
         self.moves = 0
@@ -77,16 +91,21 @@ class Loop(Generic[Event]):
         self._letters = letters
         self._settings = settings
         self._reader = Reader(log, handler.group, handler.topic, settings.session_s)
+        self._on_assigned = on_assigned
+        self._taken: deque[LogRecord] = deque()
         self._beginning = False
         self._begun: deque[_Begun] = deque()
+        self._in_flight = 0
         self._finished: Offsets = {}
+        self._committing: asyncio.Task[None] | None = None
         self._committed_at = 0.0
+        self._taking: asyncio.Timeout | None = None
         self._stopping = asyncio.Event()
         self._leaving = asyncio.Event()
         self._busy = asyncio.Lock()
 
     async def run(self) -> None:
-        await self._reader.open(self.revoked)
+        await self._reader.open(self.revoked, self._on_assigned)
         try:
             while not self._stopping.is_set():
                 await self.step()
@@ -102,59 +121,78 @@ class Loop(Generic[Event]):
 
     async def has_work(self) -> bool:
         """Whether our partitions hold records that are not finished. Raises Unavailable."""
-        return self._beginning or bool(self._begun) or await self._reader.lags()
+        return self._beginning or bool(self._taken or self._begun) or await self._reader.lags()
 
     def stop(self) -> None:
         self._stopping.set()
         self._leaving.set()
+        if self._taking is not None:
+            self._taking.reschedule(0)
 
     async def step(self) -> None:
-        """Take one batch, after a short wait if need be, begin its work, and commit if it is time."""
-        async with self._busy:
-            records = await self._take()
-            if records:
-                self._beginning = True
-                await self._begin(records)
-                self._beginning = False
-            while self._begun and (self._oldest_done() or self._in_flight() > self._settings.in_flight):
-                await self._finish_oldest()
-            if time.monotonic() - self._committed_at > self._settings.commit_s:
-                await self._commit()
+        """Take records, after a short wait if need be, begin the work of one batch, and commit if it is time.
 
-    async def _take(self) -> list[LogRecord]:
-        """The next batch. Empty when told to leave: Kafka may hold records back until the rebalance is over,
-        and the rebalance waits for us."""
-        taking = asyncio.create_task(self._reader.take(self._settings.batch, POLL_MS))
-        leaving = asyncio.create_task(self._leaving.wait())
+        Partitions may change hands while it waits. What it takes belongs to those that it has then.
+        """
+        records = () if self._taken else await self._take()
+        async with self._busy:
+            self._taken.extend(records)
+            if self._taken:
+                self._beginning = True
+                await self._begin()
+                self._beginning = False
+            while self._begun and (self._oldest_done() or self._in_flight > self._settings.in_flight):
+                await self._finish_oldest()
+            if self._is_time_to_commit():
+                await self._commit_beside()
+
+    async def _take(self) -> Sequence[LogRecord]:
+        """The next records. Empty when told to stop: a rebalance may hold them back for long."""
         try:
-            await asyncio.wait({taking, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            async with asyncio.timeout(None) as self._taking:
+                return await self._reader.take(self._settings.batch, POLL_MS)
+        except TimeoutError:
+            return ()
         finally:
-            taking.cancel()
-            leaving.cancel()
-        await asyncio.wait({taking})
-        return [] if taking.cancelled() else taking.result()
+            self._taking = None
 
     def _oldest_done(self) -> bool:
         finish = self._begun[0].finish
         return finish is None or finish.done()
 
-    def _in_flight(self) -> int:
-        return sum(begun.records for begun in self._begun)
-
-    async def _begin(self, records: Sequence[LogRecord]) -> None:
-        good = []
-        for record in records:
-            try:
-                good.append((record, Taken(record.partition, self._handler.decode(record.value))))
-            except ValueError as error:
-                if not await self._bury(record, error):
-                    return
-        finish = await self._patiently(good)
+    async def _begin(self) -> None:
+        """Begin the work of one batch. It has whole records, until they hold `batch` messages or more."""
+        records: list[LogRecord] = []
+        batch: list[tuple[LogRecord, Taken[Event]]] = []
+        while self._taken and len(batch) < self._settings.batch:
+            record = self._taken[0]
+            messages = await self._read(record)
+            if messages is None:
+                return
+            records.append(self._taken.popleft())
+            batch += messages
+        finish = await self._patiently(batch)
         if finish is not _ABANDONED:
             first = {record.partition: record.offset for record in reversed(records)}
             offsets = {record.partition: record.offset + 1 for record in records}
             future = None if finish is None else asyncio.ensure_future(finish)
-            self._begun.append(_Begun(future, first, offsets, len(records)))
+            self._begun.append(_Begun(future, first, offsets, len(batch)))
+            self._in_flight += len(batch)
+
+    async def _read(self, record: LogRecord) -> list[tuple[LogRecord, Taken[Event]]] | None:
+        """The messages of a record. Buries those that can never be processed. None when told to leave."""
+        value = record.value or b""
+        try:
+            events = self._handler.decode(value)
+        except ValueError as error:
+            events = [Broken(value, error)]
+        messages = []
+        for event in events:
+            if not isinstance(event, Broken):
+                messages.append((record, Taken(record.partition, event)))
+            elif not await self._bury(record, event):
+                return None
+        return messages
 
     async def _patiently(self, batch: Sequence[tuple[LogRecord, Taken[Event]]]) -> Any:
         """The handler's answer, after as many tries as needed. _ABANDONED when told to leave."""
@@ -162,16 +200,18 @@ class Loop(Generic[Event]):
         while True:
             try:
                 return await self._handler.handle([taken for _, taken in batch]) if batch else None
-            except Unavailable as error:
+            except BadRequest as error:
+                return await self._isolate(batch, error)
+            except Exception as error:  # weather, whatever it is
                 if not await self._wait(next(waits), error):
                     return _ABANDONED
-            except (RingpostError, ValueError, LookupError, TypeError, AssertionError) as error:
-                return await self._isolate(batch, error)
 
-    async def _isolate(self, batch: Sequence[tuple[LogRecord, Taken[Event]]], error: Exception) -> Any:
-        """Find the poison by halving the batch, and handle all other records."""
+    async def _isolate(self, batch: Sequence[tuple[LogRecord, Taken[Event]]], error: BadRequest) -> Any:
+        """Find the poison by halving the batch, down to one message, and handle all others."""
         if len(batch) == 1:
-            return None if await self._bury(batch[0][0], error) else _ABANDONED
+            record, taken = batch[0]
+            letter = Broken(self._handler.encode(taken.event), error)
+            return None if await self._bury(record, letter) else _ABANDONED
         middle = len(batch) // 2
         for half in (batch[:middle], batch[middle:]):
             if not await self._wholly(half):
@@ -186,27 +226,34 @@ class Loop(Generic[Event]):
                 if finish is not None:
                     await finish
                 return True
-            except Unavailable as error:
+            except Exception as error:  # weather, whatever it is
                 if not await self._wait(next(waits), error):
                     break
         return False
 
-    async def _bury(self, record: LogRecord, error: Exception) -> bool:
-        """Put a record on the dead letter topic. False when told to leave before that was possible."""
+    async def _bury(self, record: LogRecord, letter: Broken) -> bool:
+        """Put a message on the dead letter topic. False when told to leave before that was possible."""
         waits = backoff_s()
         while True:
             try:
-                await self._letters.bury(self._handler.topic, self.name, record, error)
+                await self._letters.bury(self._handler.topic, self.name, record, letter)
                 return True
             except Unavailable as fault:
                 if not await self._wait(next(waits), fault):
                     return False
 
-    async def _wait(self, wait_s: float, error: RingpostError) -> bool:
-        """Pause before the next try. False when it is time to leave instead."""
+    async def _wait(self, wait_s: float, error: Exception) -> bool:
+        """Pause before the next try. False when it is time to leave instead.
+
+        What an engine says that it does not answer is a warning. Anything else needs a person.
+        """
         RETRIES.labels(self.name).inc()
         self.moves += 1
-        logger().warning("will try again", error=error.message, wait_s=round(wait_s, 3))
+        if isinstance(error, Unavailable):
+            logger().warning("will try again", error=error.message, wait_s=round(wait_s, 3))
+        else:
+            said = error.message if isinstance(error, RingpostError) else type(error).__name__
+            logger().error("will try again", error=said, wait_s=round(wait_s, 3), exc_info=error)
         try:
             await asyncio.wait_for(self._leaving.wait(), wait_s)
         except TimeoutError:
@@ -219,39 +266,56 @@ class Loop(Generic[Event]):
         try:
             if begun.finish is not None:
                 await begun.finish
-        except Unavailable as error:
+        except Exception as error:  # weather, whatever it is
             await self._rewind(error)
             return
         self._begun.popleft()
+        self._in_flight -= begun.messages
         self.moves += 1
         self._finished.update(begun.offsets)
 
-    async def _rewind(self, error: Unavailable) -> None:
+    async def _rewind(self, error: Exception) -> None:
         """Forget the unfinished batches and read their records again. None of them may be committed."""
-        first: Offsets = {}
+        first = {record.partition: record.offset for record in reversed(self._taken)}
         for begun in reversed(self._begun):
             first |= begun.first
             if begun.finish is not None:
                 begun.finish.cancel()
+        self._taken.clear()
         self._begun.clear()
+        self._in_flight = 0
         self._reader.rewind(first)
         await self._wait(1.0, error)
 
     async def _finish_all(self) -> None:
         while self._begun:
             await self._finish_oldest()
-        await self._commit()
+        await self._commit_beside()
+        if self._committing is not None:
+            await self._committing
+
+    def _is_time_to_commit(self) -> bool:
+        """Not while the commit before still waits for a broker."""
+        waits = self._committing is not None and not self._committing.done()
+        return not waits and time.monotonic() - self._committed_at > self._settings.commit_s
+
+    async def _commit_beside(self) -> None:
+        """Begin to commit what is finished, once the commit before has ended. The work goes on meanwhile."""
+        if self._committing is not None:
+            await self._committing
+        self._committed_at = time.monotonic()
+        self._committing = asyncio.create_task(self._commit())
 
     async def _commit(self) -> None:
-        """Commit what is finished. A failure is not fatal: the records are read again later."""
-        self._committed_at = time.monotonic()
+        """Commit what is finished. After a failure the next commit has these offsets too."""
         offsets, self._finished = self._finished, {}
         if offsets:
             crash_point("committing")
         try:
             await self._reader.commit(offsets)
-            WORKER_LAG.labels(self.name).set(await self._reader.behind() + self._in_flight())
+            WORKER_LAG.labels(self.name).set(await self._reader.behind() + self._in_flight)
         except Unavailable as error:
+            self._finished = offsets | self._finished
             self.moves += 1
             logger().warning("could not commit offsets", error=error.message)
 
@@ -261,7 +325,9 @@ class Loop(Generic[Event]):
         self._leaving.set()
         try:
             async with self._busy:
+                self._taken.clear()
                 await self._finish_all()
+                self._finished.clear()  # whoever has these partitions now commits later offsets
         finally:
             if not self._stopping.is_set():
                 self._leaving.clear()

@@ -35,6 +35,9 @@ RECORD_BYTES = 1_000_000
 MOST_MEMBERS = 6_000
 """The most members that a group may be allowed: an arrival may name them all, at 88 bytes each."""
 
+GATEWAYS_BYTES = 65_536
+"""The most bytes that an arrival has for the gateways of its users. With more, it does not name them."""
+
 PAGE_BYTES = 4_194_304
 """About how many bytes of messages an answer holds. One with more ends earlier, and says so."""
 

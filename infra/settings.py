@@ -160,9 +160,11 @@ class OutboxSettings(Part):
 
 class WorkerSettings(Part):
     model_config = SettingsConfigDict(env_prefix="RINGPOST_WORKER_")
-    batch: int = Field(500, ge=1, description="The most records in one step of a worker.")
+    batch: int = Field(
+        500, ge=1, description="The most messages in one step of a worker, but one record at least."
+    )
     in_flight: int = Field(
-        2000, ge=1, description="The most unfinished records of a worker. With more, it pauses reading."
+        2000, ge=1, description="The most unfinished messages of a worker. With more, it pauses reading."
     )
     commit_s: float = Field(1.0, gt=0, description="Seconds between two commits of the worker's offsets.")
     session_s: float = Field(

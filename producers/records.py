@@ -1,5 +1,4 @@
-"""The records by which stored messages are spread: for each inbox partition in which they have recipients,
-and one on `messages` for observers."""
+"""The records by which the messages of a commit are spread."""
 
 from __future__ import annotations
 
@@ -9,12 +8,12 @@ from typing import NamedTuple
 from msgspec import Raw
 
 from domain.conversations import Members
-from domain.events import Delivery, encode
+from domain.events import DELIVERY_RECORDS, Delivery
 from infra.kafka.publisher import Record
 from infra.kafka.topics import DELIVERIES, MESSAGES
 
 RECIPIENTS = 5_000
-"""The most recipients in one record. With the largest message it stays well below Kafka's limit."""
+"""The most recipients of a message in one record. With the largest message this is below Kafka's limit."""
 
 
 class Spreadable(NamedTuple):
@@ -26,25 +25,23 @@ class Spreadable(NamedTuple):
 
 
 def records_of(items: Sequence[Spreadable], partitions: int) -> list[Record]:
-    """The records for the messages of one commit, in their order.
+    """The records for the messages of one commit: few for each inbox partition, and one on `messages` for
+    each message.
 
-    The recipients are the same whichever process computes them, and whenever.
+    The order is kept in each partition. The recipients are the same whichever process computes them, and
+    whenever.
     """
-    return [record for item in items for record in _records_of(item, partitions)]
-
-
-def _records_of(item: Spreadable, partitions: int) -> list[Record]:
-    conversation = item.members.conversation_id
-    message = Raw(item.message)
-    records = [
-        Record(
-            DELIVERIES,
-            partition,
-            b"%d" % partition,
-            encode(Delivery(conversation, item.seq, tuple(users[start : start + RECIPIENTS]), message)),
-        )
-        for partition, users in item.members.recipients(item.seq, partitions).items()
-        for start in range(0, len(users), RECIPIENTS)
-    ]
-    records.append(Record(MESSAGES, None, conversation.encode(), item.message))
+    deliveries: dict[int, list[Delivery]] = {}
+    records = []
+    for members, seq, stored in items:
+        conversation, message = members.conversation_id, Raw(stored)
+        for partition, users in members.recipients(seq, partitions).items():
+            for start in range(0, len(users), RECIPIENTS):
+                to = tuple(users[start : start + RECIPIENTS])
+                delivery = Delivery(conversation, seq, to, message)
+                deliveries.setdefault(partition, []).append(delivery)
+        records.append(Record(MESSAGES, None, conversation.encode(), stored))
+    for partition, some in deliveries.items():
+        key = b"%d" % partition
+        records += [Record(DELIVERIES, partition, key, value) for value in DELIVERY_RECORDS.encode_all(some)]
     return records

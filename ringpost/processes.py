@@ -134,7 +134,7 @@ async def _worker_services(
 async def _made(engines: Engines, name: str) -> list[Service]:
     match name:
         case "inbox":
-            return [consumers.wiring.inbox(engines)]
+            return [*consumers.wiring.inbox(engines)]
         case "push":
             return [consumers.wiring.push(engines)]
         case _:

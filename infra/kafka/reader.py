@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection
-from typing import NamedTuple
+from itertools import chain
+from typing import TypeAlias
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
 
 from infra.kafka.clients import Log, Offsets, translated
@@ -15,14 +16,8 @@ from infra.telemetry.logs import logger
 COMMIT_S = 5.0
 
 
-class LogRecord(NamedTuple):
-    """One record as it lies in the log."""
-
-    partition: int
-    offset: int
-    timestamp_ms: int
-    key: bytes
-    value: bytes
+LogRecord: TypeAlias = ConsumerRecord
+"""One record as it lies in the log: `partition`, `offset`, `timestamp` in milliseconds, `key`, `value`."""
 
 
 class Reader:
@@ -33,9 +28,21 @@ class Reader:
         self._consumer: AIOKafkaConsumer = log.consumer(group, session_s)
         self._joined = False
 
-    async def open(self, on_revoked: Callable[[], Awaitable[None]]) -> None:
-        """Join the group. `on_revoked` runs before partitions go to another member."""
-        self._consumer.subscribe([self._topic], listener=_Listener(on_revoked, self._on_assigned))
+    async def open(
+        self,
+        on_revoked: Callable[[], Awaitable[None]],
+        on_assigned: Callable[[list[int]], None] = lambda partitions: None,
+    ) -> None:
+        """Join the group. `on_revoked` runs before our partitions go to another member, `on_assigned` when
+        the group has assigned all of ours anew.
+        """
+
+        def assigned(partitions: list[int]) -> None:
+            self._joined = True
+            logger().info("partitions assigned", partitions=partitions)
+            on_assigned(partitions)
+
+        self._consumer.subscribe([self._topic], listener=_Listener(on_revoked, assigned))
         with translated():
             await self._consumer.start()
 
@@ -44,19 +51,11 @@ class Reader:
         """Whether the group has assigned our partitions. There may be none for us."""
         return self._joined
 
-    def _on_assigned(self, partitions: list[int]) -> None:
-        self._joined = True
-        logger().info("partitions assigned", partitions=partitions)
-
     async def take(self, most: int, timeout_ms: int) -> list[LogRecord]:
-        """Up to `most` records, in order per partition. None if none come in time."""
+        """Up to `most` records, in order per partition. Empty if none come in time."""
         with translated():
             taken = await self._consumer.getmany(timeout_ms=timeout_ms, max_records=most)
-        return [
-            LogRecord(r.partition, r.offset, r.timestamp, r.key or b"", r.value or b"")
-            for records in taken.values()
-            for r in records
-        ]
+        return list(chain.from_iterable(taken.values()))
 
     async def commit(self, offsets: Offsets) -> None:
         """The records before these offsets are done. Partitions that are not ours, or no longer, are left
@@ -106,7 +105,9 @@ class Reader:
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
     def __init__(
-        self, on_revoked: Callable[[], Awaitable[None]], on_assigned: Callable[[list[int]], None]
+        self,
+        on_revoked: Callable[[], Awaitable[None]],
+        on_assigned: Callable[[list[int]], None] = lambda partitions: None,
     ) -> None:
         self._on_revoked = on_revoked
         self._on_assigned = on_assigned

@@ -33,8 +33,18 @@ class Topic:
 
 
 TOPICS = (
-    Topic(DELIVERIES, "inbox partition", "one message and its recipients in this partition", ("inbox",)),
-    Topic(ARRIVALS, "inbox partition", "one message and its inbox numbers in this partition", ("push",)),
+    Topic(
+        DELIVERIES,
+        "inbox partition",
+        "the messages of a commit, each with its recipients in this partition",
+        ("inbox",),
+    ),
+    Topic(
+        ARRIVALS,
+        "inbox partition",
+        "messages that inbox has just numbered, each with its inbox numbers in this partition",
+        ("push",),
+    ),
     Topic(MESSAGES, "conversation", "one stored message, for observers"),
     Topic(DELIVERIES + DLQ, "as the origin", "a record of `deliveries` that could not be processed"),
     Topic(ARRIVALS + DLQ, "as the origin", "a record of `arrivals` that could not be processed"),

@@ -18,7 +18,7 @@ class Index(NamedTuple):
 
 
 CLUSTERED = ("messages", "timelines")
-PLAIN = ("users", "devices", "conversations", "members", "publishers")
+PLAIN = ("users", "devices", "conversations", "members", "publishers", "behind")
 
 _LEFT: Document = {"o": {"$exists": True}}
 

@@ -29,7 +29,11 @@ RIGHTS: dict[str, Actions] = {
         "messages": ("insert", "update", "remove"),
         "publishers": ("insert", "update", "remove"),
     },
-    "inbox": {_ANY: _LOOK, "timelines": ("find", "insert")},
+    "inbox": {
+        _ANY: _LOOK,
+        "timelines": ("find", "insert"),
+        "behind": ("find", "insert", "update", "remove"),
+    },
     "push": {_ANY: _LOOK},
     "relay": {
         _ANY: (*_LOOK, "find"),

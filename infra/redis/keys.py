@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 from domain.ids import ConversationId, UserId
+
+
+def escaped(prefix: str) -> str:
+    """As a pattern of Redis that matches the prefix itself."""
+    return re.sub(r"([\\*?\[\]])", r"\\\1", prefix)
 
 
 class Keys:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from redis.exceptions import NoPermissionError
 
 from infra.redis.client import Client, script_source
+from infra.redis.keys import escaped
 from infra.redis.link import translated
 
 _CALL = re.compile(r"redis\.call\('([A-Z]+)'")
@@ -23,6 +24,7 @@ _WITHOUT_KEY = {
     "ping": (),
     "info": (),
     "time": (),
+    "scan": ("0",),
     "select": ("0",),
     "evalsha": ("0" * 40, "0"),
     "script|load": ("return 0",),
@@ -67,7 +69,7 @@ RIGHTS: dict[str, Access] = {
         (_USERS, _CONVERSATIONS, _GATEWAYS),
         (_GATEWAYS,),
     ),
-    "inbox": Access(("append",), ("del",), (_USERS,)),
+    "inbox": Access(("append",), ("del", "scan"), (_USERS,)),
     "push": Access(("places",), ("publish",), (_USERS,), (_GATEWAYS,)),
     "relay": Access(("restore",), (), (_CONVERSATIONS,)),
 }
@@ -76,15 +78,10 @@ RIGHTS: dict[str, Access] = {
 
 def command(user: str, access: Access, prefix: str) -> str:
     """The command that makes such a user, with its password to be filled in; one that exists gets more."""
-    rules = [f"~{_escaped(prefix)}{key}" for key in access.keys]
-    rules += [f"&{_escaped(prefix)}{channel}" for channel in access.channels]
+    rules = [f"~{escaped(prefix)}{key}" for key in access.keys]
+    rules += [f"&{escaped(prefix)}{channel}" for channel in access.channels]
     rules += [f"+{name}" for name in access.all_commands]
     return f"ACL SETUSER {user} on >PASSWORD {' '.join(rules)}"
-
-
-def _escaped(prefix: str) -> str:
-    """As a pattern that matches the prefix itself."""
-    return re.sub(r"([\\*?\[\]])", r"\\\1", prefix)
 
 
 async def missing_rights(client: Client, access: Access, prefix: str) -> list[str]:
@@ -127,4 +124,4 @@ def _probes(access: Access, prefix: str) -> Iterator[_Probe]:
         for pattern in patterns:
             place = prefix + pattern.replace("*", "doctor")
             values = [] if name in _ON_KEYS_ALONE else ["0", "0"]
-            yield _Probe([name, place, *values], [f"+{name}", f"{sign}{_escaped(prefix)}{pattern}"])
+            yield _Probe([name, place, *values], [f"+{name}", f"{sign}{escaped(prefix)}{pattern}"])

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import secrets
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from domain.entries import Entry
@@ -24,11 +24,12 @@ from domain.errors import Unavailable
 from domain.ids import MAX_SEQ, UserId
 from domain.limits import PAGE_BYTES
 from infra.redis.client import Client, LuaScript
-from infra.redis.keys import Keys
+from infra.redis.keys import Keys, escaped
 from infra.settings import RingSettings
 
 FILL_CLAIM_MS = 10_000
 FILL_LIMIT = 1_000
+DROPS_AT_ONCE = 1_000
 HEADER_BYTES = 12
 _seq = struct.Struct(">Q")
 
@@ -60,25 +61,53 @@ class Ring:
         """How many entries a rebuilt ring is given."""
         return min(self._settings.capacity, FILL_LIMIT)
 
-    async def append(self, runs: Sequence[tuple[UserId, Sequence[Entry]]]) -> None:
+    async def append(self, runs: Sequence[tuple[UserId, Sequence[Entry]]]) -> dict[UserId, list[str]]:
         """Put each user's consecutive entries at the end of their ring, all in one round trip.
 
         Entries that a ring has already are ignored. A user without a ring gets none. If the entries do not
         follow the ring's last one, the ring is removed. A ring never holds more than `capacity` entries.
+        Returns the gateways on which each user has devices now.
         """
         limits = (self._settings.capacity, self._settings.idle_ttl_s)
-        await self._append.call_each(
+        gateways = await self._append.call_each(
             [
-                (self._names(user), (*limits, entries[0].seq, *(entry.message for entry in entries)))
+                (
+                    (*self._names(user), self._keys.online(user)),
+                    (*limits, entries[0].seq, *[entry.message for entry in entries]),
+                )
                 for user, entries in runs
             ]
         )
+        return {
+            user: [gateway.decode() for gateway in some]
+            for (user, _), some in zip(runs, gateways, strict=True)
+        }
 
     async def drop(self, users: Sequence[UserId]) -> None:
         """Remove rings, and rings that are being rebuilt. Readers rebuild them."""
-        for reply in await self._client.run([("DEL", *self._names(user)) for user in users]):
-            if isinstance(reply, Exception):
-                raise Unavailable("Redis refused to remove a ring.") from reply
+        for start in range(0, len(users), DROPS_AT_ONCE):
+            some = users[start : start + DROPS_AT_ONCE]
+            for reply in await self._client.run([("DEL", *self._names(user)) for user in some]):
+                if isinstance(reply, Exception):
+                    raise Unavailable("Redis refused to remove a ring.") from reply
+
+    async def drop_all(self, chosen: Callable[[UserId], bool]) -> None:
+        """Remove the rings of all chosen users, and those that are being rebuilt. It looks at every key.
+
+        A ring is left only if its rebuilding began after this call.
+        """
+        # First what is being rebuilt: it is removed, or it is a ring by now.
+        for name in (self._keys.filling, self._keys.ring):
+            before, after = name(UserId("*")).rsplit("*", 1)
+            cursor: int | bytes = b""
+            while cursor != b"0":
+                scan = ("SCAN", cursor or 0, "MATCH", f"{escaped(before)}*{after}", "COUNT", DROPS_AT_ONCE)
+                (reply,) = await self._client.run([scan])
+                if isinstance(reply, Exception):
+                    raise Unavailable("Redis refused to list rings.") from reply
+                cursor, keys = reply
+                users = [UserId(key.decode()[len(before) : -len(after)]) for key in keys]
+                await self.drop([user for user in users if chosen(user)])
 
     async def read(self, user: UserId, cursor: int, limit: int) -> Slice | None:
         """The ring's part of the `limit` entries after the cursor. None if there is no ring.

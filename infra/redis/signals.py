@@ -6,7 +6,7 @@ A signal may be lost. A gateway notices it by the head of the inbox, and pulls.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 
 import msgspec
@@ -20,6 +20,8 @@ from infra.redis.link import translated
 
 RECONNECT_S = 0.5
 SILENT_S = 1.5
+PIECE_BYTES = 262_144
+PIECES_AT_ONCE = 64
 
 
 class Pushed(Struct, array_like=True, tag="p"):
@@ -38,6 +40,20 @@ class Replaced(Struct, array_like=True, tag="r"):
 
 
 Signal = Pushed | Replaced
+
+
+def _pieces(signals: Sequence[Signal]) -> Iterator[Sequence[Signal]]:
+    """In order, at most about `PIECE_BYTES` in each. A larger signal is a piece of its own."""
+    first = size = 0
+    for index, signal in enumerate(signals):
+        more = len(signal.message) + 80 * len(signal.to) if isinstance(signal, Pushed) else 256
+        if index > first and size + more > PIECE_BYTES:
+            yield signals[first:index]
+            first, size = index, 0
+        size += more
+    yield signals[first:]
+
+
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(list[Signal]).decode
 
@@ -48,16 +64,21 @@ class Signals:
         self._keys = keys
 
     async def send(self, by_gateway: Mapping[str, list[Signal]]) -> int:
-        """One publish for each gateway, in one round trip. Returns how many gateways heard it. Raises
-        Unavailable.
+        """Publish to each gateway in order, in pieces of about `PIECE_BYTES` and few round trips. Returns how
+        many pieces were heard. Raises Unavailable.
         """
-        replies = await self._client.run(
-            [("PUBLISH", self._keys.gateway(name), _encode(signals)) for name, signals in by_gateway.items()]
-        )
-        for reply in replies:
-            if isinstance(reply, Exception):
-                raise Unavailable("Redis refused a signal.") from reply
-        return sum(replies)
+        pieces = [
+            ("PUBLISH", self._keys.gateway(name), _encode(piece))
+            for name, signals in by_gateway.items()
+            for piece in _pieces(signals)
+        ]
+        heard = 0
+        for start in range(0, len(pieces), PIECES_AT_ONCE):
+            for reply in await self._client.run(pieces[start : start + PIECES_AT_ONCE]):
+                if isinstance(reply, Exception):
+                    raise Unavailable("Redis refused a signal.") from reply
+                heard += reply
+        return heard
 
     async def listen(
         self,

@@ -4,93 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Awaitable, Sequence
 
 import pytest
 
 from consumers.dead_letter import DeadLetters
-from consumers.loop import Loop, Taken
+from consumers.loop import Loop
 from domain.errors import Unavailable
-from infra.kafka.publisher import Record
-from infra.kafka.topics import DELIVERIES, DLQ
 from tests.builders import PARTITIONS, running, until
-
-
-class Notes:
-    """Handles numbers; a subclass of a test says what goes wrong."""
-
-    group = "inbox"
-    topic = DELIVERIES
-
-    def __init__(self) -> None:
-        self.done: list[tuple[int, int]] = []
-        self.begun = 0
-
-    def decode(self, value: bytes) -> int:
-        return int(value)
-
-    async def handle(self, batch: Sequence[Taken[int]]) -> Awaitable[object] | None:
-        self.begun += len(batch)
-        return await self.work(batch)
-
-    async def work(self, batch: Sequence[Taken[int]]) -> Awaitable[object] | None:
-        self.note(batch)
-        return None
-
-    def note(self, batch: Sequence[Taken[int]]) -> None:
-        self.done += [(partition, number) for partition, number in batch]
-
-    def of(self, partition: int) -> list[int]:
-        return [number for place, number in self.done if place == partition]
-
-
-class Picky(Notes):
-    """To it 13 is poison."""
-
-    async def work(self, batch):
-        if any(number == 13 for _, number in batch):
-            raise LookupError("thirteen")
-        self.note(batch)
-
-
-@pytest.fixture
-def loop_of(town, settings):
-    return lambda handler: Loop(town.log, handler, DeadLetters(town.publisher), settings.worker)
-
-
-@pytest.fixture
-def publish(town):
-    async def publish(values: Sequence[object], partition: int = 0) -> None:
-        records = [Record(DELIVERIES, partition, b"k", str(value).encode()) for value in values]
-        await (await town.publisher.enqueue(records)).confirmed()
-
-    return publish
-
-
-@pytest.fixture
-def committed(town):
-    async def committed() -> dict[int, int]:
-        return (await town.inbox.look()).committed
-
-    return committed
-
-
-async def letters(town) -> list:
-    """All dead letters of the topic, by partition and offset."""
-    consumer = town.log.consumer("letters", 10)
-    consumer.subscribe([town.log.topic(DELIVERIES + DLQ)])
-    await consumer.start()
-    async with town.log.observer() as observer:
-        count = sum((await observer.bounds(DELIVERIES + DLQ))[1].values())
-    found: list = []
-
-    async def all_read() -> bool:
-        found.extend(r for some in (await consumer.getmany(timeout_ms=100)).values() for r in some)
-        return len(found) == count
-
-    await until(all_read)
-    await consumer.stop()
-    return found
+from tests.consumers.notes import Notes
 
 
 async def test_records_of_a_partition_are_handled_in_order(loop_of, publish):
@@ -136,63 +57,28 @@ async def test_unfinished_work_is_not_committed(loop_of, publish, committed):
         await until(all_committed)
 
 
-async def test_transient_fault_is_retried_in_place_and_never_a_dead_letter(town, loop_of, publish):
-    """I9."""
+async def test_offsets_of_a_commit_that_failed_are_committed_later(town, loop_of, publish, committed):
+    """Also when nothing new comes: the outbox rows of these messages wait for it."""
+    loop = loop_of(Notes())
+    reader, failed = loop._reader, 0
+    commit = reader.commit
 
-    class Shaky(Notes):
-        faults = 3
+    async def fails_first(offsets):
+        nonlocal failed
+        if offsets and failed < 2:
+            failed += 1
+            raise Unavailable("no coordinator")
+        await commit(offsets)
 
-        async def work(self, batch):
-            if self.faults:
-                self.faults -= 1
-                raise Unavailable("not now")
-            self.note(batch)
-
-    notes = Shaky()
-    await publish(range(2))
-    async with running(loop_of(notes)):
-        await until(lambda: len(notes.done) == 2)
-    assert notes.of(0) == [0, 1]
-    assert await letters(town) == []
-
-
-async def test_poison_goes_to_the_dead_letters_and_its_neighbours_are_handled(
-    town, loop_of, publish, committed
-):
-    """I9: with the reason and its origin in headers; its partition moves on."""
-
-    notes = Picky()
-    await publish([1, 2, "garbage", 3, 13, 4, 5], 3)
-    async with running(loop_of(notes)):
-        await until(lambda: len(notes.done) == 5)
-    assert notes.of(3) == [1, 2, 3, 4, 5]
-    assert await committed() == {3: 7}
-    found = {letter.value: (letter.partition, dict(letter.headers)) for letter in await letters(town)}
-    assert set(found) == {b"garbage", b"13"}
-    partition, headers = found[b"13"]
-    assert partition == 3
-    assert headers["topic"] == DELIVERIES.encode()
-    assert (headers["partition"], headers["offset"], headers["group"]) == (b"3", b"4", b"inbox")
-    assert (headers["error"], headers["message"]) == (b"LookupError", b"thirteen")
-    assert found[b"garbage"][1]["error"] == b"ValueError"
-
-
-@pytest.mark.parametrize("values", [[13, 1], [1, 13], [13, 1, 2], [1, 13, 13, 2]], ids=str)
-async def test_poison_alone_goes_to_the_dead_letters_wherever_it_stands(
-    town, loop_of, publish, committed, values
-):
-    """I9."""
-
-    notes = Picky()
-    await publish(values)
-    async with running(loop_of(notes)):
+    reader.commit = fails_first
+    await publish(range(5), 1)
+    async with running(loop):
 
         async def all_committed() -> bool:
-            return await committed() == {0: len(values)}
+            return await committed() == {1: 5}
 
         await until(all_committed)
-    assert notes.of(0) == [value for value in values if value != 13]
-    assert [letter.value for letter in await letters(town)] == [b"13"] * values.count(13)
+    assert failed == 2
 
 
 async def test_work_that_fails_to_finish_is_done_again_and_nothing_is_lost(loop_of, publish, committed):
@@ -220,30 +106,6 @@ async def test_work_that_fails_to_finish_is_done_again_and_nothing_is_lost(loop_
         await until(all_committed)
     assert set(notes.of(0)) == set(range(10))
     assert notes.begun > 10
-
-
-async def test_fault_while_poison_is_sought_does_not_end_the_loop(town, loop_of, publish):
-    """I9: the neighbours of a poison may meet a transient fault, too."""
-
-    class Both(Notes):
-        faults = 1
-
-        async def work(self, batch):
-            if any(number == 13 for _, number in batch):
-                raise LookupError("thirteen")
-            self.note(batch)
-            return self.finish()
-
-        async def finish(self) -> None:
-            if self.faults:
-                self.faults -= 1
-                raise Unavailable("not confirmed")
-
-    notes = Both()
-    await publish([1, 13, 2])
-    async with running(loop_of(notes)):
-        await until(lambda: {1, 2} <= set(notes.of(0)))
-    assert [letter.value for letter in await letters(town)] == [b"13"]
 
 
 async def test_stop_finishes_and_commits_what_was_begun(loop_of, publish, committed):

@@ -31,8 +31,11 @@ class Handler:
         self.let_through = asyncio.Event()
         self.error: Exception | None = None
 
-    def decode(self, value: bytes) -> bytes:
-        return value
+    def decode(self, value: bytes) -> list[bytes]:
+        return [value]
+
+    def encode(self, event: bytes) -> bytes:
+        return event
 
     async def handle(self, batch) -> None:
         self.begun += 1

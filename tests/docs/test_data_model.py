@@ -14,8 +14,9 @@ import pytest
 
 from consumers import dead_letter
 from domain.clock import now_ms
-from domain.events import Arrival, Delivery, decode_arrival, decode_delivery, encode
+from domain.events import ARRIVAL_RECORDS, DELIVERY_RECORDS, Arrival, Delivery
 from infra.kafka.topics import TOPICS
+from infra.mongo.behind import BehindStore
 from infra.mongo.indexes import CLUSTERED, INDEXES, PLAIN
 from infra.mongo.messages import MessageStore
 from infra.mongo.outbox import OutboxStore
@@ -89,7 +90,9 @@ async def test_fields_are_those_of_the_documents(stored, engines, unique):
         await outbox.adopt("~relay", 1, 1)
         await outbox.mark_spread("~relay", [row.row_id])
         assert await outbox.take_turn("~relay", 60.0)
-        for name, collection in (("outbox", "messages"), ("publishers", "publishers")):
+        await BehindStore(database).add("worker", {"ann": 3})
+        kept = (("outbox", "messages"), ("publishers", "publishers"), ("behind", "behind"))
+        for name, collection in kept:
             for document in await database.collection(collection).find({}):
                 stored.setdefault(name, set()).update(fields_of(document))
     assert set(stored) == {*CLUSTERED, *PLAIN, "outbox"}
@@ -119,14 +122,15 @@ def test_topics_are_those_of_the_code():
 
 
 @pytest.mark.parametrize(
-    "name, decode, kind", [("deliveries", decode_delivery, Delivery), ("arrivals", decode_arrival, Arrival)]
+    "name, records, kind",
+    [("deliveries", DELIVERY_RECORDS, Delivery), ("arrivals", ARRIVAL_RECORDS, Arrival)],
 )
-def test_records_on_the_page_are_records(name, decode, kind):
+def test_records_on_the_page_are_records(name, records, kind):
     text = re.search(rf"^A record of `{name}`.*?```json\n(.*?)```", PAGE, re.M | re.S)
     assert text is not None
-    record = decode(text[1].encode())
-    assert isinstance(record, kind)
-    assert json.loads(encode(record)) == json.loads(text[1])
+    items = records.decode(text[1].encode())
+    assert {type(item) for item in items} == {kind}
+    assert json.loads(records.encode(items)) == json.loads(text[1])
 
 
 def test_headers_of_dead_letters_are_those_of_the_code():

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 from msgspec import Raw
 from msgspec.structs import fields
 
 from api.gateway.frames import Send
 from api.server import LARGEST_FRAME_BYTES
-from domain.events import Arrival, Delivery, encode
+from domain.events import ARRIVAL_RECORDS, DELIVERY_RECORDS, Arrival, Delivery, gateway_bytes
 from domain.limits import (
     BODY_BYTES,
     FRAME_BYTES,
+    GATEWAYS_BYTES,
     MESSAGE_BYTES,
     MOST_MEMBERS,
     PAGE_BYTES,
@@ -76,10 +75,15 @@ def test_longest_message_fits_into_a_record_with_the_ids_of_the_largest_group():
     made = Message(name, CONVERSATION, highest, LONG_ID, "\u0001" * 128, "custom", Raw(BODY), "2" * 24)
     message = made.encode()
     assert len(message) <= MESSAGE_BYTES
-    arrival = Arrival(CONVERSATION, highest, ((LONG_ID, highest),) * MOST_MEMBERS, Raw(message))
+    gateways = {f"{number:012x}": list(range(5_000, 5_000 + 640)) for number in range(20)}
+    assert 0.95 * GATEWAYS_BYTES < gateway_bytes(gateways) <= GATEWAYS_BYTES
+    arrival = Arrival(CONVERSATION, highest, ((LONG_ID, highest),) * MOST_MEMBERS, Raw(message), gateways)
     delivery = Delivery(CONVERSATION, highest, (LONG_ID,) * MOST_MEMBERS, Raw(message))
-    assert max(len(encode(arrival)), len(encode(delivery))) <= RECORD_BYTES < MAX_RECORD_BYTES
-    assert json.loads(encode(arrival))["message"]["seq"] == highest
+    written = DELIVERY_RECORDS.encode([delivery]), ARRIVAL_RECORDS.encode([arrival])
+    assert max(map(len, written)) <= RECORD_BYTES < MAX_RECORD_BYTES
+    assert len(written[0]) <= delivery.most_bytes
+    assert len(written[1]) <= arrival.most_bytes
+    assert ARRIVAL_RECORDS.decode(written[1])[0].seq == highest
 
 
 @pytest.mark.parametrize(

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
+
 import msgspec
 import pytest
 
-from domain.events import Arrival, Delivery, decode_arrival, decode_delivery
+from domain.events import ARRIVAL_RECORDS, DELIVERY_RECORDS, Arrival, Broken, Delivery
 from domain.messages import Message, sent_of
 from infra.redis.ring import Ring
 from tests.builders import generation_of, keys_of, opened_redis, settings_for
-from tests.golden.records import ARRIVAL, DELIVERY, ENTRY, FOLDER, GENERATION, GOLDEN, MESSAGE
+from tests.golden.records import ARRIVAL, DELIVERY, EARLIER, ENTRY, FOLDER, GENERATION, GOLDEN, MESSAGE
+
+FORMS_BEFORE = [(DELIVERY_RECORDS, "delivery.v1.json"), (ARRIVAL_RECORDS, "arrival.v1.json")]
+FORMS = [(DELIVERY_RECORDS, "deliveries.v2.json"), (ARRIVAL_RECORDS, "arrivals.v2.json")]
 
 
 def kept(name: str) -> bytes:
@@ -23,19 +28,22 @@ def test_encoding_of_today_is_that_of_the_file(name):
 
 def test_every_file_is_checked():
     files = {path.name for path in FOLDER.iterdir() if path.suffix in {".json", ".bin"}}
-    assert files == set(GOLDEN)
+    assert files == {*GOLDEN, *EARLIER}
 
 
-def test_kept_delivery_decodes():
-    delivery = decode_delivery(kept("delivery.v1.json"))
-    assert delivery.to == DELIVERY.to
-    assert bytes(delivery.message) == kept("message.v1.json")
+@pytest.mark.parametrize("name, count", [("delivery.v1.json", 1), ("deliveries.v2.json", 2)])
+def test_kept_deliveries_decode(name, count):
+    items = DELIVERY_RECORDS.decode(kept(name))
+    assert [(type(item), item.seq, item.to) for item in items] == [(Delivery, 7, DELIVERY.to)] * count
+    assert bytes(items[0].message) == kept("message.v1.json")
 
 
-def test_kept_arrival_decodes():
-    arrival = decode_arrival(kept("arrival.v1.json"))
-    assert arrival.to == ARRIVAL.to
-    assert bytes(arrival.message) == kept("message.v1.json")
+@pytest.mark.parametrize("name, gateways", [("arrival.v1.json", None), ("arrivals.v2.json", {"gw1": [0, 1]})])
+def test_kept_arrivals_decode(name, gateways):
+    item, *others = ARRIVAL_RECORDS.decode(kept(name))
+    assert (type(item), item.seq, item.to, item.gateways) == (Arrival, 7, ARRIVAL.to, gateways)
+    assert bytes(item.message) == kept("message.v1.json")
+    assert [other.gateways for other in others] == [None] * len(others)
 
 
 def test_kept_message_decodes():
@@ -44,26 +52,64 @@ def test_kept_message_decodes():
     assert sent_of(kept("message.v1.json")).seq == 7
 
 
-@pytest.mark.parametrize("decode, name", [(decode_delivery, "delivery"), (decode_arrival, "arrival")])
-def test_record_with_a_field_of_tomorrow_decodes(decode, name):
+@pytest.mark.parametrize("records, name", FORMS_BEFORE)
+def test_record_with_a_field_of_tomorrow_decodes(records, name):
     """Events are additive: a consumer of today reads what a producer of tomorrow writes."""
-    newer = kept(f"{name}.v1.json")[:-1] + b',"tomorrow":{"a":[1]}}'
-    assert decode(newer).seq == 7
+    newer = kept(name)[:-1] + b',"tomorrow":{"a":[1]}}'
+    assert records.decode(newer)[0].seq == 7
 
 
-@pytest.mark.parametrize("event", [Delivery, Arrival])
-def test_record_of_another_kind_does_not_decode(event):
-    other = "arrival" if event is Delivery else "delivery"
+@pytest.mark.parametrize("records, name", FORMS)
+def test_item_with_a_field_of_tomorrow_decodes(records, name):
+    newer = json.loads(kept(name))
+    for item in newer["items"]:
+        item.extend([None, {"tomorrow": [1]}] if name.startswith("deliveries") else [{"tomorrow": [1]}])
+    assert records.decode(json.dumps(newer).encode())[0].seq == 7
+
+
+@pytest.mark.parametrize("records, name", [*FORMS_BEFORE, *FORMS])
+def test_record_of_another_kind_does_not_decode(records, name):
+    other = ARRIVAL_RECORDS if records is DELIVERY_RECORDS else DELIVERY_RECORDS
     with pytest.raises(ValueError, match="type"):
-        msgspec.json.decode(kept(f"{other}.v1.json"), type=event)
+        other.decode(kept(name))
 
 
 @pytest.mark.parametrize("seq", [0, -1, 2**53, 2**80])
-@pytest.mark.parametrize("decode, name", [(decode_delivery, "delivery"), (decode_arrival, "arrival")])
-def test_record_with_an_impossible_number_does_not_decode(decode, name, seq):
+@pytest.mark.parametrize("records, name", FORMS_BEFORE)
+def test_record_with_an_impossible_number_does_not_decode(records, name, seq):
     """I9: it is poison from the start, and does not stop the store's driver later."""
     with pytest.raises(ValueError, match="int"):
-        decode(kept(f"{name}.v1.json").replace(b'"seq":7', b'"seq":%d' % seq, 1))
+        records.decode(kept(name).replace(b'"seq":7', b'"seq":%d' % seq, 1))
+
+
+@pytest.mark.parametrize("bad", [0, -1, 2**53, 2**80, "7", None])
+@pytest.mark.parametrize("records, name", FORMS)
+def test_item_that_breaks_a_rule_is_told_apart_as_a_record_that_decodes_alone(records, name, bad):
+    """I9: its neighbours are read, and it can be replayed once the rule has changed."""
+    record = json.loads(kept(name))
+    good = json.dumps(record["items"][1])
+    record["items"][0][1] = bad
+    broken, item = records.decode(json.dumps(record).encode())
+    assert isinstance(item, Delivery | Arrival)
+    assert json.loads(broken.record) == {"type": record["type"], "items": [record["items"][0]]}
+    with pytest.raises(ValueError, match="int"):
+        records.decode(broken.record)
+    assert records.decode(b'{"type":"%b","items":[%b]}' % (record["type"].encode(), good.encode()))
+
+
+def test_user_whom_no_store_can_index_is_a_broken_item():
+    """I9: an engine would refuse such an id for ever."""
+    record = DELIVERY_RECORDS.encode([DELIVERY, DELIVERY]).replace(b'"ann"', b'"%b"' % (b"x" * 65), 1)
+    broken, item = DELIVERY_RECORDS.decode(record)
+    assert isinstance(broken, Broken)
+    assert item.to == DELIVERY.to
+
+
+def test_arrival_whose_gateway_names_nobody_is_a_broken_item():
+    record = kept("arrivals.v2.json").replace(b"[0,1]", b"[0,2]")
+    broken, item = ARRIVAL_RECORDS.decode(record)
+    assert isinstance(broken, Broken)
+    assert item.seq == 8
 
 
 async def test_ring_of_kept_elements_is_read(engines, unique):

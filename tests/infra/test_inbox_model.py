@@ -25,6 +25,7 @@ from hypothesis.stateful import (
 from msgspec import Raw
 
 from api.sync import Page, Sync
+from consumers.behind import Behind
 from consumers.inbox import Inbox
 from consumers.loop import Taken
 from consumers.timeline_writer import TimelineWriter
@@ -32,6 +33,7 @@ from domain.entries import Entry
 from domain.errors import CursorAhead, Unavailable
 from domain.events import Delivery
 from domain.ids import UserId
+from infra.mongo.behind import BehindStore
 from infra.redis.ring import HEADER_BYTES, Ring
 from infra.settings import RingSettings
 from producers.wiring import Engines
@@ -128,7 +130,8 @@ class Model(RuleBasedStateMachine):
 
     async def handle(self, writer: int, seqs: list[int]) -> None:
         """The records of these messages, from beginning to end."""
-        inbox = Inbox(self.writers[writer], self.ring, self.engines.publisher)
+        behind = Behind(self.ring, BehindStore(self.engines.database), 1)
+        inbox = Inbox(self.writers[writer], self.ring, behind, self.engines.publisher)
         to = (self.user,)
         batch = [Taken(0, Delivery(self.conversation, seq, to, Raw(self.log[seq - 1]))) for seq in seqs]
         await (await inbox.handle(batch))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from aiokafka import TopicPartition
 
-from domain.events import Delivery, decode_delivery
+from domain.events import DELIVERY_RECORDS, Delivery
 from infra.kafka.topics import DELIVERIES
 from tests.builders import BOB, until
 
 
 async def deliveries(town, count: int) -> list[Delivery]:
-    """The first `count` records of the topic."""
+    """The first `count` deliveries of the topic."""
     consumer = town.engines.log.consumer("deliveries-test", 10)
     consumer.subscribe([town.engines.log.topic(DELIVERIES)])
     await consumer.start()
@@ -18,7 +18,8 @@ async def deliveries(town, count: int) -> list[Delivery]:
 
     async def all_read() -> bool:
         some = await consumer.getmany(timeout_ms=100)
-        found.extend(decode_delivery(record.value) for records in some.values() for record in records)
+        for record in (record for records in some.values() for record in records):
+            found.extend(DELIVERY_RECORDS.decode(record.value))
         return len(found) >= count
 
     await until(all_read)

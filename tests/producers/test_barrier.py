@@ -79,7 +79,7 @@ async def test_row_of_repetitions_alone_does_not_wait_for_their_numbers(wired):
 async def test_outbox_is_empty_once_everything_is_in_the_timelines(wired):
     """The whole way of a row."""
     conversation = await wired.direct()
-    async with running(wired.path.spreader, wiring.inbox(wired.engines)):
+    async with running(wired.path.spreader, *wiring.inbox(wired.engines)):
         for _ in range(5):
             await wired.send(draft(conversation))
 
@@ -139,7 +139,7 @@ async def test_records_that_kafka_lost_are_spread_again(wired):
         await path.sender.send(draft(conversation, text="after"))
         await until(lambda: len(path.barrier))
     relay, _ = await make_relay(wired.engines)
-    async with running(wiring.inbox(wired.engines)):
+    async with running(*wiring.inbox(wired.engines)):
         await until(lambda: bob_has(wired, 1))
 
         async def emptied() -> bool:

@@ -155,7 +155,7 @@ async def test_relay_spreads_to_the_members_as_of_the_number(wired):
 async def test_what_is_spread_twice_is_delivered_once(wired):
     """I6: by its own process and by the relay."""
     conversation = await wired.direct()
-    async with running(wired.path.spreader, wiring.inbox(wired.engines)):
+    async with running(wired.path.spreader, *wiring.inbox(wired.engines)):
         for _ in range(5):
             await wired.send(draft(conversation))
         await until(lambda: bob_has(wired, 5))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from domain.events import decode_delivery
+from domain.events import DELIVERY_RECORDS, SOFT_BYTES
 from domain.ids import inbox_partition
 from infra.kafka.topics import DELIVERIES, MESSAGES
 from producers.records import Spreadable, records_of
@@ -15,7 +15,11 @@ async def test_each_recipient_is_in_one_record_of_their_partition(town):
     members = await town.path.membership.newest(group)
     records = records_of([Spreadable(members, 1, stored(group, 1).message)], PARTITIONS)
     found = [
-        (r.partition, user) for r in records if r.topic == DELIVERIES for user in decode_delivery(r.value).to
+        (r.partition, user)
+        for r in records
+        if r.topic == DELIVERIES
+        for delivery in DELIVERY_RECORDS.decode(r.value)
+        for user in delivery.to
     ]
     assert sorted(found) == sorted((inbox_partition(user, PARTITIONS), user) for user in (ANN, BOB, CEM))
     assert [r.key for r in records if r.topic == MESSAGES] == [group.encode()]
@@ -26,6 +30,31 @@ async def test_record_carries_the_bytes_that_were_stored(town):
     message = stored("d:ann:bob", 1).message
     records = records_of([Spreadable(members, 1, message)], PARTITIONS)
     assert all(message in record.value for record in records)
+
+
+async def test_messages_of_a_commit_share_one_record_in_each_partition(town):
+    group = await town.group(ANN, BOB, CEM)
+    members = await town.path.membership.newest(group)
+    items = [Spreadable(members, seq, stored(group, seq).message) for seq in range(1, 6)]
+    records = records_of(items, PARTITIONS)
+    partitions = {inbox_partition(user, PARTITIONS) for user in (ANN, BOB, CEM)}
+    deliveries = [record for record in records if record.topic == DELIVERIES]
+    assert sorted(record.partition for record in deliveries) == sorted(partitions)
+    for record in deliveries:
+        assert [delivery.seq for delivery in DELIVERY_RECORDS.decode(record.value)] == [1, 2, 3, 4, 5]
+    assert len([record for record in records if record.topic == MESSAGES]) == 5
+
+
+async def test_records_of_a_large_commit_are_bounded_in_bytes_and_keep_the_order(town):
+    """I8: one large message alone may exceed the bound."""
+    group = await town.group(ANN)
+    members = await town.path.membership.newest(group)
+    sizes = [100_000, 100_000, 100_000, 300_000, 10, 10]
+    items = [Spreadable(members, seq, b'"%b"' % (b"x" * size)) for seq, size in enumerate(sizes, 1)]
+    records = [record.value for record in records_of(items, PARTITIONS) if record.topic == DELIVERIES]
+    seqs = [[delivery.seq for delivery in DELIVERY_RECORDS.decode(value)] for value in records]
+    assert seqs == [[1, 2], [3], [4], [5, 6]]
+    assert [len(value) <= SOFT_BYTES for value in records] == [True, True, False, True]
 
 
 async def test_sent_messages_are_spread_in_order(wired):

@@ -49,7 +49,7 @@ health = asynccontextmanager(ready_body)
 
 async def test_consumer_is_alive_while_it_is_in_its_group(engines_open):
     groups = GroupTool(engines_open.log)
-    async with running(wiring.inbox(engines_open)):
+    async with running(*wiring.inbox(engines_open)):
 
         async def alive() -> bool:
             return (await consumer("inbox", DELIVERIES, groups)).ok
@@ -73,7 +73,7 @@ async def test_consumer_that_finishes_nothing_is_not_well(engines_open):
         await idle.stop()
     assert not stuck.ok
     assert "1 record to do, and none was finished within 1 s" in stuck.said
-    async with running(wiring.inbox(engines_open)):
+    async with running(*wiring.inbox(engines_open)):
 
         async def done() -> bool:
             return "nothing to do" in (await consumer("inbox", DELIVERIES, groups)).said

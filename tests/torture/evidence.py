@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from domain.errors import Unavailable
-from domain.events import Arrival, Delivery, decode_arrival, decode_delivery
+from domain.events import ARRIVAL_RECORDS, DELIVERY_RECORDS, Broken, Records
 from infra.kafka.clients import Log
 from infra.kafka.topics import ARRIVALS, DELIVERIES
 from infra.settings import Settings
@@ -91,18 +92,18 @@ async def _in_log(settings: Settings, places: set[Place]) -> Found:
     """Every record of these messages on `deliveries` and `arrivals`."""
     log = Log(settings.kafka)
     found: Found = defaultdict(list)
-    decoders: dict[str, Callable[[bytes], Delivery | Arrival]]
-    decoders = {DELIVERIES: decode_delivery, ARRIVALS: decode_arrival}
+    forms: dict[str, Records[Any]] = {DELIVERIES: DELIVERY_RECORDS, ARRIVALS: ARRIVAL_RECORDS}
     async with log.observer() as observer:
-        for topic, decode in decoders.items():
+        for topic, records in forms.items():
             first, end = await observer.bounds(topic)
             for partition in end:
                 place = TopicPartition(log.topic(topic), partition)
                 async for offset, value in _records(
                     observer.consumer, place, first[partition], end[partition]
                 ):
-                    event = decode(value)
-                    if (event.conversation_id, event.seq) in places:
+                    for event in records.decode(value):
+                        if isinstance(event, Broken) or (event.conversation_id, event.seq) not in places:
+                            continue
                         to = ", ".join(map(str, event.to))
                         said = f"{topic} {partition}@{offset} for {to} ({digest(bytes(event.message)):x})"
                         found[event.conversation_id, event.seq].append(said)
