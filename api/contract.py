@@ -14,7 +14,15 @@ from api.caller import Callers
 from api.errors import RETRY_AFTER_S, ErrorAnswer, error_body, status_of
 from api.strict import convert, read_json, read_query
 from api.views import encode
-from domain.errors import BadRequest, Internal, MethodNotAllowed, NotFound, RingpostError, TooLarge
+from domain.errors import (
+    BadRequest,
+    Internal,
+    MethodNotAllowed,
+    NotFound,
+    Overloaded,
+    RingpostError,
+    TooLarge,
+)
 from infra.telemetry.logs import logger
 from infra.telemetry.names import REQUESTS
 
@@ -130,7 +138,8 @@ def error_response(error: RingpostError, headers: dict[str, str] | None = None) 
     """An error as JSON with its status. It has `Retry-After` if the same request may succeed later."""
     headers = PRIVATE | (headers or {})
     if error.retriable:
-        headers["Retry-After"] = str(RETRY_AFTER_S)
+        after_s = error.retry_after_s if isinstance(error, Overloaded) else RETRY_AFTER_S
+        headers["Retry-After"] = str(after_s)
     if status_of(error) == 401:
         headers["WWW-Authenticate"] = "Bearer"
     return Response(encode(ErrorAnswer(error_body(error))), status_of(error), headers, JSON)

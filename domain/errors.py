@@ -89,7 +89,13 @@ class Unavailable(RingpostError):
 
 
 class Overloaded(Unavailable):
+    """`retry_after_s`: after so many seconds it may be different."""
+
     code = "overloaded"
+
+    def __init__(self, message: str, field: str | None = None, retry_after_s: int = 1) -> None:
+        super().__init__(message, field)
+        self.retry_after_s = retry_after_s
 
 
 def every_error() -> list[type[RingpostError]]:

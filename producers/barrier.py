@@ -17,9 +17,12 @@ from infra.mongo.rows import RowId
 from infra.retry import backoff_s
 from infra.telemetry.logs import logger
 from infra.telemetry.names import QUEUE, RESPREAD
+from producers.backlog import Backlog
 from producers.lease import Lease
 
 TRACKED_ROWS = 500_000
+HEAVY_SCAN_S = 0.2
+"""Seconds between two looks while much waits for the inbox consumers."""
 
 
 class _Epoch:
@@ -27,6 +30,7 @@ class _Epoch:
 
     def __init__(self) -> None:
         self.rows: list[RowId] = []
+        self.recipients = 0
         self.upto: Offsets = {}
 
     def passed(self, committed: Offsets) -> bool:
@@ -43,8 +47,11 @@ class Barrier:
 
     name = "barrier"
 
-    def __init__(self, outbox: OutboxStore, inbox: Progress, lease: Lease, scan_s: float) -> None:
+    def __init__(
+        self, outbox: OutboxStore, inbox: Progress, lease: Lease, backlog: Backlog, scan_s: float
+    ) -> None:
         self._outbox = outbox
+        self._backlog = backlog
         self._inbox = inbox
         self._lease = lease
         self._scan_s = scan_s
@@ -76,26 +83,31 @@ class Barrier:
                 await asyncio.sleep(wait)
         return self._look.committed
 
-    def confirmed(self, row: RowId, records: Iterable[Confirmed], before: Offsets) -> None:
+    def confirmed(
+        self, row: RowId, records: Iterable[Confirmed], before: Offsets, recipients: int = 0
+    ) -> None:
         """Kafka has all records of the row. The row goes once inbox has committed past them.
 
-        `before` is what was committed before the records were handed over. An offset below it belongs to a
-        log that is gone.
+        Its recipients, which have entered the backlog, then leave it. `before` is what was committed before
+        the records were handed over. An offset below it belongs to a log that is gone.
         """
         mine = [(partition, offset) for topic, partition, offset in records if topic == DELIVERIES]
         if self._tracked >= TRACKED_ROWS or any(o < before.get(p, 0) for p, o in mine):
             self._lease.give_up_written([row])
+            self._backlog.leave(recipients)
             return
         upto = self._open.upto
         for partition, offset in mine:
             upto[partition] = max(offset, upto.get(partition, -1))
         self._open.rows.append(row)
+        self._open.recipients += recipients
         self._tracked += 1
 
     async def run(self) -> None:
         while not self._stopping.is_set():
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), self._scan_s)
+                pause_s = min(HEAVY_SCAN_S, self._scan_s) if self._backlog.heavy else self._scan_s
+                await asyncio.wait_for(self._stopping.wait(), pause_s)
             await self.step()
         await self._lease.end()
 
@@ -121,6 +133,9 @@ class Barrier:
             self._epochs.append(self._open)
             self._open = _Epoch()
         passed = [epoch for epoch in self._epochs if epoch.passed(look.committed)]
+        self._backlog.served(sum(epoch.recipients for epoch in passed))
+        for epoch in passed:
+            epoch.recipients = 0  # its rows may have to be removed once more
         if passed:
             crash_point("removing")
             await self._outbox.remove([row for epoch in passed for row in epoch.rows])
@@ -133,4 +148,5 @@ class Barrier:
         logger().warning("Kafka may have lost records", rows=len(rows))
         RESPREAD.inc(len(rows))
         self._lease.give_up_written(rows)
+        self._backlog.leave(sum(epoch.recipients for epoch in (*self._epochs, self._open)))
         self._epochs, self._open, self._tracked = [], _Epoch(), 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from domain.clock import now_ms, rfc3339
@@ -15,7 +15,6 @@ from domain.messages import Draft, Message, Sent, sent_of
 from infra.crash import crash_point
 from infra.mongo.messages import MessageStore, Stored
 from infra.mongo.rows import Place, Row
-from infra.redis.sequence import Numbers
 from infra.telemetry.names import STORE_S, STORED
 from producers.barrier import Barrier
 from producers.lease import Lease
@@ -134,36 +133,42 @@ class Commit:
         for index, draft in drafts:
             by_conversation.setdefault(draft.conversation_id, []).append((index, draft))
         taken = await self._numbering.take([(c, len(some)) for c, some in by_conversation.items()])
-        lists = await asyncio.gather(
-            *(self._membership.at(c, n.version) for c, n in zip(by_conversation, taken, strict=True)),
-            return_exceptions=True,
-        )
+        numbers = dict(zip(by_conversation, taken, strict=True))
+        lists = await self._lists({c: n.version for c, n in numbers.items()})
+        sent_at = rfc3339(now_ms())
         numbered: list[_Numbered] = []
-        for some, numbers, members in zip(by_conversation.values(), taken, lists, strict=True):
+        for conversation, some in by_conversation.items():
+            members = lists[conversation]
             if isinstance(members, Members):
-                numbered += self._of_members(some, members, numbers, outcomes)
-            elif isinstance(members, Exception):
+                numbered += _of_members(some, members, numbers[conversation].first, sent_at, outcomes)
+            else:
                 for index, _ in some:
                     outcomes[index] = members
-            else:
-                raise members
         numbered.sort(key=lambda item: item.at)
         return numbered
 
-    def _of_members(
-        self,
-        drafts: Sequence[tuple[int, Draft]],
-        members: Members,
-        numbers: Numbers,
-        outcomes: list[Outcome | Exception],
-    ) -> list[_Numbered]:
-        numbered = []
-        for seq, (index, draft) in enumerate(drafts, numbers.first):
-            if members.holds(draft.sender_id, seq):
-                numbered.append(_Numbered(index, draft, members, _stored(draft, seq)))
+    async def _lists(
+        self, versions: Mapping[ConversationId, int]
+    ) -> dict[ConversationId, Members | RingpostError]:
+        """The member list of each conversation at this version or later, or the error that it gives."""
+        lists: dict[ConversationId, Members | RingpostError] = {}
+
+        async def read(conversation: ConversationId, version: int) -> None:
+            try:
+                lists[conversation] = await self._membership.at(conversation, version)
+            except RingpostError as error:
+                lists[conversation] = error
+
+        unknown = []
+        for conversation, version in versions.items():
+            members = self._membership.known(conversation, version)
+            if members is None:
+                unknown.append(read(conversation, version))
             else:
-                outcomes[index] = Forbidden("You are not a member of this conversation.", "conversation_id")
-        return numbered
+                lists[conversation] = members
+        if unknown:
+            await asyncio.gather(*unknown)
+        return lists
 
     async def _answer_again(self, repeated: Sequence[_Numbered], outcomes: list[Outcome | Exception]) -> None:
         """The answers that the first sends of these client_message_ids got, in one read.
@@ -194,7 +199,23 @@ def _answer_of(first: Stored | None, again: Stored) -> Outcome | Exception:
     return Outcome(sent_of(first.message), False)
 
 
-def _stored(draft: Draft, seq: int) -> Stored:
+def _of_members(
+    drafts: Sequence[tuple[int, Draft]],
+    members: Members,
+    first: int,
+    sent_at: str,
+    outcomes: list[Outcome | Exception],
+) -> list[_Numbered]:
+    numbered = []
+    for seq, (index, draft) in enumerate(drafts, first):
+        if members.holds(draft.sender_id, seq):
+            numbered.append(_Numbered(index, draft, members, _stored(draft, seq, sent_at)))
+        else:
+            outcomes[index] = Forbidden("You are not a member of this conversation.", "conversation_id")
+    return numbered
+
+
+def _stored(draft: Draft, seq: int, sent_at: str) -> Stored:
     name = message_id(draft.conversation_id, seq)
     message = Message(
         name,
@@ -204,7 +225,7 @@ def _stored(draft: Draft, seq: int) -> Stored:
         draft.client_message_id,
         draft.kind,
         draft.body,
-        rfc3339(now_ms()),
+        sent_at,
     )
     return Stored(
         draft.conversation_id, seq, draft.sender_id, draft.key(), draft.content_hash(), message.encode()

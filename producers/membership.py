@@ -35,11 +35,15 @@ class Membership:
 
         Raises NotFound, Unavailable.
         """
+        return self.known(conversation, version) or await self.newest(conversation)
+
+    def known(self, conversation: ConversationId, version: int) -> Members | None:
+        """What `at` would return, if it is in memory."""
         cached = self._cached.get(conversation)
-        if cached is not None and cached.version >= version:
-            self._cached.move_to_end(conversation)
-            return cached
-        return await self.newest(conversation)
+        if cached is None or cached.version < version:
+            return None
+        self._cached.move_to_end(conversation)
+        return cached
 
     async def changed(self, lists: Iterable[Members]) -> dict[ConversationId, Members]:
         """Those of the lists that have changed since, as the store has them now. Raises Unavailable.

@@ -7,23 +7,36 @@ import time
 
 from msgspec.structs import replace
 
-from domain.errors import BadRequest, Forbidden, RingpostError, Unavailable
+from domain.conversations import Members
+from domain.errors import BadRequest, Forbidden, Overloaded, RingpostError, Unavailable
 from domain.ids import UserId, direct_pair
 from domain.messages import Draft, checked_body
 from infra.settings import SendSettings
 from infra.telemetry.names import QUEUE, SEND_S, SENT
+from producers.backlog import Backlog
 from producers.commit import Commit, Outcome
 from producers.group_commit import GroupCommit
 from producers.groups import Groups
 from producers.membership import Membership
 
+SHARE = 10
+"""One sender may have this part of the sends that wait: a tenth."""
+
 
 class Sender:
-    """One door for HTTP and WebSocket."""
+    """One door for HTTP and WebSocket. Sends are admitted by the work that they make."""
 
     def __init__(
-        self, commit: Commit, membership: Membership, groups: Groups, settings: SendSettings
+        self,
+        commit: Commit,
+        membership: Membership,
+        groups: Groups,
+        backlog: Backlog,
+        settings: SendSettings,
     ) -> None:
+        self._backlog = backlog
+        self._share = max(1, settings.waiting // SHARE)
+        self._sending: dict[UserId, int] = {}
         self._commits: GroupCommit[Draft, Outcome] = GroupCommit(
             commit, settings.batch, settings.in_flight, settings.waiting, settings.queue_s
         )
@@ -60,23 +73,40 @@ class Sender:
         if to is not None:
             opened, _ = await self._groups.open_direct(draft.sender_id, to, "to")
             draft = replace(draft, conversation_id=opened)
+            recipients = 2
         else:
-            await self._check_member(draft)
+            recipients = len((await self._checked(draft)).by_user)
         QUEUE.labels("commit").set(len(self._commits))
-        return await self._commits.add(draft)
+        sender, waiting = draft.sender_id, self._sending.get(draft.sender_id, 0)
+        if waiting >= self._share:
+            raise Overloaded("Too many of your messages are waiting to be stored.")
+        self._backlog.check(recipients)
+        self._backlog.enter(recipients)
+        self._sending[sender] = waiting + 1
+        try:
+            return await self._commits.add(draft)
+        finally:
+            self._backlog.leave(recipients)
+            self._sending[sender] -= 1
+            if not self._sending[sender]:
+                del self._sending[sender]
 
-    async def _check_member(self, draft: Draft) -> None:
-        """A first check, so that an outsider uses up no numbers. The commit checks again at the number."""
+    async def _checked(self, draft: Draft) -> Members:
+        """The members, of whom the sender is one. The commit checks again at the number.
+
+        So an outsider uses up no numbers.
+        """
         if not draft.conversation_id:
             raise BadRequest("Give a conversation_id, or the user to send to.", "conversation_id")
         pair = direct_pair(draft.conversation_id)
         if pair is None or draft.sender_id in pair:
             members = await self._membership.at(draft.conversation_id, 0)
             if members.has(draft.sender_id):
-                return
+                return members
         members = await self._membership.seen_by(draft.sender_id, draft.conversation_id)
         if not members.has(draft.sender_id):
             raise Forbidden("You are no longer a member of this conversation.", "conversation_id")
+        return members
 
     async def drain(self) -> None:
         """Returns when every send in progress is answered."""

@@ -14,6 +14,7 @@ from infra.kafka.publisher import Publisher, Receipt
 from infra.mongo.rows import Row
 from infra.telemetry.logs import logger
 from infra.telemetry.names import QUEUE, SPREAD_S
+from producers.backlog import Backlog
 from producers.barrier import Barrier
 from producers.lease import Lease
 from producers.records import Spreadable, records_of
@@ -23,12 +24,13 @@ UNCONFIRMED_ROWS = 2_000
 
 
 class _Waiting(NamedTuple):
-    """A row with its messages, when it came, and how many bytes it holds."""
+    """A row with its messages, when it came, and how many bytes and recipients it has."""
 
     row: Row
     items: Sequence[Spreadable]
     since: float
     size: int
+    recipients: int
 
 
 class Spreader:
@@ -41,7 +43,10 @@ class Spreader:
 
     name = "spreader"
 
-    def __init__(self, publisher: Publisher, barrier: Barrier, lease: Lease, partitions: int) -> None:
+    def __init__(
+        self, publisher: Publisher, barrier: Barrier, lease: Lease, backlog: Backlog, partitions: int
+    ) -> None:
+        self._backlog = backlog
         self._publisher = publisher
         self._barrier = barrier
         self._lease = lease
@@ -57,8 +62,10 @@ class Spreader:
         if not self.partitions or self._bytes + size > WAITING_BYTES:
             self._lease.give_up(row)
             return
+        recipients = sum(len(item.members.by_user) for item in items)
         self._bytes += size
-        self._rows.put_nowait(_Waiting(row, items, time.perf_counter(), size))
+        self._backlog.enter(recipients)
+        self._rows.put_nowait(_Waiting(row, items, time.perf_counter(), size, recipients))
 
     @property
     def idle(self) -> bool:
@@ -84,7 +91,7 @@ class Spreader:
             before = await self._barrier.committed(self._publisher.confirm_s)
             receipt = await self._publisher.enqueue(records_of(waiting.items, self.partitions))
         except Unavailable as error:
-            self._give_up(waiting.row, error)
+            self._give_up(waiting, error)
             return
         task = asyncio.create_task(self._confirm(waiting, receipt, before))
         self._unconfirmed.add(task)
@@ -94,14 +101,15 @@ class Spreader:
         try:
             confirmed = await receipt.confirmed()
         except Unavailable as error:
-            self._give_up(waiting.row, error)
+            self._give_up(waiting, error)
             return
         crash_point("published")
-        self._barrier.confirmed(waiting.row.row_id, confirmed, before)
+        self._barrier.confirmed(waiting.row.row_id, confirmed, before, waiting.recipients)
         self._slots.release()
         SPREAD_S.observe(time.perf_counter() - waiting.since)
 
-    def _give_up(self, row: Row, error: Unavailable) -> None:
+    def _give_up(self, waiting: _Waiting, error: Unavailable) -> None:
         self._slots.release()
-        logger().warning("left a row to the relay", row=str(row.row_id), error=error.message)
-        self._lease.give_up(row)
+        self._backlog.leave(waiting.recipients)
+        logger().warning("left a row to the relay", row=str(waiting.row.row_id), error=error.message)
+        self._lease.give_up(waiting.row)

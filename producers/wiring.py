@@ -23,6 +23,7 @@ from infra.redis.keys import Keys
 from infra.redis.sequence import Sequence
 from infra.settings import Settings
 from infra.telemetry.logs import logger
+from producers.backlog import Backlog
 from producers.barrier import Barrier
 from producers.commit import Commit
 from producers.groups import Groups
@@ -99,6 +100,7 @@ class SendPath:
     sender: Sender
     groups: Groups
     membership: Membership
+    backlog: Backlog
     lease: Lease
     barrier: Barrier
     spreader: Spreader
@@ -110,10 +112,10 @@ def _membership(engines: Engines) -> tuple[Membership, Numbering]:
     return Membership(engines.conversations, numbering), numbering
 
 
-async def _lease(engines: Engines, prefix: str = "") -> tuple[Lease, Barrier]:
+async def _lease(engines: Engines, backlog: Backlog, prefix: str = "") -> tuple[Lease, Barrier]:
     settings = engines.settings.outbox
     lease = Lease(engines.outbox, settings, prefix)
-    barrier = Barrier(engines.outbox, engines.inbox, lease, settings.scan_s)
+    barrier = Barrier(engines.outbox, engines.inbox, lease, backlog, settings.scan_s)
     await lease.begin()
     with suppress(Unavailable):  # Kafka may come later
         await barrier.committed()
@@ -124,18 +126,21 @@ async def send_path(engines: Engines) -> SendPath:
     """Raises Unavailable."""
     settings = engines.settings
     membership, numbering = _membership(engines)
-    lease, barrier = await _lease(engines)
-    spreader = Spreader(engines.publisher, barrier, lease, engines.partitions)
+    backlog = Backlog()
+    lease, barrier = await _lease(engines, backlog)
+    spreader = Spreader(engines.publisher, barrier, lease, backlog, engines.partitions)
     groups = Groups(engines.conversations, engines.accounts, membership, settings.send.group_members)
     commit = Commit(engines.messages, numbering, membership, lease, barrier, spreader)
-    sender = Sender(commit, membership, groups, settings.send)
-    return SendPath(sender, groups, membership, lease, barrier, spreader, Partitions(engines.log, spreader))
+    sender = Sender(commit, membership, groups, backlog, settings.send)
+    return SendPath(
+        sender, groups, membership, backlog, lease, barrier, spreader, Partitions(engines.log, spreader)
+    )
 
 
 async def relay(engines: Engines) -> tuple[Relay, Barrier]:
     """The relay and the barrier that watches over what it spread. Raises Unavailable."""
     membership, _ = _membership(engines)
-    lease, barrier = await _lease(engines, RELAY)
+    lease, barrier = await _lease(engines, Backlog(), RELAY)
     stores = engines.outbox, engines.messages, membership
     log = engines.publisher, TopicTool(engines.log), engines.partitions
     return Relay(stores, lease, barrier, log, engines.settings.outbox), barrier

@@ -14,6 +14,7 @@ from infra.kafka.clients import Look, Progress
 from infra.kafka.publisher import Confirmed
 from infra.kafka.topics import DELIVERIES, MESSAGES, TOPICS, ready_topics
 from infra.mongo.rows import Row, RowId
+from producers.backlog import Backlog
 from producers.barrier import Barrier
 from producers.wiring import relay as make_relay
 from producers.wiring import send_path
@@ -171,7 +172,7 @@ async def test_kafka_that_is_another_one_gets_all_rows_again(wired):
 async def test_first_look_gives_nothing_up(wired):
     """A process has started: that is no reason to doubt Kafka."""
     engines = wired.engines
-    barrier = Barrier(engines.outbox, engines.inbox, wired.path.lease, 1.0)
+    barrier = Barrier(engines.outbox, engines.inbox, wired.path.lease, Backlog(), 1.0)
     barrier.confirmed(await written(wired), [Confirmed(DELIVERIES, 0, 4)], {})
     with capture_logs() as entries:
         await barrier.step()

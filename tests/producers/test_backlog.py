@@ -1,0 +1,120 @@
+"""Admission by work: the more recipients a message has, the earlier it is refused."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from consumers import wiring
+from domain.errors import Overloaded
+from producers.backlog import LEAST_S, PACE, WORK_S, Backlog
+from producers.wiring import send_path
+from tests.builders import ANN, BOB, CEM, draft, running, until
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def backlog(clock):
+    return Backlog(clock)
+
+
+def admits(backlog: Backlog, recipients: int) -> bool:
+    try:
+        backlog.check(recipients)
+    except Overloaded:
+        return False
+    return True
+
+
+def test_largest_group_is_admitted_when_nothing_waits(backlog):
+    assert admits(backlog, 100_000)
+
+
+def test_flood_of_a_large_group_is_refused_while_direct_messages_pass(backlog):
+    sent = 0
+    while admits(backlog, 1_000):
+        backlog.enter(1_000)
+        sent += 1
+    assert LEAST_S * PACE <= 1_000 * sent <= LEAST_S * PACE + 1_000
+    assert admits(backlog, 2)
+    assert not admits(backlog, 100_000)
+
+
+def test_direct_messages_are_refused_too_when_very_much_waits(backlog):
+    backlog.enter(round(PACE * WORK_S / 2) + 1)
+    assert not admits(backlog, 2)
+    backlog.leave(2)
+    assert admits(backlog, 2)
+
+
+def test_refusal_says_after_how_many_seconds_there_is_room(backlog):
+    backlog.enter(round(10 * PACE))
+    with pytest.raises(Overloaded) as refused:
+        backlog.check(1_000)
+    assert refused.value.retry_after_s == 10
+
+
+def test_pace_is_measured_while_inbox_is_busy(backlog, clock):
+    backlog.enter(1_000_000)
+    for _ in range(40):
+        clock.now += 0.6
+        backlog.served(600)
+    assert backlog.seconds == pytest.approx(backlog.recipients / 1_000, rel=0.1)
+
+
+def test_pace_is_not_taken_from_times_with_little_to_do(backlog, clock):
+    for _ in range(40):
+        backlog.enter(10)
+        clock.now += 1.1
+        backlog.served(10)
+    backlog.enter(round(PACE))
+    assert backlog.seconds == pytest.approx(1.0)
+
+
+async def test_recipients_leave_the_backlog_when_inbox_has_served_them(wired):
+    group = await wired.group(ANN, BOB, CEM)
+    path = wired.path
+    async with running(path.spreader, path.barrier, wiring.inbox(wired.engines)):
+        await wired.send(draft(group))
+        assert path.backlog.recipients == 3
+        await until(lambda: not path.backlog.recipients)
+
+
+async def test_recipients_of_what_the_relay_gets_leave_the_backlog(town):
+    town.path.spreader.partitions = 0
+    await town.send(draft(await town.direct()))
+    assert town.path.backlog.recipients == 0
+
+
+async def test_send_that_is_refused_for_its_recipients_leaves_no_trace(town):
+    group, direct = await town.group(ANN, BOB, CEM), await town.direct()
+    town.path.backlog.enter(round(PACE * WORK_S / 3) + 1)
+    with pytest.raises(Overloaded):
+        await town.send(draft(group))
+    assert (await town.send(draft(direct))).created
+    assert await town.engines.messages.last(group) is None
+    assert await town.engines.sequence.heads([group]) == [0]
+
+
+async def test_one_sender_cannot_fill_the_queue_that_all_share(town):
+    """I8. Others send meanwhile."""
+    settings = town.engines.settings.send
+    town.engines.settings.send = settings.model_copy(update={"waiting": 30})
+    path, direct = await send_path(town.engines), await town.direct()
+    sends = [path.sender.send(draft(direct, ANN)) for _ in range(10)]
+    outcomes = await asyncio.gather(*sends, path.sender.send(draft(direct, BOB)), return_exceptions=True)
+    assert sum(isinstance(one, Overloaded) for one in outcomes[:-1]) == 7
+    assert outcomes[-1].created
+    assert (await path.sender.send(draft(direct, ANN))).created
