@@ -14,7 +14,7 @@ from infra.retry import backoff_s
 from infra.telemetry.names import APPENDED, REPEATED
 
 CACHED_HEADS = 200_000
-HEADS_AT_ONCE = 32
+QUERIES_AT_ONCE = 32
 LINES_AT_ONCE = 2_000
 
 
@@ -78,20 +78,34 @@ class TimelineWriter:
         return written
 
     async def _look_up(self, wanted: Sequence[Wanted], numbers: dict[Wanted, int]) -> int:
-        """Learn which of the messages the timelines have, and forget where these end. Returns how many."""
+        """Learn which of the messages the timelines have, and forget where these end. Returns how many.
+
+        Asks once for each conversation, for all of its users at the same time.
+        """
         known = len(numbers)
-        by_user: dict[UserId, list[tuple[ConversationId, int]]] = {}
+        asked = set(wanted)
+        places: dict[ConversationId, tuple[set[UserId], set[int]]] = {}
         for user, conversation, seq in wanted:
-            by_user.setdefault(user, []).append((conversation, seq))
-        self._forget(by_user)
-        for user, places in by_user.items():
-            for line in await self._timelines.find(user, places):
-                numbers[Wanted(user, line.conversation_id, line.seq)] = line.inbox_seq
+            users, seqs = places.setdefault(conversation, (set(), set()))
+            users.add(user)
+            seqs.add(seq)
+        self._forget({user for user, _, _ in wanted})
+        limit = asyncio.Semaphore(QUERIES_AT_ONCE)
+
+        async def look_up(conversation: ConversationId, users: set[UserId], seqs: set[int]) -> None:
+            async with limit:
+                lines = await self._timelines.find(users, conversation, seqs)
+            for line in lines:
+                found = Wanted(line.user_id, conversation, line.seq)
+                if found in asked:
+                    numbers[found] = line.inbox_seq
+
+        await asyncio.gather(*[look_up(conversation, *some) for conversation, some in places.items()])
         REPEATED.inc(len(numbers) - known)
         return len(numbers) - known
 
     async def _load_heads(self, users: Iterable[UserId]) -> None:
-        limit = asyncio.Semaphore(HEADS_AT_ONCE)
+        limit = asyncio.Semaphore(QUERIES_AT_ONCE)
 
         async def load(user: UserId) -> None:
             async with limit:

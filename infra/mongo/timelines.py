@@ -6,7 +6,7 @@ a closed range. The unique index allows a message only one line in a timeline.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from domain.ids import MAX_SEQ, ConversationId, UserId
@@ -50,13 +50,12 @@ class TimelineStore:
         newest = await self._timelines.find(_range(user, 0, MAX_SEQ), ["_id"], descending=True, limit=1)
         return int(newest[0]["_id"]["s"]) if newest else 0
 
-    async def find(self, user: UserId, places: Iterable[tuple[ConversationId, int]]) -> list[Line]:
-        """The lines of these messages that the user's timeline has."""
-        by_conversation: dict[ConversationId, list[int]] = {}
-        for conversation, seq in places:
-            by_conversation.setdefault(conversation, []).append(seq)
-        either = [{"_id.u": user, "c": c, "q": {"$in": seqs}} for c, seqs in by_conversation.items()]
-        return [_line(d) for d in await self._timelines.find_any_order({"$or": either})]
+    async def find(
+        self, users: Collection[UserId], conversation: ConversationId, seqs: Collection[int]
+    ) -> list[Line]:
+        """The lines that these users' timelines have of these messages, from one query."""
+        where = {"_id.u": {"$in": list(users)}, "c": conversation, "q": {"$in": list(seqs)}}
+        return [_line(document) for document in await self._timelines.find_any_order(where)]
 
     async def page(self, user: UserId, after: int, limit: int) -> list[Line]:
         """The lines with `after < inbox_seq <= after + limit`, ascending, up to the first gap.

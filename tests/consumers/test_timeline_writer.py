@@ -119,3 +119,21 @@ async def test_only_so_many_ends_are_remembered(writer, monkeypatch):
     for seq in (1, 2):
         assert await writer.append([Wanted(user, "g:x", seq) for user in users]) == [seq] * 4
         assert len(writer._heads) == 2
+
+
+async def test_a_repeated_message_of_a_group_is_looked_up_for_all_members_at_once(stores, monkeypatch):
+    """One member after the other would hold a worker up for a second."""
+    users = [f"u{number}" for number in range(300)]
+    all_of = [Wanted(user, "g:x", 1) for user in users]
+    assert await TimelineWriter(stores.timelines).append(all_of) == [1] * 300
+    asked = 0
+    find = stores.timelines.find
+
+    async def counted(*query):
+        nonlocal asked
+        asked += 1
+        return await find(*query)
+
+    monkeypatch.setattr(stores.timelines, "find", counted)
+    assert await TimelineWriter(stores.timelines).append(all_of) == [1] * 300
+    assert asked == 1

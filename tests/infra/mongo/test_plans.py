@@ -20,7 +20,7 @@ READS = {
     "oldest page": lambda m, t: m.page("d:ann:cem", 20, 2**53 - 1, 10, newest=False),
     "head": lambda m, t: t.head("bob"),
     "page": lambda m, t: t.page("bob", 50, 10),
-    "lines of messages": lambda m, t: t.find("bob", PLACES),
+    "lines of messages": lambda m, t: t.find(["ann", "bob"], "d:ann:cem", [1, 50, 100]),
 }
 
 

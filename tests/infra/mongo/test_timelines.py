@@ -81,8 +81,9 @@ async def test_of_concurrent_writers_the_numbers_stay_whole(store):
 
 async def test_messages_are_found_wherever_they_stand(store):
     await store.append([*lines("ann", 1, 3), Line("ann", 4, "d:ann:cem", 1), *lines("bob", 1, 3)])
-    found = await store.find("ann", [("d:ann:bob", 2), ("d:ann:cem", 1), ("d:ann:cem", 9)])
-    assert sorted(line.inbox_seq for line in found) == [2, 4]
+    found = await store.find({"ann", "bob"}, "d:ann:bob", {2, 9})
+    assert sorted((line.user_id, line.inbox_seq) for line in found) == [("ann", 2), ("bob", 2)]
+    assert [line.inbox_seq for line in await store.find({"ann"}, "d:ann:cem", {1})] == [4]
 
 
 async def test_number_beyond_the_store_is_our_fault_not_the_stores(store):
