@@ -25,7 +25,7 @@ from infra.redis.client import open_redis
 from infra.redis.presence import Presence
 from infra.redis.ring import Ring
 from infra.redis.signals import Signals
-from tests.builders import keys_of, settings_for
+from tests.builders import keys_of, opened_stores, settings_for, until
 from tests.patience import PATIENCE_S
 
 CALLERS = Callers(Keys("an admin key", "a token key that is long enough for its algorithm"), "HS256")
@@ -36,8 +36,8 @@ HELLO = '{"type":"hello"}'
 class Socket:
     """The server's end of a device that says hello and then nothing; strict about what follows a close."""
 
-    def __init__(self) -> None:
-        token = CALLERS.mint(Device("ann", "phone"), 60).token
+    def __init__(self, device: str = "phone") -> None:
+        token = CALLERS.mint(Device("ann", device), 60).token
         self.scope = {
             "headers": [(b"authorization", b"Bearer " + token.encode())],
             "extensions": {SOCKET: self},
@@ -107,3 +107,24 @@ async def test_device_that_was_closed_before_it_could_be_welcomed_is_sent_nothin
             hub.close_all()
         await connecting
     assert socket.codes == [Close.GOING_AWAY]
+
+
+async def test_connection_beyond_those_of_a_user_is_told_so_and_the_device_may_replace_its_own(
+    engines, unique
+):
+    """I8."""
+    settings = settings_for(engines, unique, gateway={"user_sockets": 1})
+    async with opened_stores(settings) as stores:
+        ring = Ring(stores.redis, stores.keys, settings.ring)
+        sync = Sync(ring, stores.timelines, stores.messages)
+        presence = Presence(stores.redis, stores.keys, settings.gateway.presence_ttl_s)
+        hub = Hub(presence, Signals(stores.redis, stores.keys), sync, settings.gateway)
+        gateway = Gateway(CALLERS, hub, sync, None, stores.accounts)
+        first, second, third = Socket("phone"), Socket("web"), Socket("phone")
+        for socket in (first, second, third):
+            await asyncio.wait_for(connecting_to(gateway, socket), PATIENCE_S)
+        assert [frame["type"] for frame in second.frames] == ["error"]
+        assert second.frames[0]["error"]["code"] == "overloaded"
+        assert (first.codes, second.codes, third.codes) == ([Close.REPLACED], [Close.GOING_AWAY], [])
+        await until(lambda: [frame["type"] for frame in third.frames] == ["welcome"])
+        third.close(Close.GOING_AWAY)
