@@ -22,7 +22,7 @@ from benchmarks.cpu import given
 from benchmarks.plot import svg
 from benchmarks.processes import processes_of
 from benchmarks.report import Part, for_programs, processes_named, show
-from benchmarks.scenarios import SCENARIOS, USUAL, Setup, scenario
+from benchmarks.scenarios import DEAF_GROUP, SCENARIOS, USUAL, Setup, scenario
 from benchmarks.sockets import Server
 from benchmarks.world import World
 from infra.keys import find_admin_key
@@ -91,9 +91,9 @@ def _asked() -> argparse.Namespace:
             made.error(f"--{name.replace('_', '-')} must be at least {least}")
     if min(asked.seconds or 0, asked.warm_up, asked.drain) < 0 or asked.seconds == 0:
         made.error("--seconds must be above 0, --warm-up and --drain not below")
-    if asked.deaf > asked.users:
-        made.error("--deaf must be at most the number of --users")
     asked.only = [name.strip() for name in asked.only.split(",")]
+    if "deaf" in asked.only and asked.deaf > min(asked.users, DEAF_GROUP):
+        made.error(f"--deaf must be at most {min(asked.users, DEAF_GROUP)}, the members of its group")
     for name in asked.only:
         try:
             scenario(name)

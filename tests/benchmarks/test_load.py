@@ -96,7 +96,7 @@ def test_usual_scenarios_are_the_table():
         (["--group-size", "1"], "--group-size"),
         (["--url", "ftp://x"], "ftp://x"),
         (["--url", "https://x"], "TLS"),
-        (["--deaf", "9"], "--deaf"),
+        (["--only", "deaf", "--deaf", "9"], "--deaf"),
         (["--only", "50,nonsense"], "'nonsense'"),
         (["--only", "-5"], "--only"),
         (["--runs", "0"], "--runs"),
