@@ -90,7 +90,7 @@ class Loop(Generic[Event]):
         self._handler = handler
         self._letters = letters
         self._settings = settings
-        self._reader = Reader(log, handler.group, handler.topic, settings.session_s)
+        self._reader = Reader(log, handler.group, handler.topic, settings.session_s, settings.instance)
         self._on_assigned = on_assigned
         self._taken: deque[LogRecord] = deque()
         self._beginning = False

@@ -11,6 +11,8 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
+from socket import gethostname
+from zlib import crc32
 
 import httpx
 from rich.console import Console
@@ -127,7 +129,10 @@ class _Up:
             "RINGPOST_HTTP_PORT": str(self._port),
             "RINGPOST_WORKER_PORT": "0",
         }
-        return [self._part(name, {**os.environ, **own, **addresses}) for name in PARTS]
+        # Of this folder alone: another `up` may use the same Kafka.
+        slot = f"up-{crc32(f'{gethostname()} {self._folder}'.encode()):08x}"
+        named = {"RINGPOST_WORKER_INSTANCE": slot, **os.environ}
+        return [self._part(name, {**named, **own, **addresses}) for name in PARTS]
 
     @asynccontextmanager
     async def _kept(self, parts: Sequence[ChildProcess], engines: LocalEngines) -> AsyncIterator[None]:

@@ -162,14 +162,16 @@ class Log:
             raise
         return producer
 
-    def consumer(self, group: str, session_s: float) -> AIOKafkaConsumer:
-        """A member of a group. It commits only when told to, begins at the oldest record, and is not started
-        yet.
+    def consumer(self, group: str, session_s: float, instance: str = "") -> AIOKafkaConsumer:
+        """A member of a group, a static one if it has an instance name (KIP-345).
+
+        It commits only when told to, begins at the oldest record, and is not started yet.
         """
         return AIOKafkaConsumer(
             **self._connection,
             client_id=f"ringpost-{group}",
             group_id=self.group(group),
+            group_instance_id=instance or None,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             fetch_max_wait_ms=500,

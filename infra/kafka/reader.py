@@ -23,9 +23,9 @@ LogRecord: TypeAlias = ConsumerRecord
 class Reader:
     """Reads one topic. Every verb raises Unavailable."""
 
-    def __init__(self, log: Log, group: str, topic: str, session_s: float) -> None:
+    def __init__(self, log: Log, group: str, topic: str, session_s: float, instance: str = "") -> None:
         self._topic = log.topic(topic)
-        self._consumer: AIOKafkaConsumer = log.consumer(group, session_s)
+        self._consumer: AIOKafkaConsumer = log.consumer(group, session_s, instance)
         self._joined = False
 
     async def open(

@@ -10,6 +10,8 @@ import pytest
 from consumers.dead_letter import DeadLetters
 from consumers.loop import Loop
 from domain.errors import Unavailable
+from infra.kafka.groups import GroupTool
+from infra.kafka.topics import DELIVERIES
 from tests.builders import PARTITIONS, running, until
 from tests.consumers.notes import Notes
 
@@ -209,3 +211,15 @@ async def test_loop_tells_whether_the_group_let_it_in(loop_of):
 
     async with running(loop):
         await until(joined)
+
+
+async def test_worker_with_the_name_of_one_that_is_gone_takes_up_its_partitions(town, publish, settings):
+    """It need not wait until the session of the one before has run out."""
+    named = settings.worker.model_copy(update={"instance": "slot-1", "session_s": 300.0})
+    for _ in range(2):
+        notes = Notes()
+        await publish(range(3), 1)
+        async with running(Loop(town.log, notes, DeadLetters(town.publisher), named)):
+            await until(lambda notes=notes: len(notes.done) == 3)
+        members = (await GroupTool(town.log).look("inbox", DELIVERIES)).hosts
+        assert len(members) == 1
