@@ -86,7 +86,7 @@ class Interrupted(Ring):
 
     async def append(self, runs):
         await self._happen("numbered")
-        await super().append(runs)
+        return await super().append(runs)
 
 
 class Model(RuleBasedStateMachine):
@@ -129,12 +129,13 @@ class Model(RuleBasedStateMachine):
         return seqs
 
     async def handle(self, writer: int, seqs: list[int]) -> None:
-        """The records of these messages, from beginning to end."""
+        """The records of these messages, from beginning to end. Redis is back then if it was away."""
         behind = Behind(self.ring, BehindStore(self.engines.database), 1)
         inbox = Inbox(self.writers[writer], self.ring, behind, self.engines.publisher)
         to = (self.user,)
         batch = [Taken(0, Delivery(self.conversation, seq, to, Raw(self.log[seq - 1]))) for seq in seqs]
         await (await inbox.handle(batch))
+        await behind.step()
 
     async def settle(self, *batches: list[int]) -> None:
         """Batches were handled, at the same time: what was not in the list is, each batch in its order."""
