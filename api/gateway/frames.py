@@ -14,7 +14,7 @@ from api.errors import error_body
 from api.views import SendMessage, Seq
 from domain import numbers
 from domain.entries import Entry, encode_entries
-from domain.errors import RingpostError
+from domain.errors import Overloaded, RingpostError
 from domain.limits import REF_CHARACTERS
 from domain.messages import Sent
 
@@ -132,8 +132,10 @@ def frame(type_: str, **fields: Any) -> bytes:
 
 
 def error_frame(error: RingpostError, ref: str | int | None = None) -> bytes:
-    body = {"error": error_body(error)}
-    return frame("error", **({"ref": ref} if ref is not None else {}), **body)
+    body: dict[str, object] = {} if ref is None else {"ref": ref}
+    if isinstance(error, Overloaded):
+        body["retry_after_s"] = error.retry_after_s
+    return frame("error", **body, error=error_body(error))
 
 
 def entries_frame(entries: Sequence[Entry]) -> bytes:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from api.gateway.frames import ClientFrame, ref_of_send
+from api.gateway.frames import ClientFrame, error_frame, ref_of_send
 from api.strict import read_json
-from domain.errors import BadRequest
+from domain.errors import BadRequest, Overloaded
 from domain.limits import REF_CHARACTERS
 
 LONGEST = f'"{"r" * REF_CHARACTERS}"'
@@ -49,3 +49,9 @@ def test_what_is_no_send_has_no_ref(text):
 def test_digits_without_end_are_left_to_the_check_of_the_body():
     content = send("1", FINE.replace('{"text":"hi"}', '{"n":%s}' % ("9" * 4_400)))
     assert len(msgspec.json.encode(read_json(content, ClientFrame).body)) > 4_400
+
+
+def test_refusal_for_overload_says_when_to_come_again():
+    said = msgspec.json.decode(error_frame(Overloaded("Too much waits.", retry_after_s=7), "r1"))
+    assert (said["ref"], said["retry_after_s"], said["error"]["code"]) == ("r1", 7, "overloaded")
+    assert "retry_after_s" not in msgspec.json.decode(error_frame(BadRequest("What?")))
