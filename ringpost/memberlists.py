@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from domain.ids import ConversationId, UserId, direct_pair
 from infra.mongo.audit import Audit
-from infra.mongo.client import Document
 from infra.mongo.conversations import PENDING
+from infra.mongo.terms import Document
 from ringpost.diagnosis import Diagnosis, Problem
 
 

@@ -13,12 +13,13 @@ from typing import NamedTuple, TypeGuard
 from domain.conversations import Member
 from domain.ids import MAX_SEQ, ConversationId, DeviceId, UserId
 from infra.mongo.accounts import AccountStore
-from infra.mongo.client import Database, Document
+from infra.mongo.client import Database
 from infra.mongo.conversations import all_members, member_of
 from infra.mongo.indexes import INDEXES
 from infra.mongo.messages import Send, Stored
 from infra.mongo.rows import ROWS, Place, is_row
 from infra.mongo.shapes import misfit
+from infra.mongo.terms import Document
 from infra.mongo.timelines import Line
 
 LINES = 1000

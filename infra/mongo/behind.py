@@ -10,7 +10,8 @@ from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 from domain.ids import UserId
-from infra.mongo.client import Database, Write
+from infra.mongo.client import Database
+from infra.mongo.terms import Write
 
 _ALL = "all of "
 

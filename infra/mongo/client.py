@@ -6,15 +6,16 @@ leaves this file.
 
 from __future__ import annotations
 
-import re
+import asyncio
 import warnings
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from inspect import isawaitable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from pymongo import AsyncMongoClient, DeleteMany, ReadPreference, UpdateMany, UpdateOne, WriteConcern
 from pymongo.errors import (
+    AutoReconnect,
     BulkWriteError,
     ConfigurationError,
     ConnectionFailure,
@@ -23,6 +24,7 @@ from pymongo.errors import (
     InvalidURI,
     OperationFailure,
     PyMongoError,
+    ServerSelectionTimeoutError,
     WriteConcernError,
     WTimeoutError,
 )
@@ -30,7 +32,10 @@ from pymongo.read_concern import ReadConcern
 
 from domain.errors import Internal, Unavailable
 from infra.breaker import Breaker
+from infra.mongo.terms import Change, Document, Duplicate, Filter, Refused, Write
+from infra.mongo.url import refusal
 from infra.settings import MongoSettings, SettingsError
+from infra.tasks import ended
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,40 +43,15 @@ if TYPE_CHECKING:
 UNIONS_AT_ONCE = 128
 """Far below what MongoDB allows in one read."""
 
-Document = dict[str, Any]
-Filter = Mapping[str, Any]
-Change = Mapping[str, Any] | Sequence[Mapping[str, Any]]
-
 SHARDED = "sharded cluster"
 _TRANSIENT_CODES = {11600, 11602, 10107, 13435, 13436, 189, 91, 7, 6, 89, 9001, 262, 50, 64, 112}
 
+SIGN_IN_REFUSED = 18
+CUT_OFF_S = 0.1
 _REFUSED = {
     13: "MongoDB does not allow this to the user of Ringpost. `ringpost doctor` says which right is missing.",
-    18: "MongoDB refuses the user or the password in RINGPOST_MONGO_URL.",
+    SIGN_IN_REFUSED: "MongoDB refuses the user or the password in RINGPOST_MONGO_URL.",
 }
-
-
-class Duplicate(Exception):
-    """A unique index refused a document. `by_id`: it was the collection's own `_id`."""
-
-    def __init__(self, by_id: bool) -> None:
-        super().__init__("_id" if by_id else "unique index")
-        self.by_id = by_id
-
-
-class Refused(NamedTuple):
-    """Which document of an `insert_many` a unique index refused."""
-
-    at: int
-    by_id: bool
-
-
-class Write(NamedTuple):
-    """A change of all that match, or their removal. With `upsert`, one document is put in if none does."""
-
-    where: Filter
-    change: Filter | None = None
-    upsert: bool = False
 
 
 def _by_id(details: Mapping[str, Any] | None) -> bool:
@@ -86,9 +66,12 @@ def _unavailable(error: PyMongoError) -> bool:
 
 
 @contextmanager
-def _translated(breaker: Breaker | None = None) -> Iterator[None]:
-    """Driver errors become Duplicate, Unavailable (may work later) or Internal (a fault of the product)."""
-    if breaker is not None:
+def _translated(breaker: Breaker, *, at_once: bool = True) -> Iterator[None]:
+    """Driver errors become Duplicate, Unavailable (may work later) or Internal (a fault of the product).
+
+    `at_once`: Unavailable without a try while the breaker is open.
+    """
+    if at_once:
         breaker.check()
     try:
         yield
@@ -96,14 +79,17 @@ def _translated(breaker: Breaker | None = None) -> Iterator[None]:
         raise Duplicate(_by_id(error.details)) from None
     except PyMongoError as error:
         if isinstance(error, OperationFailure) and error.code in _REFUSED:
-            raise Unavailable(_REFUSED[error.code]) from error
+            unavailable = Unavailable(_REFUSED[error.code])
+            if error.code == SIGN_IN_REFUSED:
+                breaker.open(unavailable)
+            raise unavailable from error
         if isinstance(error, ConfigurationError):  # `mongodb+srv` asks DNS when it connects
             raise Unavailable(
                 "RINGPOST_MONGO_URL cannot be used: DNS does not have its host, or has a wrong answer."
             ) from error
         if _unavailable(error):
             unavailable = Unavailable("The message store does not answer.")
-            if breaker and isinstance(error, ConnectionFailure):
+            if isinstance(error, ConnectionFailure):
                 breaker.open(unavailable)
             raise unavailable from error
         raise Internal(f"The message store refused an operation: {type(error).__name__}.") from error
@@ -281,6 +267,7 @@ class Database:
         self._client = client
         self.breaker = Breaker("mongo", self.ping)
         self._sharded: bool | None = None
+        self._pinging: asyncio.Task[str] | None = None
         self._handle = client[name].with_options(
             write_concern=WriteConcern("majority", j=True),
             read_concern=ReadConcern("majority"),
@@ -291,14 +278,14 @@ class Database:
         return Collection(self._handle.get_collection(name), self.breaker)
 
     async def collection_names(self) -> list[str]:
-        with _translated():
+        with _translated(self.breaker, at_once=False):
             names: list[str] = await self._handle.list_collection_names()
         return names
 
     async def create_collection(self, name: str, *, clustered: bool) -> None:
         """Does nothing if it exists already. Clustered: stored in the order of `_id`."""
         options = {"clusteredIndex": {"key": {"_id": 1}, "unique": True}} if clustered else {}
-        with _translated():
+        with _translated(self.breaker, at_once=False):
             try:
                 await self._handle.command({"create": name, **options})
             except PyMongoError as error:
@@ -306,11 +293,32 @@ class Database:
                     raise
 
     async def ping(self) -> str:
-        """The server's version. Unavailable when it does not answer."""
-        with _translated():
-            await self._client.admin.command("ping")
+        """The server's version. Unavailable when it does not answer. Callers at the same time share a try."""
+        if self._pinging is None or self._pinging.done():
+            self._pinging = asyncio.create_task(self._ping())
+        return await asyncio.shield(self._pinging)
+
+    async def _ping(self) -> str:
+        with _translated(self.breaker, at_once=False):
+            try:
+                await self._client.admin.command("ping")
+            except ServerSelectionTimeoutError:
+                raise
+            except AutoReconnect:  # perhaps the server refused the user of another call: then all are cut off
+                await asyncio.sleep(CUT_OFF_S)
+                self.breaker.check()
+                await self._client.admin.command("ping")
             info = await self._client.admin.command("buildInfo")
         return str(info["version"])
+
+    async def aclose(self) -> None:
+        """Close the client. Nothing may run any more."""
+        await self.breaker.aclose()
+        if self._pinging is not None:
+            await ended([self._pinging])
+        closing = self._client.close()
+        if closing is not None:
+            await closing
 
     async def is_sharded(self) -> bool:
         """Whether one insert may be split. It asks once."""
@@ -320,7 +328,7 @@ class Database:
 
     async def topology(self) -> str:
         """`replica set NAME`, `sharded cluster` or `standalone` (which cannot keep the promises)."""
-        with _translated():
+        with _translated(self.breaker, at_once=False):
             hello = await self._client.admin.command("hello")
         if hello.get("msg") == "isdbgrid":
             return SHARDED
@@ -328,7 +336,7 @@ class Database:
 
     async def privileges(self) -> list[Document] | None:
         """What the user may do, as MongoDB lists it; None if this server asks nobody for a user."""
-        with _translated():
+        with _translated(self.breaker, at_once=False):
             status = await self._client.admin.command("connectionStatus", showPrivileges=True)
         auth = status["authInfo"]
         if not auth["authenticatedUsers"] and await self._open_to_all():
@@ -344,7 +352,7 @@ class Database:
 
     async def drop(self) -> None:
         """Remove the database and all it holds."""
-        with _translated():
+        with _translated(self.breaker, at_once=False):
             await self._client.drop_database(self._handle.name)
 
 
@@ -363,31 +371,12 @@ async def open_database(settings: MongoSettings) -> AsyncIterator[Database]:
             warnings.simplefilter("error", UserWarning)
             client = _client(settings, options)
     except (ConfigurationError, InvalidURI, ValueError, OSError, UserWarning) as error:
-        raise SettingsError(f"RINGPOST_MONGO_URL {_refusal(settings.url, error)}.") from None
+        raise SettingsError(f"RINGPOST_MONGO_URL {refusal(settings.url, error)}.") from None
     database = Database(client, settings.database)
     try:
         yield database
     finally:
-        await database.breaker.aclose()
-        closing = client.close()
-        if closing is not None:
-            await closing
-
-
-def _refusal(url: str, error: Exception) -> str:
-    """Continues a sentence about the URL. The driver's own words stay out: they may quote a password."""
-    query = url.partition("?")[2]
-    if "@" in query:  # it may be a piece of a password
-        return "cannot be used: check its user, its hosts and its options"
-    if isinstance(error, OSError) and error.strerror and error.filename:
-        return f"names the file {error.filename}, which cannot be read: {error.strerror}"
-    places = {}
-    for name in re.findall(r"(?:^|&)(\w+)", query):
-        if found := re.search(rf"\b{name}\b", str(error), re.IGNORECASE):
-            places[name] = found.start()
-    if places:
-        return f"cannot be used: the driver refuses its option {min(places, key=places.__getitem__)}"
-    return "cannot be used: check its user, its hosts and its options"
+        await database.aclose()
 
 
 def _client(settings: MongoSettings, options: dict[str, Any]) -> Any:

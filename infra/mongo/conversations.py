@@ -14,7 +14,8 @@ from typing import Any
 
 from domain.conversations import Conversation, Member, Members, Role, Window
 from domain.ids import MAX_SEQ, ConversationId, UserId
-from infra.mongo.client import Database, Document, Duplicate
+from infra.mongo.client import Database
+from infra.mongo.terms import Document, Duplicate
 
 PENDING = -1
 _LAST_USER = "\x7f"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from infra.mongo.client import Database, Document
+from infra.mongo.client import Database
+from infra.mongo.terms import Document
 
 
 class Index(NamedTuple):

@@ -10,8 +10,9 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from domain.ids import MAX_SEQ, ConversationId, UserId
-from infra.mongo.client import Database, Document
+from infra.mongo.client import Database
 from infra.mongo.rows import Place, Row, document_of
+from infra.mongo.terms import Document
 
 Send = tuple[ConversationId, bytes]
 """A conversation and the key of a send within it."""

@@ -11,8 +11,9 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from domain.ids import MAX_SEQ
-from infra.mongo.client import Database, Document, Duplicate, Filter, Write
+from infra.mongo.client import Database
 from infra.mongo.rows import ROWS, Row, RowId, document_of, id_of, key_of, ranges_of, row_of
+from infra.mongo.terms import Document, Duplicate, Filter, Write
 
 RELAY = "~"
 """The beginning of the owner ids of relays."""

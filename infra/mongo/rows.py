@@ -13,7 +13,7 @@ from itertools import groupby
 from typing import NamedTuple
 
 from domain.ids import ConversationId
-from infra.mongo.client import Document
+from infra.mongo.terms import Document
 
 Place = tuple[ConversationId, int]
 """A conversation and a seq: where a message stands."""

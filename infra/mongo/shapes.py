@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from domain.conversations import ConversationKind, Role
-from infra.mongo.client import Document
+from infra.mongo.terms import Document
 
 
 class _Place(Struct):

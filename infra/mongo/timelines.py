@@ -10,7 +10,8 @@ from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from domain.ids import MAX_SEQ, ConversationId, UserId
-from infra.mongo.client import Database, Document
+from infra.mongo.client import Database
+from infra.mongo.terms import Document
 
 
 class Line(NamedTuple):

@@ -15,6 +15,14 @@ _SECRET = re.compile(r"key|token|secret|password|authorization|body", re.IGNOREC
 _URL_PASSWORD = re.compile(r"(\w+://[^:/@\s]*:)[^@/\s]+@")
 
 
+def _nothing(_logger: Any, _method: str, _event: Any) -> Any:
+    raise structlog.DropEvent
+
+
+structlog.configure(processors=[_nothing])
+"""Until `configure_logs` no line is written: a command says itself what it finds."""
+
+
 def hide_secrets(_logger: Any, _method: str, event: dict[str, Any]) -> dict[str, Any]:
     """Hides fields that are named like a secret, and passwords in URLs."""
     for name, value in event.items():

@@ -86,7 +86,7 @@ def test_pace_is_not_taken_from_times_with_little_to_do(backlog, clock):
 async def test_recipients_leave_the_backlog_when_inbox_has_served_them(wired):
     group = await wired.group(ANN, BOB, CEM)
     path = wired.path
-    async with running(path.spreader, path.barrier, wiring.inbox(wired.engines)):
+    async with running(path.spreader, path.barrier, *wiring.inbox(wired.engines)):
         await wired.send(draft(group))
         assert path.backlog.recipients == 3
         await until(lambda: not path.backlog.recipients)

@@ -160,8 +160,8 @@ class Sharded(Database):
         return "sharded cluster"
 
 
-async def test_sharded_cluster_gets_the_row_as_a_write_of_its_own_before_the_messages(settings, database):
-    sharded = Sharded(database._client, settings.mongo.database)
+async def test_sharded_cluster_gets_the_row_as_a_write_of_its_own_before_the_messages(database, unique):
+    sharded = Sharded(database._client, unique)
     messages = MessageStore(sharded)
     row = Row(RowId("live", 1), 1000, [("d:ann:bob", 1)])
     assert await messages.insert([stored("d:ann:bob", 1)], row) == []
