@@ -11,7 +11,9 @@ import pytest
 from pymongo import AsyncMongoClient
 from pymongo.asynchronous.database import AsyncDatabase
 
+from domain.ids import ConversationId
 from infra.local.stack import LocalEngines
+from infra.mongo.rows import ROWS, Row, RowId, document_of, row_of
 from infra.settings import MongoSettings
 from ringpost.compare import examine_deep
 from tests.builders import until
@@ -93,10 +95,10 @@ async def compare(settings: MongoSettings, original: str) -> None:
 
 
 async def cut_off(settings: MongoSettings) -> None:
-    """The copy has a row and not its message, as if it had been made between the two writes of a commit."""
-    row = {"_id": "0000000000001.gone.1", "o": "gone", "at": 1, "m": [["d:nobody:nowhere", 1]]}
+    """The copy has a row and not its message, as if it had been made in the middle of a commit."""
+    row = Row(RowId("gone", 1), 1, [(ConversationId("d:nobody:nowhere"), 1)])
     async with AsyncMongoClient(settings.url, serverMonitoringMode="poll") as client:
-        await client[settings.database]["outbox"].insert_one(row)
+        await client[settings.database]["messages"].insert_one(document_of(row))
 
 
 async def all_delivered(database: AsyncDatabase[dict[str, Any]]) -> bool:
@@ -104,8 +106,8 @@ async def all_delivered(database: AsyncDatabase[dict[str, Any]]) -> bool:
 
     The row itself may stay: if the backup cut a commit off, the relay waits an hour for the rest of it.
     """
-    for row in await database["outbox"].find().to_list():
-        for conversation, seq in row["m"]:
+    for document in await database["messages"].find({"_id": ROWS}).to_list():
+        for conversation, seq in row_of(document).places:
             if await database["messages"].find_one({"_id": {"c": conversation, "q": seq}}):
                 recipients = await database["members"].count_documents({"_id.c": conversation})
                 entries = await database["timelines"].count_documents({"c": conversation, "q": seq})
