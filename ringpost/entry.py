@@ -7,6 +7,7 @@ not the usual end. 141: whoever read the output has closed it (`ringpost … | h
 from __future__ import annotations
 
 import logging
+import signal
 import sys
 from collections.abc import Callable
 
@@ -26,7 +27,10 @@ def _command() -> None:
 
 
 def guarded(program: Callable[[], None]) -> None:
-    """Run a program to its exit. A failure by a person, a file or a network becomes one sentence."""
+    """Run a program to its exit. A failure by a person, a file or a network becomes one sentence.
+
+    From then on Ctrl-C changes nothing: the exit code is that of how it ended.
+    """
     try:
         from ringpost.output import OutputLost, guard_output, release_output
 
@@ -42,6 +46,12 @@ def guarded(program: Callable[[], None]) -> None:
             sys.exit(1 if lost.reason else OUTPUT_CLOSED)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
+    finally:
+        _over()
+
+
+def _over() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _run(program: Callable[[], None]) -> None:
@@ -57,5 +67,6 @@ def _run(program: Callable[[], None]) -> None:
         sentence = sentence_of(error)
         if sentence is None:
             raise
+        _over()
         complain(sentence.text)
         sys.exit(sentence.exit_code)
