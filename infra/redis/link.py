@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Coroutine, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any, TypeVar
 
 from redis.asyncio import ConnectionPool, SSLConnection
 from redis.asyncio.connection import UnixDomainSocketConnection
@@ -19,9 +19,10 @@ from redis.exceptions import (
 from domain.errors import Unavailable
 from infra.breaker import Breaker
 from infra.redis.sentinel import PrimaryPool
-from infra.redis.wire import Command, Wire
+from infra.redis.wire import LOOKS, Command, Wire
 from infra.tasks import ended
 
+T = TypeVar("T")
 OPEN_BYTES = 64_000_000
 NOT_ALLOWED = "Redis does not allow a command to the user. `ringpost doctor` says which right is missing."
 
@@ -96,21 +97,24 @@ class Link:
         return self._wire
 
     async def _connect_or_open(self) -> None:
+        """One failure may be that of a connection. After two the engine is away."""
+        with suppress(Unavailable):
+            await self._connect()
+            return
         try:
             await self._connect()
         except Unavailable as error:
             self._breaker.open(error)
 
     async def _connect(self) -> None:
-        """Raises Unavailable. It takes at most the timeout."""
+        """Raises Unavailable. Each of its steps takes at most the timeout."""
         with translated():
-            async with asyncio.timeout(self._timeout_s):
-                address, wire = await self._dial()
-                try:
-                    await self._greet(wire)
-                except BaseException:
-                    wire.end(ConnectionError("left"))
-                    raise
+            address, wire = await self._dial()
+            try:
+                await self._greet(wire)
+            except BaseException:
+                wire.end(ConnectionError("left"))
+                raise
         self.reconnect()
         self._wire, self._address = wire, address
 
@@ -121,13 +125,25 @@ class Link:
             return Wire(self._timeout_s, self._ended)
 
         if isinstance(given, UnixDomainSocketConnection):
-            return None, (await loop.create_unix_connection(make, given.path))[1]
+            return None, (await self._in_time(loop.create_unix_connection(make, given.path)))[1]
         if self._primary is not None:
-            host, port = address = await self._primary.get_master_address()
+            host, port = address = await self._in_time(self._primary.get_master_address())
         else:
             host, port = given.host, given.port
         tls = given.ssl_context.get() if isinstance(given, SSLConnection) else None
-        return address, (await loop.create_connection(make, host, port, ssl=tls))[1]
+        return address, (await self._in_time(loop.create_connection(make, host, port, ssl=tls)))[1]
+
+    async def _in_time(self, step: Coroutine[Any, Any, T]) -> T:
+        """Raises TimeoutError. Like a wire it counts looks, so a process that was stopped is not late."""
+        task = asyncio.create_task(step)
+        try:
+            for _ in range(LOOKS):
+                await asyncio.wait([task], timeout=self._timeout_s / LOOKS)
+                if task.done():
+                    return task.result()
+            raise TimeoutError("Redis takes too long")
+        finally:
+            await ended([task])
 
     async def _greet(self, wire: Wire) -> None:
         """Sign in. It ends when Redis answers a PING, also with one that the user may not ask."""

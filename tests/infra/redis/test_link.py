@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import asynccontextmanager
 
 import pytest
@@ -105,3 +106,13 @@ async def test_wrong_password_is_said_to_everybody(engines, unique):
             with pytest.raises(Unavailable, match="refuses the user or the password") as refused:
                 await client.run([("PING",)])
             assert "hush" not in str(refused.value)
+
+
+async def test_process_that_stood_still_while_it_connected_does_not_blame_redis(engines, unique):
+    redis = {"url": engines.redis_url, "timeout_s": 0.5}
+    async with open_redis(settings_for(engines, unique, redis=redis).redis) as client:
+        calling = asyncio.create_task(client.run([("PING",)]))
+        for _ in range(20):  # at each step of the connection
+            await asyncio.sleep(0)
+            time.sleep(0.3)  # noqa: ASYNC251  the machine has no time for us
+        assert await calling == [b"PONG"]
