@@ -30,7 +30,8 @@ from ringpost.running import Running, announced
 from ringpost.starting import Starting
 
 READY_DEADLINE_S = 120.0
-STOP_S = 6.0
+STOP_S = 15.0
+"""After which a part is killed. It is done sooner: see `infra/lifecycle.py`."""
 SAY_AFTER_S = 2.0
 PARTS = {
     "api": ("api", "--stage"),

@@ -69,6 +69,17 @@ async def test_service_that_does_not_stop_is_cancelled_at_its_deadline(monkeypat
     assert log == ["b"]
 
 
+async def test_services_that_do_not_stop_share_one_deadline(monkeypatch):
+    monkeypatch.setattr(lifecycle, "STOP_DEADLINE_S", 2.0)
+    monkeypatch.setattr(lifecycle, "LEAST_S", 0.01)
+    log, stopping = [], asyncio.Event()
+    stopping.set()
+    stubborn = [Worker("a", log, stubborn=True) for _ in range(int(PATIENCE_S))]
+    async with asyncio.timeout(PATIENCE_S):
+        await run_services([*stubborn, Worker("b", log)], stopping)
+    assert log == ["b"]
+
+
 class Forgetful:
     """Works for ever, and forgets that it was cancelled the first time."""
 
