@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import cache
 from typing import NamedTuple
 
 from aiokafka import AIOKafkaProducer
@@ -15,6 +16,9 @@ from domain.errors import Unavailable
 from infra.kafka.clients import Log, stopped, translated
 from infra.telemetry.logs import logger
 from infra.telemetry.names import SPREAD
+
+_spread = cache(SPREAD.labels)
+"""By topic."""
 
 
 class Record(NamedTuple):
@@ -67,7 +71,7 @@ class Receipt:
             self._publisher.abandon(self._producer)
             raise
         for record in self._records:
-            SPREAD.labels(record.topic).inc()
+            _spread(record.topic).inc()
         return [
             Confirmed(record.topic, where.partition, where.offset)
             for record, where in zip(self._records, placed, strict=True)

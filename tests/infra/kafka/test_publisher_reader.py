@@ -3,10 +3,11 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.partitioner import DefaultPartitioner
 
 from domain.clock import now_ms
 from domain.errors import Unavailable
-from infra.kafka.clients import Log, stopped
+from infra.kafka.clients import Log, partition_of, stopped
 from infra.kafka.publisher import Confirmed, Record, open_publisher
 from infra.kafka.reader import Reader
 from infra.kafka.topics import DELIVERIES, MESSAGES
@@ -151,3 +152,9 @@ async def test_record_of_which_kafka_is_silent_is_given_up(log):
         await admin.delete_topics([log.topic(DELIVERIES)])
     async with open_publisher(Log(log.settings.model_copy(update={"confirm_s": 1.0}))) as publisher:
         await until(lambda: is_refused(publisher, records(1)))
+
+
+def test_key_has_the_partition_that_other_clients_choose_for_it():
+    usual, every = DefaultPartitioner(), list(range(7))
+    for key in [b"", b"g:1", "d:ann:böb".encode(), *(b"%d" % number for number in range(100))]:
+        assert partition_of(key, every, every) == usual(key, every, every)
