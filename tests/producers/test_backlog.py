@@ -113,6 +113,7 @@ async def test_one_sender_cannot_fill_the_queue_that_all_share(town):
     settings = town.engines.settings.send
     town.engines.settings.send = settings.model_copy(update={"waiting": 30})
     path, direct = await send_path(town.engines), await town.direct()
+    assert (await path.sender.send(draft(direct, ANN))).created  # so that the next ones need no read first
     sends = [path.sender.send(draft(direct, ANN)) for _ in range(10)]
     outcomes = await asyncio.gather(*sends, path.sender.send(draft(direct, BOB)), return_exceptions=True)
     assert sum(isinstance(one, Overloaded) for one in outcomes[:-1]) == 7
