@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Iterator, Mapping, Sequence
 
 from consumers.behind import Behind
 from consumers.loop import Taken
+from consumers.pace import Pace
 from consumers.timeline_writer import TimelineWriter, Wanted
 from domain.entries import Entry
 from domain.errors import Unavailable
@@ -38,6 +39,7 @@ class Inbox:
         self._ring = ring
         self._behind = behind
         self._publisher = publisher
+        self.pace = Pace()
 
     def decode(self, value: bytes) -> Sequence[Delivery | Broken]:
         return DELIVERY_RECORDS.decode(value)
@@ -62,7 +64,9 @@ class Inbox:
         crash_point("ring")
         receipt = await self._publisher.enqueue(_records(batch, places, gateways))
         crash_point("arrivals")
-        INBOX_S.observe(time.perf_counter() - began)
+        worked_s = time.perf_counter() - began
+        self.pace.took(len(wanted), worked_s)
+        INBOX_S.observe(worked_s)
         return receipt.confirmed()
 
     async def _append(

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from consumers.dead_letter import DeadLetters
+from consumers.pace import Pace
 from domain.errors import BadRequest, RingpostError, Unavailable
 from domain.events import Broken
 from infra.crash import crash_point
@@ -26,6 +27,10 @@ from infra.telemetry.names import RETRIES, WORKER_LAG
 
 Event = TypeVar("Event")
 POLL_MS = 200
+SOON_MS = 20
+"""How long to wait for records while begun work is about to be finished."""
+NEWS_S = 0.1
+"""Seconds between two commits when senders wait for them."""
 
 
 class Taken(NamedTuple, Generic[Event]):
@@ -83,7 +88,9 @@ class Loop(Generic[Event]):
         letters: DeadLetters,
         settings: WorkerSettings,
         on_assigned: Callable[[list[int]], None] = lambda partitions: None,
+        pace: Pace | None = None,
     ) -> None:
+        """`pace` is committed with the offsets, for senders to see."""
         self.name = handler.group
         self.moves = 0
         """Grows with each batch finished, each try, each change of partitions."""
@@ -92,6 +99,7 @@ class Loop(Generic[Event]):
         self._settings = settings
         self._reader = Reader(log, handler.group, handler.topic, settings.session_s, settings.instance)
         self._on_assigned = on_assigned
+        self._pace = pace or Pace()
         self._taken: deque[LogRecord] = deque()
         self._beginning = False
         self._begun: deque[_Begun] = deque()
@@ -150,7 +158,7 @@ class Loop(Generic[Event]):
         """The next records. Empty when told to stop: a rebalance may hold them back for long."""
         try:
             async with asyncio.timeout(None) as self._taking:
-                return await self._reader.take(self._settings.batch, POLL_MS)
+                return await self._reader.take(self._settings.batch, SOON_MS if self._begun else POLL_MS)
         except TimeoutError:
             return ()
         finally:
@@ -295,9 +303,11 @@ class Loop(Generic[Event]):
             await self._committing
 
     def _is_time_to_commit(self) -> bool:
-        """Not while the commit before still waits for a broker."""
-        waits = self._committing is not None and not self._committing.done()
-        return not waits and time.monotonic() - self._committed_at > self._settings.commit_s
+        """Soon after a large batch: senders wait for it. Not while the commit before waits for a broker."""
+        if self._committing is not None and not self._committing.done():
+            return False
+        pause_s = min(NEWS_S, self._settings.commit_s) if self._pace.is_news else self._settings.commit_s
+        return time.monotonic() - self._committed_at > pause_s
 
     async def _commit_beside(self) -> None:
         """Begin to commit what is finished, once the commit before has ended. The work goes on meanwhile."""
@@ -309,10 +319,11 @@ class Loop(Generic[Event]):
     async def _commit(self) -> None:
         """Commit what is finished. After a failure the next commit has these offsets too."""
         offsets, self._finished = self._finished, {}
+        self._pace.is_news = bool(self._begun)
         if offsets:
             crash_point("committing")
         try:
-            await self._reader.commit(offsets)
+            await self._reader.commit(offsets, self._pace.value)
             WORKER_LAG.labels(self.name).set(await self._reader.behind() + self._in_flight)
         except Unavailable as error:
             self._finished = offsets | self._finished

@@ -22,7 +22,7 @@ def inbox(engines: Engines) -> tuple[Loop[Delivery], Behind]:
     behind = Behind(ring, BehindStore(engines.database), engines.partitions)
     handler = Inbox(TimelineWriter(engines.timelines), ring, behind, engines.publisher)
     letters = DeadLetters(engines.publisher)
-    return Loop(engines.log, handler, letters, engines.settings.worker, behind.assigned), behind
+    return Loop(engines.log, handler, letters, engines.settings.worker, behind.assigned, handler.pace), behind
 
 
 def push(engines: Engines) -> Loop[Arrival]:

@@ -3,36 +3,31 @@
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Callable
 
 from domain.errors import Overloaded
 
 PACE = 5_000.0
-"""Recipients a second that inbox is taken to serve until its pace is known."""
+"""Recipients that inbox is taken to serve in a second, until it has measured that."""
 
 WORK_S = 60.0
 LEAST_S = 0.3
 """Seconds of work before it with which a send is admitted: `WORK_S` by its recipients, but at least this."""
 
-HEAVY_S = 0.25
-MEASURED_S = 1.0
+HEAVY_S = 0.1
+"""Well below `LEAST_S`: what is served has to be seen before more is refused."""
 
 
 class Backlog:
     """The recipients of what this process has admitted and inbox has not put into their timelines yet.
 
     The more recipients a message has, the earlier it is refused. So a flood in a large group is refused
-    while direct messages beside it still pass, and they wait a fraction of a second. The pace of inbox is
-    measured while it has more to do than it can.
+    while direct messages beside it still pass, and they wait a fraction of a second. Inbox itself measures
+    its pace.
     """
 
-    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self) -> None:
         self.recipients = 0
-        self._now = now
         self._pace = PACE
-        self._since = now()
-        self._served = 0
 
     @property
     def seconds(self) -> float:
@@ -60,13 +55,7 @@ class Backlog:
         """They are served, or somebody else's work now."""
         self.recipients -= recipients
 
-    def served(self, recipients: int) -> None:
-        """At a look at inbox: it has served so many since the look before."""
-        busy = self.heavy
+    def served(self, recipients: int, pace: float) -> None:
+        """At a look at inbox: what it has served since the look before, and its pace, or 0.0."""
         self.recipients -= recipients
-        self._served += recipients
-        if not (busy and self.heavy):  # it was not busy all the time
-            self._since, self._served = self._now(), 0
-        elif (took := self._now() - self._since) > MEASURED_S:
-            self._pace = max(1.0, (self._pace + self._served / took) / 2)
-            self._since, self._served = self._now(), 0
+        self._pace = pace or self._pace

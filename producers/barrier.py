@@ -21,7 +21,7 @@ from producers.backlog import Backlog
 from producers.lease import Lease
 
 TRACKED_ROWS = 500_000
-HEAVY_SCAN_S = 0.2
+HEAVY_SCAN_S = 0.1
 """Seconds between two looks while much waits for the inbox consumers."""
 
 
@@ -133,7 +133,7 @@ class Barrier:
             self._epochs.append(self._open)
             self._open = _Epoch()
         passed = [epoch for epoch in self._epochs if epoch.passed(look.committed)]
-        self._backlog.served(sum(epoch.recipients for epoch in passed))
+        self._backlog.served(sum(epoch.recipients for epoch in passed), look.pace)
         for epoch in passed:
             epoch.recipients = 0  # its rows may have to be removed once more
         if passed:

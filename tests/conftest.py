@@ -71,8 +71,15 @@ def pytest_report_header(config: pytest.Config) -> str:
     return f"engines: {config.getoption('--engines')}"
 
 
+@pytest.hookimpl(tryfirst=True)  # before marks are asked for
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The files that take minutes first, so that no worker is left alone with one of them at the end."""
+    """Marks what the way to the engines cannot change.
+
+    The files that take minutes come first, so that no worker is left alone with one of them at the end.
+    """
+    for item in items:
+        if "engines" not in item.fixturenames:  # type: ignore[attr-defined]
+            item.add_marker("no_engines")
     items.sort(
         key=lambda item: (
             item.get_closest_marker("system") is None,

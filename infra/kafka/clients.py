@@ -20,6 +20,7 @@ from aiokafka.errors import (
     UnsupportedSaslMechanismError,
 )
 from aiokafka.partitioner import murmur2
+from aiokafka.structs import OffsetAndMetadata
 
 from domain.errors import Unavailable
 from infra.addresses import hosts_of
@@ -78,14 +79,27 @@ class Observer:
 
 
 class Look(NamedTuple):
-    """`committed`: partition → offset of the next record; absent: nothing yet.
+    """`committed`: partition → offset of the next record; absent: nothing yet. `pace` is what all members of
+    the group said together, 0.0 if none did.
 
     `fingerprint` was read after the offsets. If an earlier look had the same, Kafka lost nothing that it
     confirmed before that look, and both offsets belong to the same log.
     """
 
     committed: Offsets
+    pace: float
     fingerprint: Fingerprint
+
+
+def pace_note(pace: float) -> str:
+    """What is committed beside an offset."""
+    return f"pace={pace:.0f}" if pace else ""
+
+
+def _pace_of(note: str) -> float:
+    """0.0 for a note that is none of ours."""
+    name, _, number = note.partition("=")
+    return float(number) if name == "pace" and number.isdecimal() else 0.0
 
 
 class Progress:
@@ -104,8 +118,11 @@ class Progress:
             if self._connection is None or self._admin is None:
                 self._connection = AsyncExitStack()
                 self._admin = await self._connection.enter_async_context(self._log.admin())
-            committed = await self._log.committed(self._admin, self._group, self._topic)
-            return Look(committed, await self._log.fingerprint(self._admin, self._topic))
+            noted = await self._log.noted(self._admin, self._group, self._topic)
+            committed = {partition: one.offset for partition, one in noted.items()}
+            parts = [part for one in noted.values() if (part := _pace_of(one.metadata))]
+            pace = len(noted) * sum(parts) / len(parts) if parts else 0.0
+            return Look(committed, pace, await self._log.fingerprint(self._admin, self._topic))
         except Unavailable:
             await self.close()
             raise
@@ -254,12 +271,15 @@ class Log:
 
     async def committed(self, admin: AIOKafkaAdminClient, group: str, topic: str) -> Offsets:
         """What a group has finished: partition → offset of the next record. Absent means nothing yet."""
+        noted = await self.noted(admin, group, topic)
+        return {partition: one.offset for partition, one in noted.items()}
+
+    async def noted(self, admin: AIOKafkaAdminClient, group: str, topic: str) -> dict[int, OffsetAndMetadata]:
+        """The same, with what was written beside each offset."""
         with translated():
             found = await admin.list_consumer_group_offsets(self.group(group))
         name = self.topic(topic)
-        return {
-            tp.partition: meta.offset for tp, meta in found.items() if tp.topic == name and meta.offset >= 0
-        }
+        return {at.partition: one for at, one in found.items() if at.topic == name and one.offset >= 0}
 
     async def fingerprint(self, admin: AIOKafkaAdminClient, topic: str) -> Fingerprint:
         """Raises Unavailable, also while the topic is missing or a partition has no leader."""

@@ -10,7 +10,7 @@ from typing import TypeAlias
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
 
-from infra.kafka.clients import Log, Offsets, translated
+from infra.kafka.clients import Log, Offsets, pace_note, translated
 from infra.telemetry.logs import logger
 
 COMMIT_S = 5.0
@@ -57,14 +57,16 @@ class Reader:
             taken = await self._consumer.getmany(timeout_ms=timeout_ms, max_records=most)
         return list(chain.from_iterable(taken.values()))
 
-    async def commit(self, offsets: Offsets) -> None:
+    async def commit(self, offsets: Offsets, pace: float = 0.0) -> None:
         """The records before these offsets are done. Partitions that are not ours, or no longer, are left
         out.
 
-        It takes at most `COMMIT_S`. aiokafka alone would try for as long as no broker answers.
+        Each partition gets its part of our `pace`, for `Progress` to see. It takes at most `COMMIT_S`.
+        aiokafka alone would try for as long as no broker answers.
         """
         ours = {place.partition for place in self._consumer.assignment()}
-        mine = {TopicPartition(self._topic, p): offset for p, offset in offsets.items() if p in ours}
+        note = pace_note(pace / max(1, len(ours)))
+        mine = {TopicPartition(self._topic, p): (offset, note) for p, offset in offsets.items() if p in ours}
         if mine:
             with translated():
                 async with asyncio.timeout(COMMIT_S):

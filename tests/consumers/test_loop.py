@@ -65,12 +65,12 @@ async def test_offsets_of_a_commit_that_failed_are_committed_later(town, loop_of
     reader, failed = loop._reader, 0
     commit = reader.commit
 
-    async def fails_first(offsets):
+    async def fails_first(offsets, pace):
         nonlocal failed
         if offsets and failed < 2:
             failed += 1
             raise Unavailable("no coordinator")
-        await commit(offsets)
+        await commit(offsets, pace)
 
     reader.commit = fails_first
     await publish(range(5), 1)

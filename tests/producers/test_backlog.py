@@ -7,27 +7,17 @@ import asyncio
 import pytest
 
 from consumers import wiring
+from consumers.pace import ENOUGH
 from domain.errors import Overloaded
+from domain.ids import UserId
 from producers.backlog import LEAST_S, PACE, WORK_S, Backlog
 from producers.wiring import send_path
-from tests.builders import ANN, BOB, CEM, draft, running, until
-
-
-class Clock:
-    now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.builders import ANN, BOB, CEM, add_users, draft, running, until
 
 
 @pytest.fixture
-def clock():
-    return Clock()
-
-
-@pytest.fixture
-def backlog(clock):
-    return Backlog(clock)
+def backlog():
+    return Backlog()
 
 
 def admits(backlog: Backlog, recipients: int) -> bool:
@@ -66,21 +56,24 @@ def test_refusal_says_after_how_many_seconds_there_is_room(backlog):
     assert refused.value.retry_after_s == 10
 
 
-def test_pace_is_measured_while_inbox_is_busy(backlog, clock):
-    backlog.enter(1_000_000)
-    for _ in range(40):
-        clock.now += 0.6
-        backlog.served(600)
-    assert backlog.seconds == pytest.approx(backlog.recipients / 1_000, rel=0.1)
+def test_what_waits_is_measured_by_the_pace_that_inbox_said_last(backlog):
+    backlog.enter(1_000)
+    backlog.served(0, 500.0)
+    assert backlog.seconds == pytest.approx(2.0)
+    backlog.served(400, 0.0)
+    assert backlog.seconds == pytest.approx(1.2)
 
 
-def test_pace_is_not_taken_from_times_with_little_to_do(backlog, clock):
-    for _ in range(40):
-        backlog.enter(10)
-        clock.now += 1.1
-        backlog.served(10)
-    backlog.enter(round(PACE))
-    assert backlog.seconds == pytest.approx(1.0)
+async def test_inbox_tells_its_pace_to_those_who_send(wired):
+    users = [UserId(f"u{number}") for number in range(8 * ENOUGH)]  # so that each partition has enough
+    await add_users(wired.engines, *users)
+    group, path = await wired.group(*users), wired.path
+    async with running(path.spreader, path.barrier, *wiring.inbox(wired.engines)):
+        await wired.send(draft(group, users[0]))
+        assert path.backlog.seconds == pytest.approx(len(users) / PACE)
+        await until(lambda: not path.backlog.recipients)
+    path.backlog.enter(1_000)
+    assert path.backlog.seconds != pytest.approx(1_000 / PACE)
 
 
 async def test_recipients_leave_the_backlog_when_inbox_has_served_them(wired):
