@@ -26,13 +26,17 @@ from api.socket import SOCKET, SocketProtocol
 from api.strict import read_json
 from api.sync import Sync
 from domain.devices import Device
-from domain.errors import BadRequest, CursorAhead, RingpostError, TooLarge, Unauthenticated
+from domain.errors import BadRequest, CursorAhead, Overloaded, RingpostError, TooLarge, Unauthenticated
 from domain.limits import FRAME_BYTES
 from infra.mongo.accounts import AccountStore
 from infra.telemetry.names import CLOSED
 from producers.send import Sender
 
 PATH = "/v1/connect"
+OVERLOADED_PAUSE_S = 0.1
+"""A device that was told `overloaded` is heard again after this, so one that does not wait takes no time from
+others.
+"""
 
 
 class _Ended(Exception):
@@ -192,6 +196,8 @@ class Gateway:
                 session.close(Close.BAD_FRAME)
         except RingpostError as error:
             session.put(error_frame(error, ref))
+            if isinstance(error, Overloaded):
+                await asyncio.sleep(OVERLOADED_PAUSE_S)
 
     async def _acknowledge(self, session: Session, cursor: int) -> None:
         device = session.device

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from api.caller import Callers
+from api.gateway import endpoint
 from api.gateway.endpoint import Gateway
 from api.gateway.frames import Close
 from api.gateway.hub import Hub
@@ -25,8 +26,9 @@ from infra.redis.client import open_redis
 from infra.redis.presence import Presence
 from infra.redis.ring import Ring
 from infra.redis.signals import Signals
-from tests.builders import keys_of, opened_stores, settings_for, until
-from tests.patience import PATIENCE_S
+from infra.tasks import ended
+from tests.builders import BOB, keys_of, open_town, opened_stores, settings_for, until
+from tests.patience import FAR_OFF_S, PATIENCE_S
 
 CALLERS = Callers(Keys("an admin key", "a token key that is long enough for its algorithm"), "HS256")
 WAIT_S = 0.5
@@ -38,6 +40,7 @@ class Socket:
 
     def __init__(self, device: str = "phone") -> None:
         token = CALLERS.mint(Device("ann", device), 60).token
+        self.tasks: set[asyncio.Task[None]] = set()
         self.scope = {
             "headers": [(b"authorization", b"Bearer " + token.encode())],
             "extensions": {SOCKET: self},
@@ -55,6 +58,15 @@ class Socket:
 
     def take_over(self, listener: Any) -> None:
         self._listener = listener
+
+    def say(self, **said: Any) -> None:
+        self._listener.received(json.dumps(said).encode())
+
+    def types(self) -> list[str]:
+        return [frame["type"] for frame in self.frames]
+
+    def hold(self) -> None:
+        return
 
     def release(self) -> None:
         return
@@ -128,3 +140,36 @@ async def test_connection_beyond_those_of_a_user_is_told_so_and_the_device_may_r
         assert (first.codes, second.codes, third.codes) == ([Close.REPLACED], [Close.GOING_AWAY], [])
         await until(lambda: [frame["type"] for frame in third.frames] == ["welcome"])
         third.close(Close.GOING_AWAY)
+
+
+@pytest.mark.parametrize("pause_s", [0.01, FAR_OFF_S])
+async def test_device_that_was_told_overloaded_is_heard_again_after_a_pause(
+    engines, unique, monkeypatch, pause_s
+):
+    """I8. Others are heard meanwhile."""
+    monkeypatch.setattr(endpoint, "OVERLOADED_PAUSE_S", pause_s)
+    settings = settings_for(engines, unique)
+    async with opened_stores(settings) as stores:
+        town = await open_town(stores)
+        ring = Ring(stores.redis, stores.keys, settings.ring)
+        sync = Sync(ring, stores.timelines, stores.messages)
+        presence = Presence(stores.redis, stores.keys, settings.gateway.presence_ttl_s)
+        hub = Hub(presence, Signals(stores.redis, stores.keys), sync, settings.gateway)
+        gateway = Gateway(CALLERS, hub, sync, town.path.sender, stores.accounts)
+        flooding, other = Socket("phone"), Socket("web")
+        for socket in (flooding, other):
+            await asyncio.wait_for(connecting_to(gateway, socket), PATIENCE_S)
+        town.path.backlog.enter(1_000_000_000)
+        send = {"type": "send", "client_message_id": "c", "to": BOB, "kind": "text", "body": {"text": "x"}}
+        flooding.say(ref="1", **send)
+        flooding.say(type="ping")
+        await until(lambda: flooding.types()[:2] == ["welcome", "error"])
+        other.say(type="ping")
+        await until(lambda: other.types() == ["welcome", "pong"])
+        if pause_s == FAR_OFF_S:
+            assert flooding.types() == ["welcome", "error"]
+        else:
+            await until(lambda: flooding.types() == ["welcome", "error", "pong"])
+        await ended(flooding.tasks)
+        for socket in (flooding, other):
+            socket.close(Close.GOING_AWAY)
