@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable
 from contextlib import asynccontextmanager
 
 from api.admission import ADMIN_CONNECTIONS, Admission
@@ -24,14 +24,20 @@ from api.sync import Sync
 from domain.limits import request_bytes
 from infra.keys import load_keys
 from infra.lifecycle import Service
+from infra.mongo.accounts import AccountStore
+from infra.mongo.conversations import ConversationStore
+from infra.mongo.messages import MessageStore
+from infra.mongo.timelines import TimelineStore
 from infra.redis.client import ping
+from infra.redis.keys import Keys
 from infra.redis.presence import Presence
 from infra.redis.ring import Ring
+from infra.redis.sequence import Sequence
 from infra.redis.signals import Signals
 from infra.settings import Settings
 from infra.telemetry.duties import DUTIES
 from infra.telemetry.status import Check, Health, status_routes
-from producers.wiring import Engines, open_engines, send_path
+from producers.wiring import Clients, open_clients, send_path
 
 
 @asynccontextmanager
@@ -45,24 +51,25 @@ async def api_services(
     the spreader what is stored, the barrier ends the lease. An API starts without Redis or Kafka, but not
     without MongoDB.
     """
-    async with open_engines(settings, may_lack={"kafka"}) as engines:
-        path = await send_path(engines)
+    async with open_clients(settings, may_lack={"kafka"}) as clients:
+        path = await send_path(clients)
+        database, redis, keys = clients.database, clients.redis, Keys(settings.redis.key_prefix)
+        accounts, messages = AccountStore(database), MessageStore(database)
         callers = Callers(load_keys(settings.auth), settings.auth.token_algorithm)
-        sync = Sync(Ring(engines.redis, engines.keys, settings.ring), engines.timelines, engines.messages)
-        presence = Presence(engines.redis, engines.keys, settings.gateway.presence_ttl_s)
-        hub = Hub(presence, Signals(engines.redis, engines.keys), sync, settings.gateway)
-        history = History(
-            engines.messages, engines.conversations, engines.accounts, path.membership, engines.sequence
-        )
+        sync = Sync(Ring(redis, keys, settings.ring), TimelineStore(database), messages)
+        presence = Presence(redis, keys, settings.gateway.presence_ttl_s)
+        hub = Hub(presence, Signals(redis, keys), sync, settings.gateway)
+        conversations, sequence = ConversationStore(database), Sequence(redis, keys)
+        history = History(messages, conversations, accounts, path.membership, sequence)
         routes = [
-            *Accounts(engines.accounts, callers, settings.auth.token_ttl_s).routes(),
+            *Accounts(accounts, callers, settings.auth.token_ttl_s).routes(),
             *Conversations(path.groups, history).routes(),
             *Messages(path.sender, history).routes(),
-            *Inbox(sync, hub, engines.accounts).routes(),
+            *Inbox(sync, hub, accounts).routes(),
         ]
         largest = request_bytes(settings.send.group_members)
-        gateway = Gateway(callers, hub, sync, path.sender, engines.accounts)
-        health = Health(engine_checks(engines, {"api"}), parts={"api"})
+        gateway = Gateway(callers, hub, sync, path.sender, accounts)
+        health = Health(engine_checks(clients, {"api"}), parts={"api"})
         servers = []
         if admin is not None:
             app = make_app(
@@ -70,12 +77,9 @@ async def api_services(
             )
             servers.append(HttpService(app, admin, settings.gateway, connections=ADMIN_CONNECTIONS))
             routes = [route for route in routes if not route.admin]
-        others = [
-            *status_routes(health, with_metrics=admin is None),
-        ]
-        app = make_app(routes, others, callers, largest)
+        app = make_app(routes, status_routes(health, with_metrics=admin is None), callers, largest)
         if stage:
-            app.router.routes[:0] = Stage(engines.accounts, callers, bound.getsockname()[1]).routes()
+            app.router.routes[:0] = Stage(accounts, callers, bound.getsockname()[1]).routes()
         app = gateway.before(app)
         public = with_origins(Admission(app, for_operators(routes)), listed(settings.http.origins))
         trusted = listed(settings.http.trusted_proxies)
@@ -88,17 +92,17 @@ def listed(text: str) -> list[str]:
     return [part for part in text.split(",") if part]
 
 
-def for_operators(routes: Sequence[Route]) -> list[str]:
+def for_operators(routes: Iterable[Route]) -> list[str]:
     """What the paths of operators begin with."""
     return ["/health/", "/metrics", *{route.path.partition("{")[0] for route in routes if route.admin}]
 
 
-def engine_checks(engines: Engines, parts: Collection[str]) -> dict[str, Check]:
+def engine_checks(clients: Clients, parts: Collection[str]) -> dict[str, Check]:
     """Whether each engine that these parts use answers."""
     checks: dict[str, Check] = {
-        "mongo": engines.database.ping,
-        "redis": lambda: ping(engines.redis),
-        "kafka": engines.log.version,
+        "mongo": clients.database.ping,
+        "redis": lambda: ping(clients.redis),
+        "kafka": clients.log.version,
     }
     used = {engine for part in parts for engine in DUTIES[part].engines}
     return {engine: check for engine, check in checks.items() if engine in used}

@@ -10,22 +10,26 @@ from consumers.push import Push
 from consumers.timeline_writer import TimelineWriter
 from domain.events import Arrival, Delivery
 from infra.mongo.behind import BehindStore
+from infra.mongo.timelines import TimelineStore
+from infra.redis.keys import Keys
 from infra.redis.presence import Presence
 from infra.redis.ring import Ring
 from infra.redis.signals import Signals
-from producers.wiring import Engines
+from producers.wiring import Clients
 
 
-def inbox(engines: Engines) -> tuple[Loop[Delivery], Behind]:
+def inbox(clients: Clients) -> tuple[Loop[Delivery], Behind]:
     """The consumer, and what looks after rings that missed an entry. Stop them in this order."""
-    ring = Ring(engines.redis, engines.keys, engines.settings.ring)
-    behind = Behind(ring, BehindStore(engines.database), engines.partitions)
-    handler = Inbox(TimelineWriter(engines.timelines), ring, behind, engines.publisher)
-    letters = DeadLetters(engines.publisher)
-    return Loop(engines.log, handler, letters, engines.settings.worker, behind.assigned, handler.pace), behind
+    settings, database, publisher = clients.settings, clients.database, clients.publisher
+    ring = Ring(clients.redis, Keys(settings.redis.key_prefix), settings.ring)
+    behind = Behind(ring, BehindStore(database), clients.partitions)
+    handler = Inbox(TimelineWriter(TimelineStore(database)), ring, behind, publisher)
+    letters = DeadLetters(publisher)
+    return Loop(clients.log, handler, letters, settings.worker, behind.assigned, handler.pace), behind
 
 
-def push(engines: Engines) -> Loop[Arrival]:
-    presence = Presence(engines.redis, engines.keys, engines.settings.gateway.presence_ttl_s)
-    handler = Push(presence, Signals(engines.redis, engines.keys))
-    return Loop(engines.log, handler, DeadLetters(engines.publisher), engines.settings.worker)
+def push(clients: Clients) -> Loop[Arrival]:
+    settings, keys = clients.settings, Keys(clients.settings.redis.key_prefix)
+    presence = Presence(clients.redis, keys, settings.gateway.presence_ttl_s)
+    handler = Push(presence, Signals(clients.redis, keys))
+    return Loop(clients.log, handler, DeadLetters(clients.publisher), settings.worker)

@@ -17,7 +17,6 @@ from infra.mongo.conversations import ConversationStore
 from infra.mongo.indexes import ensure_schema
 from infra.mongo.messages import MessageStore
 from infra.mongo.outbox import RELAY, OutboxStore
-from infra.mongo.timelines import TimelineStore
 from infra.redis.client import Client, open_redis
 from infra.redis.keys import Keys
 from infra.redis.sequence import Sequence
@@ -37,37 +36,23 @@ from producers.spread import Spreader
 
 
 class Clients(NamedTuple):
-    """Open clients."""
+    """Open clients of the three engines. `partitions` is 0 while Kafka has not told how many there are."""
 
+    settings: Settings
     database: Database
     redis: Client
     log: Log
     publisher: Publisher
     inbox: Progress
-
-
-class Engines:
-    """Open clients of the three engines, and the stores on them."""
-
-    def __init__(self, settings: Settings, clients: Clients, partitions: int) -> None:
-        self.settings = settings
-        self.database, self.redis, self.log, self.publisher, self.inbox = clients
-        self.partitions = partitions
-        self.keys = Keys(settings.redis.key_prefix)
-        self.messages = MessageStore(self.database)
-        self.timelines = TimelineStore(self.database)
-        self.conversations = ConversationStore(self.database)
-        self.accounts = AccountStore(self.database)
-        self.outbox = OutboxStore(self.database)
-        self.sequence = Sequence(self.redis, self.keys)
+    partitions: int
 
 
 @asynccontextmanager
-async def open_engines(settings: Settings, may_lack: Collection[str] = ()) -> AsyncIterator[Engines]:
+async def open_clients(settings: Settings, may_lack: Collection[str] = ()) -> AsyncIterator[Clients]:
     """Clients for the length of the block. It creates missing collections, indexes and topics.
 
     Raises Unavailable when an engine does not answer, unless it `may_lack` that engine (`mongo`, `kafka`).
-    Without Kafka, `partitions` is 0. Redis need not answer.
+    Redis need not answer.
     """
     async with open_database(settings.mongo) as database, open_redis(settings.redis) as redis:
         with _allowed("mongo" in may_lack):
@@ -79,7 +64,7 @@ async def open_engines(settings: Settings, may_lack: Collection[str] = ()) -> As
             open_publisher(log, now=partitions > 0) as publisher,
             log.progress("inbox", DELIVERIES) as inbox,
         ):
-            yield Engines(settings, Clients(database, redis, log, publisher, inbox), partitions)
+            yield Clients(settings, database, redis, log, publisher, inbox, partitions)
 
 
 @contextmanager
@@ -107,40 +92,41 @@ class SendPath:
     partitions: Partitions
 
 
-def _membership(engines: Engines) -> tuple[Membership, Numbering]:
-    numbering = Numbering(engines.sequence, engines.messages, engines.conversations)
-    return Membership(engines.conversations, numbering), numbering
+def _membership(clients: Clients) -> tuple[Membership, Numbering]:
+    conversations = ConversationStore(clients.database)
+    sequence = Sequence(clients.redis, Keys(clients.settings.redis.key_prefix))
+    numbering = Numbering(sequence, MessageStore(clients.database), conversations)
+    return Membership(conversations, numbering), numbering
 
 
-async def _lease(engines: Engines, backlog: Backlog, prefix: str = "") -> tuple[Lease, Barrier]:
-    settings = engines.settings.outbox
-    lease = Lease(engines.outbox, settings, prefix)
-    barrier = Barrier(engines.outbox, engines.inbox, lease, backlog, settings.scan_s)
+async def _lease(clients: Clients, backlog: Backlog, prefix: str = "") -> tuple[Lease, Barrier]:
+    settings, outbox = clients.settings.outbox, OutboxStore(clients.database)
+    lease = Lease(outbox, settings, prefix)
+    barrier = Barrier(outbox, clients.inbox, lease, backlog, settings.scan_s)
     await lease.begin()
     with suppress(Unavailable):  # Kafka may come later
         await barrier.committed()
     return lease, barrier
 
 
-async def send_path(engines: Engines) -> SendPath:
+async def send_path(clients: Clients) -> SendPath:
     """Raises Unavailable."""
-    settings = engines.settings
-    membership, numbering = _membership(engines)
+    database, settings = clients.database, clients.settings.send
+    membership, numbering = _membership(clients)
     backlog = Backlog()
-    lease, barrier = await _lease(engines, backlog)
-    spreader = Spreader(engines.publisher, barrier, lease, backlog, engines.partitions)
-    groups = Groups(engines.conversations, engines.accounts, membership, settings.send.group_members)
-    commit = Commit(engines.messages, numbering, membership, lease, barrier, spreader)
-    sender = Sender(commit, membership, groups, backlog, settings.send)
-    return SendPath(
-        sender, groups, membership, backlog, lease, barrier, spreader, Partitions(engines.log, spreader)
-    )
+    lease, barrier = await _lease(clients, backlog)
+    spreader = Spreader(clients.publisher, barrier, lease, backlog, clients.partitions)
+    groups = Groups(ConversationStore(database), AccountStore(database), membership, settings.group_members)
+    commit = Commit(MessageStore(database), numbering, membership, lease, barrier, spreader)
+    sender = Sender(commit, membership, groups, backlog, settings)
+    partitions = Partitions(clients.log, spreader)
+    return SendPath(sender, groups, membership, backlog, lease, barrier, spreader, partitions)
 
 
-async def relay(engines: Engines) -> tuple[Relay, Barrier]:
+async def relay(clients: Clients) -> tuple[Relay, Barrier]:
     """The relay and the barrier that watches over what it spread. Raises Unavailable."""
-    membership, _ = _membership(engines)
-    lease, barrier = await _lease(engines, Backlog(), RELAY)
-    stores = engines.outbox, engines.messages, membership
-    log = engines.publisher, TopicTool(engines.log), engines.partitions
-    return Relay(stores, lease, barrier, log, engines.settings.outbox), barrier
+    membership, _ = _membership(clients)
+    lease, barrier = await _lease(clients, Backlog(), RELAY)
+    stores = OutboxStore(clients.database), MessageStore(clients.database), membership
+    log = clients.publisher, TopicTool(clients.log), clients.partitions
+    return Relay(stores, lease, barrier, log, clients.settings.outbox), barrier

@@ -32,7 +32,7 @@ from infra.telemetry.duties import DUTIES, ENGINES
 from infra.telemetry.logs import configure_logs, logger
 from infra.telemetry.names import UP
 from infra.telemetry.status import Health, status_routes
-from producers.wiring import Engines, open_engines
+from producers.wiring import Clients, open_clients
 
 WORKERS = ("inbox", "push", "relay")
 START_DEADLINE_S = 120.0
@@ -113,12 +113,12 @@ async def _worker_services(
     if unknown := [name for name in names if name not in WORKERS]:
         raise SettingsError(f"There is no worker {unknown[0]}; there are {', '.join(WORKERS)} and all.")
     unused = set(ENGINES).difference(*(DUTIES[name].engines for name in names))
-    async with open_engines(settings, may_lack=unused) as engines:
+    async with open_clients(settings, may_lack=unused) as clients:
         services: list[Service] = []
-        checks = engine_checks(engines, names)
+        checks = engine_checks(clients, names)
         alive = {}
         for name in names:
-            made = await _made(engines, name)
+            made = await _made(clients, name)
             for loop in [service for service in made if isinstance(service, Loop)]:
                 watchdog = Watchdog(loop, settings.worker.stall_s)
                 checks[loop.name], alive[loop.name] = loop.check_joined, watchdog.alive
@@ -131,12 +131,12 @@ async def _worker_services(
         yield [*services, HttpService(app, bound, settings.gateway)]
 
 
-async def _made(engines: Engines, name: str) -> list[Service]:
+async def _made(clients: Clients, name: str) -> list[Service]:
     match name:
         case "inbox":
-            return [*consumers.wiring.inbox(engines)]
+            return [*consumers.wiring.inbox(clients)]
         case "push":
-            return [consumers.wiring.push(engines)]
+            return [consumers.wiring.push(clients)]
         case _:
-            watch = LagWatch(engines.log, engines.partitions, engines.settings.worker.lag_s)
-            return [*await producers.wiring.relay(engines), watch]
+            watch = LagWatch(clients.log, clients.partitions, clients.settings.worker.lag_s)
+            return [*await producers.wiring.relay(clients), watch]

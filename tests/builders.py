@@ -26,13 +26,18 @@ from domain.ids import ConversationId, UserId, direct_id, message_id
 from domain.messages import Draft, Message
 from infra.kafka.clients import Log
 from infra.kafka.topics import DELIVERIES
+from infra.mongo.accounts import AccountStore
 from infra.mongo.client import Database, open_database
+from infra.mongo.conversations import ConversationStore
 from infra.mongo.indexes import ensure_schema
-from infra.mongo.messages import Stored
+from infra.mongo.messages import MessageStore, Stored
+from infra.mongo.outbox import OutboxStore
+from infra.mongo.timelines import TimelineStore
 from infra.redis.client import Client, open_redis
 from infra.redis.keys import Keys
+from infra.redis.sequence import Sequence
 from infra.settings import Settings
-from producers.wiring import Clients, Engines, SendPath, open_engines, send_path
+from producers.wiring import Clients, SendPath, open_clients, send_path
 from tests.patience import PATIENCE_S
 
 PARTITIONS = 4
@@ -143,36 +148,60 @@ async def generation_of(client: Client) -> bytes:
     return bytes.fromhex((await client.info("replication"))["master_replid"][:8])
 
 
-@asynccontextmanager
-async def opened_stores(settings: Settings) -> AsyncIterator[Engines]:
-    """MongoDB and Redis without Kafka: for what does not publish. Quicker than `opened_engines`."""
-    async with opened_database(settings) as database, opened_redis(settings) as client:
-        log = Log(settings.kafka)
-        async with log.progress("inbox", DELIVERIES) as inbox:
-            clients = Clients(database, client, log, None, inbox)  # type: ignore[arg-type]
-            yield Engines(settings, clients, settings.kafka.partitions)
+class Stores:
+    """What tests fill and look into, in MongoDB and Redis."""
+
+    def __init__(self, settings: Settings, database: Database, redis: Client) -> None:
+        self.settings, self.database, self.redis = settings, database, redis
+        self.keys = keys_of(settings)
+        self.messages = MessageStore(database)
+        self.timelines = TimelineStore(database)
+        self.conversations = ConversationStore(database)
+        self.accounts = AccountStore(database)
+        self.outbox = OutboxStore(database)
+        self.sequence = Sequence(redis, self.keys)
+
+
+def stores_on(clients: Clients) -> Stores:
+    return Stores(clients.settings, clients.database, clients.redis)
 
 
 @asynccontextmanager
-async def opened_engines(settings: Settings) -> AsyncIterator[Engines]:
+async def opened_stores(settings: Settings) -> AsyncIterator[Stores]:
+    async with opened_database(settings) as database, opened_redis(settings) as redis:
+        yield Stores(settings, database, redis)
+
+
+@asynccontextmanager
+async def opened_without_kafka(settings: Settings) -> AsyncIterator[Clients]:
+    """For what does not publish. Quicker than `opened_clients`."""
+    log = Log(settings.kafka)
+    async with opened_stores(settings) as stores, log.progress("inbox", DELIVERIES) as inbox:
+        engines = stores.database, stores.redis, log
+        yield Clients(settings, *engines, None, inbox, settings.kafka.partitions)  # type: ignore[arg-type]
+
+
+@asynccontextmanager
+async def opened_clients(settings: Settings) -> AsyncIterator[Clients]:
     """All three engines with fresh topics; database and keys are removed afterwards."""
-    async with open_engines(settings) as engines:
+    async with open_clients(settings) as clients:
         try:
-            yield engines
+            yield clients
         finally:
-            await forget_redis(engines.redis, settings)
-            await engines.database.drop()
+            await forget_redis(clients.redis, settings)
+            await clients.database.drop()
 
 
-async def add_users(engines: Engines, *users: UserId) -> list[User]:
-    return [await engines.accounts.put_user(user, user.title(), now_ms()) for user in users]
+async def add_users(stores: Stores, *users: UserId) -> list[User]:
+    return [await stores.accounts.put_user(user, user.title(), now_ms()) for user in users]
 
 
 @dataclass(frozen=True)
 class Town:
     """Ann, Bob, Cem and Dea, and a send path that they share."""
 
-    engines: Engines
+    clients: Clients
+    stores: Stores
     path: SendPath
 
     async def send(self, made: Draft) -> Any:
@@ -187,9 +216,10 @@ class Town:
         return (await self.path.groups.open_direct(one, other, "to"))[0]
 
 
-async def open_town(engines: Engines) -> Town:
-    await add_users(engines, ANN, BOB, CEM, DEA)
-    return Town(engines, await send_path(engines))
+async def open_town(clients: Clients) -> Town:
+    stores = stores_on(clients)
+    await add_users(stores, ANN, BOB, CEM, DEA)
+    return Town(clients, stores, await send_path(clients))
 
 
 @asynccontextmanager

@@ -27,7 +27,7 @@ from infra.redis.presence import Presence
 from infra.redis.ring import Ring
 from infra.redis.signals import Signals
 from infra.tasks import ended
-from tests.builders import BOB, keys_of, open_town, opened_stores, settings_for, until
+from tests.builders import BOB, keys_of, open_town, opened_stores, opened_without_kafka, settings_for, until
 from tests.patience import FAR_OFF_S, PATIENCE_S
 
 CALLERS = Callers(Keys("an admin key", "a token key that is long enough for its algorithm"), "HS256")
@@ -149,8 +149,9 @@ async def test_device_that_was_told_overloaded_is_heard_again_after_a_pause(
     """I8. Others are heard meanwhile."""
     monkeypatch.setattr(endpoint, "OVERLOADED_PAUSE_S", pause_s)
     settings = settings_for(engines, unique)
-    async with opened_stores(settings) as stores:
-        town = await open_town(stores)
+    async with opened_without_kafka(settings) as clients:
+        town = await open_town(clients)
+        stores = town.stores
         ring = Ring(stores.redis, stores.keys, settings.ring)
         sync = Sync(ring, stores.timelines, stores.messages)
         presence = Presence(stores.redis, stores.keys, settings.gateway.presence_ttl_s)

@@ -8,7 +8,7 @@ from consumers.dead_letter import DeadLetters
 from consumers.loop import Loop
 from infra.kafka.publisher import Record
 from infra.kafka.topics import DELIVERIES
-from tests.builders import opened_engines, opened_stores, settings_for
+from tests.builders import opened_clients, opened_stores, settings_for
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def settings(engines, unique):
 @pytest.fixture
 async def town(settings):
     """All three engines, with fresh topics."""
-    async with opened_engines(settings) as opened:
+    async with opened_clients(settings) as opened:
         yield opened
 
 

@@ -14,8 +14,10 @@ from domain.errors import Unavailable
 from domain.events import Delivery
 from domain.ids import inbox_partition
 from infra.mongo.behind import BehindStore
+from infra.mongo.messages import MessageStore
+from infra.mongo.timelines import TimelineStore
 from infra.redis.ring import Ring
-from tests.builders import PARTITIONS, running, stored, until
+from tests.builders import PARTITIONS, keys_of, running, stored, until
 
 USERS = ("ann", "bob", "cem")
 
@@ -40,7 +42,7 @@ class Switch(Ring):
 
 @pytest.fixture
 def ring(town):
-    return Switch(town.redis, town.keys, town.settings.ring)
+    return Switch(town.redis, keys_of(town.settings), town.settings.ring)
 
 
 @pytest.fixture
@@ -56,7 +58,7 @@ def behind(ring, store):
 @pytest.fixture
 def deliver(town, ring, behind):
     """A message to these users, through the worker."""
-    inbox = Inbox(TimelineWriter(town.timelines), ring, behind, town.publisher)
+    inbox = Inbox(TimelineWriter(TimelineStore(town.database)), ring, behind, town.publisher)
 
     async def deliver(seq: int, *users: str) -> None:
         delivery = Delivery("g:x", seq, users, Raw(stored("g:x", seq).message))
@@ -68,13 +70,13 @@ def deliver(town, ring, behind):
 @pytest.fixture
 async def with_rings(town, ring):
     """Users whose rings are there."""
-    sync = Sync(ring, town.timelines, town.messages)
+    sync = Sync(ring, TimelineStore(town.database), MessageStore(town.database))
     for user in USERS:
         await sync.pull(user, 0, 1)
 
 
 async def have_rings(town) -> list[str]:
-    return [user for user in USERS if await town.redis.exists(town.keys.ring(user))]
+    return [user for user in USERS if await town.redis.exists(keys_of(town.settings).ring(user))]
 
 
 async def test_ring_that_missed_an_entry_while_redis_was_away_is_gone_when_it_is_back(
@@ -85,7 +87,7 @@ async def test_ring_that_missed_an_entry_while_redis_was_away_is_gone_when_it_is
     async with running(behind):
         for seq in (1, 2, 3):
             await deliver(seq, "ann")
-        assert await town.timelines.head("ann") == 3
+        assert await TimelineStore(town.database).head("ann") == 3
         assert await have_rings(town) == [*USERS]
         ring.on = True
 

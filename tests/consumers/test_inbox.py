@@ -17,10 +17,12 @@ from domain.ids import inbox_partition
 from infra.kafka.publisher import Publisher, Record
 from infra.kafka.topics import ARRIVALS, DELIVERIES
 from infra.mongo.behind import BehindStore
+from infra.mongo.messages import MessageStore
+from infra.mongo.timelines import TimelineStore
 from infra.redis.presence import Online, Presence
 from infra.redis.ring import Ring
 from infra.redis.signals import Pushed, Signals
-from tests.builders import PARTITIONS, running, stored, until
+from tests.builders import PARTITIONS, keys_of, running, stored, until
 
 USERS = ("ann", "bob", "cem")
 
@@ -32,7 +34,7 @@ def taken(seq: int, *users: str) -> Taken[Delivery]:
 
 @pytest.fixture
 def ring(town):
-    return Ring(town.redis, town.keys, town.settings.ring)
+    return Ring(town.redis, keys_of(town.settings), town.settings.ring)
 
 
 @pytest.fixture
@@ -45,7 +47,7 @@ def inbox_of(town, ring, behind_of):
     """An inbox with what is given in place of the real thing."""
 
     def inbox_of(timelines=None, rings=ring, behind=None, publisher=town.publisher) -> Inbox:
-        writer = timelines or TimelineWriter(town.timelines)
+        writer = timelines or TimelineWriter(TimelineStore(town.database))
         return Inbox(writer, rings, behind or behind_of(rings), publisher)
 
     return inbox_of
@@ -62,15 +64,15 @@ async def deliver(inbox: Inbox, *batch: Taken[Delivery]) -> None:
 
 async def open_rings(town, ring) -> None:
     """As devices do that pull."""
-    sync = Sync(ring, town.timelines, town.messages)
+    sync = Sync(ring, TimelineStore(town.database), MessageStore(town.database))
     for user in USERS:
         await sync.pull(user, 0, 1)
 
 
 async def state(town) -> tuple[list, list]:
     """Every timeline and every ring, byte for byte."""
-    lines = [await town.timelines.page(user, 0, 1000) for user in USERS]
-    rings = [await town.redis.lrange(town.keys.ring(user), 0, -1) for user in USERS]
+    lines = [await TimelineStore(town.database).page(user, 0, 1000) for user in USERS]
+    rings = [await town.redis.lrange(keys_of(town.settings).ring(user), 0, -1) for user in USERS]
     return lines, rings
 
 
@@ -93,7 +95,7 @@ async def arrivals(town, count: int) -> list[Arrival]:
 async def test_message_gets_into_timeline_ring_and_arrivals(town, inbox, ring):
     await open_rings(town, ring)
     await deliver(inbox, taken(1, "ann", "bob"), taken(2, "ann"))
-    assert await town.timelines.head("ann") == 2
+    assert await TimelineStore(town.database).head("ann") == 2
     held = await ring.read("ann", 0, 10)
     assert [entry.seq for entry in held.entries] == [1, 2]
     assert b'"message_id":"g:x:2"' in held.entries[1].message
@@ -119,7 +121,7 @@ async def test_entry_is_in_the_timeline_before_the_ring_and_in_the_ring_before_a
 
     class WatchedRing(Ring):
         async def append(self, runs):
-            seen.append(("timeline", await town.timelines.head("ann")))
+            seen.append(("timeline", await TimelineStore(town.database).head("ann")))
             return await super().append(runs)
 
     class WatchedPublisher(Publisher):
@@ -128,7 +130,7 @@ async def test_entry_is_in_the_timeline_before_the_ring_and_in_the_ring_before_a
             return await super().enqueue(records)
 
     publisher = WatchedPublisher(town.log)
-    watched = WatchedRing(town.redis, town.keys, town.settings.ring)
+    watched = WatchedRing(town.redis, keys_of(town.settings), town.settings.ring)
     await deliver(inbox_of(rings=watched, publisher=publisher), taken(1, "ann"))
     await publisher.close()
     assert seen == [("timeline", 1), ("ring", 1)]
@@ -164,7 +166,7 @@ async def test_ring_holds_the_newest_of_its_timeline(town, inbox, ring):
 
 async def test_user_who_never_reads_costs_no_ring(town, inbox, ring):
     await deliver(inbox, taken(1, "ann"))
-    assert await town.redis.exists(town.keys.ring("ann")) == 0
+    assert await town.redis.exists(keys_of(town.settings).ring("ann")) == 0
 
 
 async def test_record_that_can_never_be_handled_does_not_decode(inbox):
@@ -176,10 +178,10 @@ async def test_record_that_can_never_be_handled_does_not_decode(inbox):
 async def test_delivery_on_the_log_is_pushed_to_the_gateway_of_its_user(town):
     """The whole way of the consumers: deliveries, inbox, arrivals, push, gateway."""
     heard: list[Pushed] = []
-    signals = Signals(town.redis, town.keys)
+    signals = Signals(town.redis, keys_of(town.settings))
     gateway = _Gateway(signals, heard)
     phone, web = (Online("ann", device, "s") for device in ("phone", "web"))
-    await Presence(town.redis, town.keys, 60).write("g1", [(phone, True), (web, True)])
+    await Presence(town.redis, keys_of(town.settings), 60).write("g1", [(phone, True), (web, True)])
     async with running(*wiring.inbox(town), wiring.push(town), gateway):
         await until(lambda: gateway.ready)
         for seq in (1, 2, 3):

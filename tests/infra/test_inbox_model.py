@@ -36,8 +36,8 @@ from domain.ids import UserId
 from infra.mongo.behind import BehindStore
 from infra.redis.ring import HEADER_BYTES, Ring
 from infra.settings import RingSettings
-from producers.wiring import Engines
-from tests.builders import examples, opened_engines, settings_for, stored
+from producers.wiring import Clients
+from tests.builders import examples, opened_clients, settings_for, stored, stores_on
 
 _users = itertools.count(1)
 writers = st.integers(0, 1)
@@ -95,23 +95,23 @@ class Model(RuleBasedStateMachine):
     A ring that is there reaches at least to `settled`, and holds at most `most` entries.
     """
 
-    def __init__(self, engines: Engines, run: Callable[[Coroutine[Any, Any, Any]], Any]) -> None:
+    def __init__(self, clients: Clients, run: Callable[[Coroutine[Any, Any, Any]], Any]) -> None:
         super().__init__()
-        self.engines, self.run = engines, run
+        self.clients, self.stores, self.run = clients, stores_on(clients), run
         self.user = UserId(f"u{next(_users)}")
         self.conversation = f"d:{self.user}:x"
         self.log: list[bytes] = []
         self.list: list[int] = []
         self.claims: list[tuple[str, int]] = []
         self.settled = self.most = 0
-        self.writers = [TimelineWriter(engines.timelines) for _ in range(2)]
+        self.writers = [TimelineWriter(self.stores.timelines) for _ in range(2)]
         self.use(3)
 
     def use(self, capacity: int) -> None:
         """Processes with this capacity from now on."""
         self.capacity, self.most = capacity, max(self.most, capacity)
-        self.ring = Interrupted(self.engines.redis, self.engines.keys, RingSettings(capacity=capacity))
-        self.sync = Sync(self.ring, self.engines.timelines, self.engines.messages)
+        self.ring = Interrupted(self.stores.redis, self.stores.keys, RingSettings(capacity=capacity))
+        self.sync = Sync(self.ring, self.stores.timelines, self.stores.messages)
 
     def entries(self, first: int, last: int) -> list[Entry]:
         """What the list has between these numbers, both included."""
@@ -124,14 +124,14 @@ class Model(RuleBasedStateMachine):
         """New messages: stored, and on the log."""
         seqs = list(range(len(self.log) + 1, len(self.log) + 1 + count))
         messages = [stored(self.conversation, seq) for seq in seqs]
-        await self.engines.messages.insert(messages)
+        await self.stores.messages.insert(messages)
         self.log += [one.message for one in messages]
         return seqs
 
     async def handle(self, writer: int, seqs: list[int]) -> None:
         """The records of these messages, from beginning to end. Redis is back then if it was away."""
-        behind = Behind(self.ring, BehindStore(self.engines.database), 1)
-        inbox = Inbox(self.writers[writer], self.ring, behind, self.engines.publisher)
+        behind = Behind(self.ring, BehindStore(self.stores.database), 1)
+        inbox = Inbox(self.writers[writer], self.ring, behind, self.clients.publisher)
         to = (self.user,)
         batch = [Taken(0, Delivery(self.conversation, seq, to, Raw(self.log[seq - 1]))) for seq in seqs]
         await (await inbox.handle(batch))
@@ -151,9 +151,9 @@ class Model(RuleBasedStateMachine):
 
     async def look(self) -> list[int]:
         """Read the whole timeline. I3: nothing changed but what is new at its end; returns that."""
-        lines = await self.engines.timelines.page(self.user, 0, 10_000)
+        lines = await self.stores.timelines.page(self.user, 0, 10_000)
         assert [line.inbox_seq for line in lines] == list(range(1, len(lines) + 1))
-        assert await self.engines.timelines.head(self.user) == len(lines)
+        assert await self.stores.timelines.head(self.user) == len(lines)
         seqs, known = [line.seq for line in lines], len(self.list)
         assert seqs[:known] == self.list
         assert len(set(seqs)) == len(seqs)
@@ -167,7 +167,7 @@ class Model(RuleBasedStateMachine):
 
     async def do_flush(self) -> None:
         """Redis loses all that it holds for the user."""
-        await self.engines.redis.delete(*self.ring._names(self.user))
+        await self.stores.redis.delete(*self.ring._names(self.user))
 
     async def do_write_and_flush(self) -> None:
         await self.do_write()
@@ -180,7 +180,7 @@ class Model(RuleBasedStateMachine):
             with pytest.raises(_Dead):
                 await self.handle(writer, seqs)
         assert await self.look() == seqs
-        self.writers[writer] = TimelineWriter(self.engines.timelines)
+        self.writers[writer] = TimelineWriter(self.stores.timelines)
 
     async def do_raise(self) -> None:
         self.use(self.capacity + 4)
@@ -240,7 +240,7 @@ class Model(RuleBasedStateMachine):
     @rule(whole=st.booleans())
     def lose(self, whole):
         """The ring alone, or all keys of the user."""
-        self.run(self.do_flush() if whole else self.engines.redis.delete(self.ring._names(self.user)[0]))
+        self.run(self.do_flush() if whole else self.stores.redis.delete(self.ring._names(self.user)[0]))
 
     @rule(capacity=st.sampled_from([1, 2, 3, 5, 200]))
     def change_capacity(self, capacity):
@@ -321,7 +321,7 @@ class Model(RuleBasedStateMachine):
     @invariant()
     def ring_is_its_newest_part_or_absent(self):
         """I4."""
-        elements = self.run(self.engines.redis.lrange(self.ring._names(self.user)[0], 0, -1))
+        elements = self.run(self.stores.redis.lrange(self.ring._names(self.user)[0], 0, -1))
         if not elements:
             return
         first = int.from_bytes(elements[0][:8], "big")
@@ -361,7 +361,7 @@ def test_inbox_is_the_list_of_its_model_whatever_happens(engines, unique):
         suppress_health_check=list(HealthCheck),
     )
     with asyncio.Runner() as runner:
-        opening = opened_engines(settings_for(engines, unique))
+        opening = opened_clients(settings_for(engines, unique))
         opened = runner.run(opening.__aenter__())
         try:
             run_state_machine_as_test(lambda: Model(opened, runner.run), settings=plans)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.builders import open_town, opened_engines, opened_stores, settings_for
+from tests.builders import open_town, opened_clients, opened_without_kafka, settings_for
 
 
 @pytest.fixture
@@ -13,12 +13,12 @@ def settings(engines, unique):
 @pytest.fixture
 async def town(settings):
     """Users and a send path on MongoDB and Redis; what is stored waits to be spread."""
-    async with opened_stores(settings) as stores:
-        yield await open_town(stores)
+    async with opened_without_kafka(settings) as clients:
+        yield await open_town(clients)
 
 
 @pytest.fixture
 async def wired(settings):
     """Users and a send path on all three engines."""
-    async with opened_engines(settings) as engines:
-        yield await open_town(engines)
+    async with opened_clients(settings) as clients:
+        yield await open_town(clients)

@@ -11,8 +11,8 @@ from tests.builders import BOB, until
 
 async def deliveries(town, count: int) -> list[Delivery]:
     """The first `count` deliveries of the topic."""
-    consumer = town.engines.log.consumer("deliveries-test", 10)
-    consumer.subscribe([town.engines.log.topic(DELIVERIES)])
+    consumer = town.clients.log.consumer("deliveries-test", 10)
+    consumer.subscribe([town.clients.log.topic(DELIVERIES)])
     await consumer.start()
     found: list[Delivery] = []
 
@@ -28,14 +28,14 @@ async def deliveries(town, count: int) -> list[Delivery]:
 
 
 async def end_of(town, topic: str) -> int:
-    async with town.engines.log.observer() as observer:
+    async with town.clients.log.observer() as observer:
         return sum((await observer.bounds(topic))[1].values())
 
 
 async def commit_past(town, offsets: dict[int, int]) -> None:
     """As the inbox consumers do."""
-    consumer = town.engines.log.consumer("inbox", 10)
-    name = town.engines.log.topic(DELIVERIES)
+    consumer = town.clients.log.consumer("inbox", 10)
+    name = town.clients.log.topic(DELIVERIES)
     consumer.assign([TopicPartition(name, partition) for partition in offsets])
     await consumer.start()
     await consumer.commit({TopicPartition(name, p): offset for p, offset in offsets.items()})
@@ -43,4 +43,4 @@ async def commit_past(town, offsets: dict[int, int]) -> None:
 
 
 async def bob_has(town, expected: int) -> bool:
-    return await town.engines.timelines.head(BOB) >= expected
+    return await town.stores.timelines.head(BOB) >= expected

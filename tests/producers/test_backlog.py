@@ -66,9 +66,9 @@ def test_what_waits_is_measured_by_the_pace_that_inbox_said_last(backlog):
 
 async def test_inbox_tells_its_pace_to_those_who_send(wired):
     users = [UserId(f"u{number}") for number in range(8 * ENOUGH)]  # so that each partition has enough
-    await add_users(wired.engines, *users)
+    await add_users(wired.stores, *users)
     group, path = await wired.group(*users), wired.path
-    async with running(path.spreader, path.barrier, *wiring.inbox(wired.engines)):
+    async with running(path.spreader, path.barrier, *wiring.inbox(wired.clients)):
         await wired.send(draft(group, users[0]))
         assert path.backlog.seconds == pytest.approx(len(users) / PACE)
         await until(lambda: not path.backlog.recipients)
@@ -79,7 +79,7 @@ async def test_inbox_tells_its_pace_to_those_who_send(wired):
 async def test_recipients_leave_the_backlog_when_inbox_has_served_them(wired):
     group = await wired.group(ANN, BOB, CEM)
     path = wired.path
-    async with running(path.spreader, path.barrier, *wiring.inbox(wired.engines)):
+    async with running(path.spreader, path.barrier, *wiring.inbox(wired.clients)):
         await wired.send(draft(group))
         assert path.backlog.recipients == 3
         await until(lambda: not path.backlog.recipients)
@@ -97,15 +97,15 @@ async def test_send_that_is_refused_for_its_recipients_leaves_no_trace(town):
     with pytest.raises(Overloaded):
         await town.send(draft(group))
     assert (await town.send(draft(direct))).created
-    assert await town.engines.messages.last(group) is None
-    assert await town.engines.sequence.heads([group]) == [0]
+    assert await town.stores.messages.last(group) is None
+    assert await town.stores.sequence.heads([group]) == [0]
 
 
 async def test_one_sender_cannot_fill_the_queue_that_all_share(town):
     """I8. Others send meanwhile."""
-    settings = town.engines.settings.send
-    town.engines.settings.send = settings.model_copy(update={"waiting": 30})
-    path, direct = await send_path(town.engines), await town.direct()
+    settings = town.clients.settings.send
+    town.clients.settings.send = settings.model_copy(update={"waiting": 30})
+    path, direct = await send_path(town.clients), await town.direct()
     assert (await path.sender.send(draft(direct, ANN))).created  # so that the next ones need no read first
     sends = [path.sender.send(draft(direct, ANN)) for _ in range(10)]
     outcomes = await asyncio.gather(*sends, path.sender.send(draft(direct, BOB)), return_exceptions=True)

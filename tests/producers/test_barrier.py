@@ -25,13 +25,13 @@ from tests.producers.log import bob_has, commit_past, deliveries
 async def written(town, number: int = 1) -> RowId:
     """A row of the town's own process."""
     row = Row(RowId(town.path.lease.owner, number), 1, [("d:ann:bob", 1)])
-    await town.engines.messages.insert([], row)
+    await town.stores.messages.insert([], row)
     return row.row_id
 
 
 async def left(town) -> list[RowId]:
     """The rows that a relay finds."""
-    return [row.row_id for row in await town.engines.outbox.adopt("~relay", 10, 1_000)]
+    return [row.row_id for row in await town.stores.outbox.adopt("~relay", 10, 1_000)]
 
 
 async def test_row_stays_until_inbox_has_committed_past_all_its_records(wired):
@@ -44,22 +44,22 @@ async def test_row_stays_until_inbox_has_committed_past_all_its_records(wired):
         if committed:
             await commit_past(wired, committed)
         await path.barrier.step()
-        assert await wired.engines.outbox.count() == 1
+        assert await wired.stores.outbox.count() == 1
     await commit_past(wired, {0: 5, 2: 8})
     await path.barrier.step()
-    assert await wired.engines.outbox.count() == 0
+    assert await wired.stores.outbox.count() == 0
 
 
 async def test_row_of_refused_messages_alone_goes_at_once(wired):
     wired.path.barrier.confirmed(await written(wired), [], {})
     await wired.path.barrier.step()
-    assert await wired.engines.outbox.count() == 0
+    assert await wired.stores.outbox.count() == 0
 
 
 async def test_rows_that_were_not_confirmed_stay(wired):
     await written(wired)
     await wired.path.barrier.step()
-    assert await wired.engines.outbox.count() == 1
+    assert await wired.stores.outbox.count() == 1
 
 
 async def test_row_of_repetitions_alone_does_not_wait_for_their_numbers(wired):
@@ -72,24 +72,24 @@ async def test_row_of_repetitions_alone_does_not_wait_for_their_numbers(wired):
     both = [draft(conversation, client_message_id="c"), draft(conversation)]
     await asyncio.gather(*map(wired.send, both))
     await path.barrier.step()
-    rows = await wired.engines.outbox.adopt("~relay", 10, 1_000)
-    stored_now = {seq for seq, _ in await wired.engines.messages.page(conversation, 0, 999, 0, newest=False)}
+    rows = await wired.stores.outbox.adopt("~relay", 10, 1_000)
+    stored_now = {seq for seq, _ in await wired.stores.messages.page(conversation, 0, 999, 0, newest=False)}
     assert {seq for row in rows for _, seq in row.places} == stored_now
 
 
 async def test_outbox_is_empty_once_everything_is_in_the_timelines(wired):
     """The whole way of a row."""
     conversation = await wired.direct()
-    async with running(wired.path.spreader, *wiring.inbox(wired.engines)):
+    async with running(wired.path.spreader, *wiring.inbox(wired.clients)):
         for _ in range(5):
             await wired.send(draft(conversation))
 
         async def empty() -> bool:
             await wired.path.barrier.step()
-            return await wired.engines.outbox.count() == 0
+            return await wired.stores.outbox.count() == 0
 
         await until(empty)
-    assert [await wired.engines.timelines.head(user) for user in (ANN, BOB)] == [5, 5]
+    assert [await wired.stores.timelines.head(user) for user in (ANN, BOB)] == [5, 5]
 
 
 async def test_lease_ends_with_the_barrier(wired):
@@ -110,13 +110,13 @@ async def test_rows_behind_one_that_was_given_up_go_their_own_way(wired):
         both = len({inbox_partition(user, PARTITIONS) for user in (ANN, BOB)})
         found = await deliveries(wired, 2 * both)
     assert [delivery.seq for delivery in found if ANN in delivery.to] == [1, 2]
-    relay, _ = await make_relay(wired.engines)
+    relay, _ = await make_relay(wired.clients)
     assert await relay.step() == 1
 
 
 async def recreate_topics(town) -> None:
     """Kafka loses all that it holds, and someone makes the topics again."""
-    log = town.engines.log
+    log = town.clients.log
     async with log.admin() as admin:
         await admin.delete_topics([log.topic(topic.name) for topic in TOPICS])
 
@@ -135,12 +135,12 @@ async def test_records_that_kafka_lost_are_spread_again(wired):
         await until(lambda: len(path.barrier))
     await path.barrier.step()
     await recreate_topics(wired)
-    path = await send_path(wired.engines)
+    path = await send_path(wired.clients)
     async with running(path.spreader):
         await path.sender.send(draft(conversation, text="after"))
         await until(lambda: len(path.barrier))
-    relay, _ = await make_relay(wired.engines)
-    async with running(*wiring.inbox(wired.engines)):
+    relay, _ = await make_relay(wired.clients)
+    async with running(*wiring.inbox(wired.clients)):
         await until(lambda: bob_has(wired, 1))
 
         async def emptied() -> bool:
@@ -171,8 +171,7 @@ async def test_kafka_that_is_another_one_gets_all_rows_again(wired):
 
 async def test_first_look_gives_nothing_up(wired):
     """A process has started: that is no reason to doubt Kafka."""
-    engines = wired.engines
-    barrier = Barrier(engines.outbox, engines.inbox, wired.path.lease, Backlog(), 1.0)
+    barrier = Barrier(wired.stores.outbox, wired.clients.inbox, wired.path.lease, Backlog(), 1.0)
     barrier.confirmed(await written(wired), [Confirmed(DELIVERIES, 0, 4)], {})
     with capture_logs() as entries:
         await barrier.step()
@@ -192,9 +191,8 @@ class Late(Progress):
 
 
 async def test_coordinator_that_is_not_ready_makes_no_row_the_relays(wired):
-    engines = wired.engines
-    engines.inbox = late = Late(engines.log, "inbox", DELIVERIES)
-    path = await send_path(engines)
+    late = Late(wired.clients.log, "inbox", DELIVERIES)
+    path = await send_path(wired.clients._replace(inbox=late))
     assert late.times == 2
     async with running(path.spreader):
         await path.sender.send(draft(await wired.direct()))
@@ -223,18 +221,18 @@ async def test_record_that_inbox_finished_before_it_was_confirmed_is_done(wired)
     await path.barrier.step()
     path.barrier.confirmed(row, [Confirmed(DELIVERIES, 0, 4)], before)
     await path.barrier.step()
-    assert await wired.engines.outbox.count() == 0
+    assert await wired.stores.outbox.count() == 0
 
 
 async def test_sends_are_refused_while_the_outbox_is_full(wired):
     """I8. What is refused leaves no trace."""
-    wired.engines.settings.outbox = wired.engines.settings.outbox.model_copy(update={"rows": 2})
-    path = await send_path(wired.engines)
+    wired.clients.settings.outbox = wired.clients.settings.outbox.model_copy(update={"rows": 2})
+    path = await send_path(wired.clients)
     conversation = await wired.direct()
     for _ in range(2):
         await path.sender.send(draft(conversation))
     await path.barrier.step()
     with pytest.raises(Overloaded):
         await path.sender.send(draft(conversation))
-    assert (await wired.engines.messages.last(conversation))[0] == 2
-    assert await wired.engines.sequence.heads([conversation]) == [2]
+    assert (await wired.stores.messages.last(conversation))[0] == 2
+    assert await wired.stores.sequence.heads([conversation]) == [2]

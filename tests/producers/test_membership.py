@@ -11,14 +11,14 @@ from domain.errors import Forbidden, NotFound, TooLarge, Unavailable
 from infra.mongo.messages import MessageStore
 from infra.redis.client import open_redis
 from producers.commit import Outcome
-from producers.wiring import Clients, Engines, SendPath, send_path
+from producers.wiring import Clients, SendPath, send_path
 from tests.builders import ANN, BOB, CEM, DEA, draft, forget_redis, mongo_reads, settings_for
 
 
 async def recipients(town, group: str) -> dict[int, set[str]]:
     """Of every stored message, as the relay would compute them now."""
-    members = await (await send_path(town.engines)).membership.newest(group)
-    page = await town.engines.messages.page(group, 0, 2**53 - 1, 0, newest=False)
+    members = await (await send_path(town.clients)).membership.newest(group)
+    page = await town.stores.messages.page(group, 0, 2**53 - 1, 0, newest=False)
     return {seq: {u for some in members.recipients(seq, 4).values() for u in some} for seq, _ in page}
 
 
@@ -35,7 +35,7 @@ async def test_change_through_another_process_is_seen_by_the_next_send(town):
     """The version that comes with the number proves the cached list fresh."""
     group = await town.group(ANN, BOB)
     await town.send(draft(group))
-    other = await send_path(town.engines)
+    other = await send_path(town.clients)
     await other.groups.add(ANN, group, CEM)
     await town.send(draft(group))
     assert submitted(town.path) == {1: {ANN, BOB}, 2: {ANN, BOB, CEM}}
@@ -48,7 +48,7 @@ async def test_who_was_removed_elsewhere_cannot_send(town):
     """The number decides, not the cached list."""
     group = await town.group(ANN, BOB)
     await town.send(draft(group, BOB))
-    other = await send_path(town.engines)
+    other = await send_path(town.clients)
     await other.groups.remove(ANN, group, BOB)
     with pytest.raises(Forbidden):
         await town.send(draft(group, BOB))
@@ -57,7 +57,7 @@ async def test_who_was_removed_elsewhere_cannot_send(town):
 async def test_who_was_added_elsewhere_can_send(town):
     group = await town.group(ANN, BOB)
     await town.send(draft(group))
-    await (await send_path(town.engines)).groups.add(ANN, group, CEM)
+    await (await send_path(town.clients)).groups.add(ANN, group, CEM)
     assert (await town.send(draft(group, CEM))).created
 
 
@@ -74,7 +74,7 @@ async def test_who_came_back_has_both_stays_and_not_what_was_between(town):
 async def test_recipients_are_the_same_whoever_computes_them_and_whenever(town):
     """Joins and leaves of two users under concurrent sends of three processes."""
     group = await town.group(ANN, BOB)
-    paths = [town.path, *[await send_path(town.engines) for _ in range(2)]]
+    paths = [town.path, *[await send_path(town.clients) for _ in range(2)]]
     changing = True
 
     async def sends(path) -> None:
@@ -102,13 +102,13 @@ async def test_recipients_are_the_same_whoever_computes_them_and_whenever(town):
     # What a path cannot compute while the members change too fast is left to the relay.
     for path in paths:
         await path.barrier.step()
-    rows = await town.engines.outbox.adopt("~relay", 1_000, 10_000)
+    rows = await town.stores.outbox.adopt("~relay", 1_000, 10_000)
     assert computed.keys() | {seq for row in rows for _, seq in row.places} == everything.keys()
 
 
 async def test_change_that_was_answered_holds_for_every_later_send(town):
     group = await town.group(ANN, BOB)
-    paths = [town.path, await send_path(town.engines)]
+    paths = [town.path, await send_path(town.clients)]
     for turn in range(6):
         joins = turn % 2 == 0
         groups = paths[turn % 2].groups
@@ -121,17 +121,17 @@ async def test_change_that_was_answered_holds_for_every_later_send(town):
 async def test_change_left_pending_by_a_dead_process_is_finished_by_the_next(town):
     group = await town.group(ANN, BOB)
     await town.send(draft(group))
-    await town.engines.conversations.begin(group, CEM, join=True)
-    members = await (await send_path(town.engines)).membership.newest(group)
+    await town.stores.conversations.begin(group, CEM, join=True)
+    members = await (await send_path(town.clients)).membership.newest(group)
     assert [members.holds(CEM, seq) for seq in (1, 2)] == [False, True]
 
 
 async def test_counter_lost_after_a_join_does_not_hand_out_numbers_before_it(town):
     """I7: the floor in the store keeps later messages behind the join."""
     group = await town.group(ANN, BOB)
-    await town.engines.redis.hset(town.engines.keys.counter(group), mapping={"q": 20, "v": 0})
+    await town.clients.redis.hset(town.stores.keys.counter(group), mapping={"q": 20, "v": 0})
     await town.path.groups.add(ANN, group, CEM)
-    await town.engines.redis.delete(town.engines.keys.counter(group))
+    await town.clients.redis.delete(town.stores.keys.counter(group))
     outcome = await town.send(draft(group))
     assert outcome.sent.seq == 21
     assert CEM in submitted(town.path)[21]
@@ -162,7 +162,7 @@ async def test_unknown_user_cannot_be_added(town):
 
 async def test_group_has_a_bound(town):
     """I8."""
-    many = [f"u{n}" for n in range(town.engines.settings.send.group_members)]
+    many = [f"u{n}" for n in range(town.clients.settings.send.group_members)]
     with pytest.raises(TooLarge):
         await town.path.groups.create(ANN, None, many)
 
@@ -182,7 +182,7 @@ async def test_full_group_takes_nobody_until_someone_leaves(town):
 
 async def test_adding_twice_at_once_is_one_stay(town):
     group = await town.group(ANN)
-    paths = [town.path, await send_path(town.engines)]
+    paths = [town.path, await send_path(town.clients)]
     await asyncio.gather(*(path.groups.add(ANN, group, BOB) for path in paths * 3))
     assert len((await town.path.membership.newest(group)).by_user[BOB].windows) == 1
 
@@ -217,24 +217,25 @@ class Interrupted(MessageStore):
         return await super().insert(messages, row)
 
 
-async def interrupted(engines: Engines, meanwhile) -> SendPath:
+async def interrupted(clients: Clients, meanwhile) -> SendPath:
     """A send path whose commits are interrupted by this."""
-    engines.messages = Interrupted(engines.database, meanwhile)
-    return await send_path(engines)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("producers.wiring.MessageStore", lambda database: Interrupted(database, meanwhile))
+        return await send_path(clients)
 
 
 async def test_change_given_a_number_in_flight_by_a_lost_counter_has_the_message_or_not_everywhere(town):
     """I7: the counter is lost between number and store, and made anew by a change of members."""
     group = await town.group(ANN, BOB)
     await town.send(draft(group))
-    other = await send_path(town.engines)
+    other = await send_path(town.clients)
 
     async def meanwhile() -> None:
-        await forget_redis(town.engines.redis, town.engines.settings)
+        await forget_redis(town.clients.redis, town.clients.settings)
         await other.groups.add(ANN, group, CEM)
         await other.groups.remove(ANN, group, BOB)
 
-    path = await interrupted(town.engines, meanwhile)
+    path = await interrupted(town.clients, meanwhile)
     await asyncio.gather(*(path.sender.send(draft(group)) for _ in range(3)))
     assert submitted(town.path) | submitted(path) == await recipients(town, group)
 
@@ -245,8 +246,8 @@ async def test_change_by_a_process_with_redis_during_a_send_without(town, engine
     await town.send(draft(group))
     away = settings_for(engines, unique, redis={"url": "redis://127.0.0.1:1/0", "timeout_s": 0.2})
     async with open_redis(away.redis) as client:
-        clients = Clients(town.engines.database, client, town.engines.log, None, town.engines.inbox)
-        path = await interrupted(Engines(away, clients, 4), lambda: town.path.groups.add(ANN, group, CEM))
+        clients = town.clients._replace(settings=away, redis=client)
+        path = await interrupted(clients, lambda: town.path.groups.add(ANN, group, CEM))
         await path.membership.newest(group)
         await path.sender.send(draft(group))
     assert submitted(town.path) | submitted(path) == await recipients(town, group)

@@ -27,7 +27,7 @@ async def insist(call, *arguments: object) -> None:
 
 async def stored(town, group: str) -> Members:
     """The list as the store has it. Nobody mends it by reading it so."""
-    members = await town.engines.conversations.members(group)
+    members = await town.stores.conversations.members(group)
     assert members is not None
     return members
 
@@ -35,7 +35,7 @@ async def stored(town, group: str) -> Members:
 async def test_owner_and_heir_who_leave_at_once_leave_an_owner_behind(town):
     """Through two processes, each of which saw both of them when it began."""
     groups = [await town.group(ANN, BOB, CEM, DEA) for _ in range(GROUPS)]
-    one, other = town.path.groups, (await send_path(town.engines)).groups
+    one, other = town.path.groups, (await send_path(town.clients)).groups
     leaves = [
         insist(path.remove, user, group, user)
         for group in groups
@@ -52,8 +52,8 @@ async def test_owner_and_heir_who_leave_at_once_leave_an_owner_behind(town):
 async def test_group_has_an_owner_after_any_leaves_and_removals_at_once(town, seed):
     rng = random.Random(seed)
     users = [f"u{number}" for number in range(8)]
-    await add_users(town.engines, *users)
-    paths = [town.path, *[await send_path(town.engines) for _ in range(2)]]
+    await add_users(town.stores, *users)
+    paths = [town.path, *[await send_path(town.clients) for _ in range(2)]]
     groups = [await town.group(*rng.sample(users, 6)) for _ in range(GROUPS)]
 
     async def live(group: str, user: str, rng: random.Random) -> None:
@@ -85,7 +85,7 @@ async def test_group_has_an_owner_after_any_leaves_and_removals_at_once(town, se
 async def test_group_left_without_an_owner_gets_one_from_whoever_looks_at_it(town):
     """As a process that died after the owner's leave left it."""
     group = await town.group(ANN, BOB, CEM)
-    assert await town.engines.conversations.begin(group, ANN, join=False)
+    assert await town.stores.conversations.begin(group, ANN, join=False)
     await town.path.membership.newest(group)
     assert not (await stored(town, group)).has(ANN)
     assert (await stored(town, group)).owner == ANN

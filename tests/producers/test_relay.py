@@ -19,9 +19,9 @@ async def test_relay_spreads_what_a_dead_process_left(wired):
     """A crash between store and publish loses nothing."""
     conversation = await wired.direct()
     await wired.send(draft(conversation, text="left behind"))
-    relay, _ = await make_relay(wired.engines)
+    relay, _ = await make_relay(wired.clients)
     assert await relay.step() == 0
-    await wired.engines.outbox.end_lease(wired.path.lease.owner)
+    await wired.stores.outbox.end_lease(wired.path.lease.owner)
     assert await relay.step() == 1
     found = await deliveries(wired, 1)
     assert {delivery.seq for delivery in found} == {1}
@@ -30,7 +30,7 @@ async def test_relay_spreads_what_a_dead_process_left(wired):
 
 async def left(wired, number, places, at=1):
     """A row of a process that is gone."""
-    await wired.engines.messages.insert([], Row(RowId("dead", number), at, places))
+    await wired.stores.messages.insert([], Row(RowId("dead", number), at, places))
 
 
 class SilentOutbox(OutboxStore):
@@ -46,12 +46,12 @@ class SilentOutbox(OutboxStore):
         return rows
 
 
-async def test_rows_that_were_taken_over_without_an_answer_are_spread(wired):
+async def test_rows_that_were_taken_over_without_an_answer_are_spread(wired, monkeypatch):
     """MongoDB ended between the change of owner and its answer: the relay lives, and nobody else looks."""
     await wired.send(draft(await wired.direct()))
-    await wired.engines.outbox.end_lease(wired.path.lease.owner)
-    wired.engines.outbox = SilentOutbox(wired.engines.database)
-    relay, _ = await make_relay(wired.engines)
+    await wired.stores.outbox.end_lease(wired.path.lease.owner)
+    monkeypatch.setattr("producers.wiring.OutboxStore", SilentOutbox)
+    relay, _ = await make_relay(wired.clients)
     assert [await relay.step() for _ in range(3)] == [0, 1, 0]
     assert {delivery.seq for delivery in await deliveries(wired, 1)} == {1}
 
@@ -59,14 +59,13 @@ async def test_rows_that_were_taken_over_without_an_answer_are_spread(wired):
 async def test_rows_that_another_relay_took_over_without_an_answer_are_spread(wired):
     """The turn is another's by then, and stays with it."""
     await wired.send(draft(await wired.direct()))
-    await wired.engines.outbox.end_lease(wired.path.lease.owner)
-    silent, real = SilentOutbox(wired.engines.database), wired.engines.outbox
-    wired.engines.outbox = silent
-    one, _ = await make_relay(wired.engines)
-    wired.engines.outbox = real
-    other, _ = await make_relay(wired.engines)
+    await wired.stores.outbox.end_lease(wired.path.lease.owner)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("producers.wiring.OutboxStore", SilentOutbox)
+        one, _ = await make_relay(wired.clients)
+    other, _ = await make_relay(wired.clients)
     assert await one.step() == 0
-    await wired.engines.outbox.end_turn(one.lease.owner)
+    await wired.stores.outbox.end_turn(one.lease.owner)
     assert await other.step() == 1
     assert await one.step() == 0
     assert {delivery.seq for delivery in await deliveries(wired, 1)} == {1}
@@ -74,7 +73,7 @@ async def test_rows_that_another_relay_took_over_without_an_answer_are_spread(wi
 
 async def test_relay_does_not_touch_rows_of_the_living(wired):
     await wired.send(draft(await wired.direct()))
-    relay, _ = await make_relay(wired.engines)
+    relay, _ = await make_relay(wired.clients)
     assert await relay.step() == 0
     assert await end_of(wired, DELIVERIES) == 0
 
@@ -84,13 +83,13 @@ async def test_row_without_its_message_is_kept_until_it_appears(wired, monkeypat
     monkeypatch.setattr("producers.relay.LOOK_AGAIN_S", 0)
     conversation = await wired.direct()
     await left(wired, 1, [(conversation, 1), (conversation, 2)], at=now_ms())
-    relay, barrier = await make_relay(wired.engines)
-    await wired.engines.messages.insert([stored(conversation, 2)])
+    relay, barrier = await make_relay(wired.clients)
+    await wired.stores.messages.insert([stored(conversation, 2)])
     assert await relay.step() == 1
     await relay.step()
     await barrier.step()
-    assert await wired.engines.outbox.count() == 1
-    await wired.engines.messages.insert([stored(conversation, 1)])
+    assert await wired.stores.outbox.count() == 1
+    await wired.stores.messages.insert([stored(conversation, 1)])
     await relay.step()
     found = await deliveries(wired, 2)
     assert {delivery.seq for delivery in found} == {1, 2}
@@ -101,14 +100,14 @@ async def test_row_that_waits_for_its_message_goes_to_the_relay_whose_turn_it_is
     monkeypatch.setattr("producers.relay.LOOK_AGAIN_S", 0)
     conversation = await wired.direct()
     await left(wired, 1, [(conversation, 1)], at=now_ms())
-    settings = wired.engines.settings.outbox
-    wired.engines.settings.outbox = settings.model_copy(update={"lease_s": 0.6})
-    one, barrier = await make_relay(wired.engines)
-    wired.engines.settings.outbox = settings
-    other, _ = await make_relay(wired.engines)
+    settings = wired.clients.settings.outbox
+    wired.clients.settings.outbox = settings.model_copy(update={"lease_s": 0.6})
+    one, barrier = await make_relay(wired.clients)
+    wired.clients.settings.outbox = settings
+    other, _ = await make_relay(wired.clients)
     assert await one.step() == 1
-    await until(lambda: wired.engines.outbox.take_turn(other.lease.owner, 60))
-    await wired.engines.messages.insert([stored(conversation, 1)])
+    await until(lambda: wired.stores.outbox.take_turn(other.lease.owner, 60))
+    await wired.stores.messages.insert([stored(conversation, 1)])
     assert await one.step() == 0
     await barrier.step()
     assert await other.step() == 1
@@ -118,25 +117,25 @@ async def test_row_that_waits_for_its_message_goes_to_the_relay_whose_turn_it_is
 async def test_rows_that_wait_for_their_messages_hold_up_no_others(wired):
     """Commits that were cut off, more of them than the relay takes at once."""
     conversation = await wired.direct()
-    settings = wired.engines.settings.outbox.model_copy(update={"batch": 3})
-    wired.engines.settings.outbox = settings
+    settings = wired.clients.settings.outbox.model_copy(update={"batch": 3})
+    wired.clients.settings.outbox = settings
     for number in range(5):
         await left(wired, number, [(conversation, 100 + number)])
     await left(wired, 5, [(conversation, 1)])
-    await wired.engines.messages.insert([stored(conversation, 1)])
-    relay, _ = await make_relay(wired.engines)
+    await wired.stores.messages.insert([stored(conversation, 1)])
+    relay, _ = await make_relay(wired.clients)
     assert [await relay.step() for _ in range(3)] == [3, 3, 0]
     assert {delivery.seq for delivery in await deliveries(wired, 1)} == {1}
-    assert not await wired.engines.outbox.relay_is_behind()
+    assert not await wired.stores.outbox.relay_is_behind()
 
 
 async def test_row_whose_message_never_appears_goes_after_the_patience(wired, monkeypatch):
     monkeypatch.setattr("producers.relay.PATIENCE_S", 0)
     await left(wired, 1, [("d:ann:bob", 1)], at=1)
-    relay, barrier = await make_relay(wired.engines)
+    relay, barrier = await make_relay(wired.clients)
     await relay.step()
     await barrier.step()
-    assert await wired.engines.outbox.count() == 0
+    assert await wired.stores.outbox.count() == 0
 
 
 async def test_relay_spreads_to_the_members_as_of_the_number(wired):
@@ -145,8 +144,8 @@ async def test_relay_spreads_to_the_members_as_of_the_number(wired):
     await wired.send(draft(group))
     await wired.path.groups.add(ANN, group, CEM)
     await wired.path.groups.remove(ANN, group, BOB)
-    await wired.engines.outbox.end_lease(wired.path.lease.owner)
-    relay, _ = await make_relay(wired.engines)
+    await wired.stores.outbox.end_lease(wired.path.lease.owner)
+    relay, _ = await make_relay(wired.clients)
     await relay.step()
     found = await deliveries(wired, await end_of(wired, DELIVERIES))
     assert {user for delivery in found for user in delivery.to} == {ANN, BOB}
@@ -155,16 +154,16 @@ async def test_relay_spreads_to_the_members_as_of_the_number(wired):
 async def test_what_is_spread_twice_is_delivered_once(wired):
     """I6: by its own process and by the relay."""
     conversation = await wired.direct()
-    async with running(wired.path.spreader, *wiring.inbox(wired.engines)):
+    async with running(wired.path.spreader, *wiring.inbox(wired.clients)):
         for _ in range(5):
             await wired.send(draft(conversation))
         await until(lambda: bob_has(wired, 5))
-        await wired.engines.outbox.end_lease(wired.path.lease.owner)
-        relay, _ = await make_relay(wired.engines)
+        await wired.stores.outbox.end_lease(wired.path.lease.owner)
+        relay, _ = await make_relay(wired.clients)
         assert await relay.step() == 5
         await wired.send(draft(conversation))
         await until(lambda: bob_has(wired, 6))
-    assert [line.seq for line in await wired.engines.timelines.page(BOB, 0, 100)] == [1, 2, 3, 4, 5, 6]
+    assert [line.seq for line in await wired.stores.timelines.page(BOB, 0, 100)] == [1, 2, 3, 4, 5, 6]
 
 
 @pytest.mark.parametrize("count", [1, 3])
@@ -172,18 +171,18 @@ async def test_two_relays_share_no_row(wired, count):
     conversation = await wired.direct()
     for _ in range(count):
         await wired.send(draft(conversation))
-    await wired.engines.outbox.end_lease(wired.path.lease.owner)
-    relays = [(await make_relay(wired.engines))[0] for _ in range(2)]
+    await wired.stores.outbox.end_lease(wired.path.lease.owner)
+    relays = [(await make_relay(wired.clients))[0] for _ in range(2)]
     assert sum([await relay.step() for relay in relays]) == count
 
 
 async def test_relay_spreads_a_conversation_by_its_seq(wired):
     """Rows written on machines whose clocks differ."""
     conversation = await wired.direct()
-    await wired.engines.messages.insert([stored(conversation, seq) for seq in (1, 2, 3)])
+    await wired.stores.messages.insert([stored(conversation, seq) for seq in (1, 2, 3)])
     for number, seq in ((1, 3), (2, 1), (3, 2)):
         await left(wired, number, [(conversation, seq)])
-    relay, _ = await make_relay(wired.engines)
+    relay, _ = await make_relay(wired.clients)
     assert await relay.step() == 3
     found = await deliveries(wired, await end_of(wired, DELIVERIES))
     assert [delivery.seq for delivery in found if ANN in delivery.to] == [1, 2, 3]
@@ -192,8 +191,8 @@ async def test_relay_spreads_a_conversation_by_its_seq(wired):
 async def test_relays_take_turns(wired):
     """Two at once would spread one conversation side by side."""
     await wired.send(draft(await wired.direct()))
-    await wired.engines.outbox.end_lease(wired.path.lease.owner)
-    first, second = [(await make_relay(wired.engines))[0] for _ in range(2)]
+    await wired.stores.outbox.end_lease(wired.path.lease.owner)
+    first, second = [(await make_relay(wired.clients))[0] for _ in range(2)]
     assert await first.step() == 1
     await wired.send(draft(await wired.direct()))
     assert await second.step() == 0
@@ -203,7 +202,7 @@ async def test_relays_take_turns(wired):
 
 
 async def test_turn_of_a_dead_relay_lapses(wired):
-    outbox = wired.engines.outbox
+    outbox = wired.stores.outbox
     assert await outbox.take_turn("dead", 0.2)
     assert not await outbox.take_turn("alive", 60)
     await until(lambda: outbox.take_turn("alive", 60))

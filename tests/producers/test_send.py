@@ -8,16 +8,16 @@ from msgspec import Raw
 
 from domain.errors import BadRequest, Conflict, Forbidden, NotFound, Unavailable
 from domain.messages import Draft
-from infra.mongo.client import open_database
+from infra.mongo.client import Database, open_database
 from infra.mongo.messages import MessageStore
 from infra.mongo.rows import Place, is_row, row_of
 from infra.redis.client import open_redis
-from producers.wiring import Clients, Engines, send_path
+from producers.wiring import send_path
 from tests.builders import ANN, BOB, CEM, DEA, draft, forget_redis, mongo_reads, settings_for
 
 
 async def seqs(town, conversation: str) -> list[int]:
-    page = await town.engines.messages.page(conversation, 0, 2**53 - 1, 0, newest=False)
+    page = await town.stores.messages.page(conversation, 0, 2**53 - 1, 0, newest=False)
     return [seq for seq, _ in page]
 
 
@@ -27,15 +27,15 @@ async def test_send_is_in_the_store_when_it_is_answered(town):
     outcome = await town.send(draft(conversation, text="hi"))
     assert outcome.created
     assert (outcome.sent.message_id, outcome.sent.seq) == (f"{conversation}:1", 1)
-    stored = await town.engines.messages.by_place([(conversation, 1)])
+    stored = await town.stores.messages.by_place([(conversation, 1)])
     assert b'"text": "hi"' in stored[conversation, 1]
 
 
 class Held(MessageStore):
     """The real store, which can be held up, and fall silent after it has done its work."""
 
-    def __init__(self, engines: Engines) -> None:
-        super().__init__(engines.database)
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
         self.asked, self.go = asyncio.Event(), asyncio.Event()
         self.silent = False
 
@@ -49,10 +49,11 @@ class Held(MessageStore):
 
 
 @pytest.fixture
-async def held(town):
+async def held(town, monkeypatch):
     """A send path over such a store."""
-    town.engines.messages = held = Held(town.engines)
-    return held, await send_path(town.engines)
+    held = Held(town.clients.database)
+    monkeypatch.setattr("producers.wiring.MessageStore", lambda _: held)
+    return held, await send_path(town.clients)
 
 
 async def test_send_is_neither_answered_nor_spread_before_the_store_has_it(town, held):
@@ -74,7 +75,7 @@ async def test_outbox_row_stands_before_its_messages_in_the_log_of_the_replica_s
     """So whatever cuts the log, no message is there without the row that announces it."""
     conversation = await town.direct()
     await asyncio.gather(*(town.send(draft(conversation)) for _ in range(3)))
-    with pymongo.MongoClient(town.engines.settings.mongo.url) as client:
+    with pymongo.MongoClient(town.clients.settings.mongo.url) as client:
         ours = {"ns": f"{unique}.messages", "op": "i"}
         log = [entry["o"] for entry in client["local"]["oplog.rs"].find(ours).sort("$natural", 1)]
     announced: set[Place] = set()
@@ -95,13 +96,13 @@ async def test_what_the_store_took_without_answering_is_left_to_the_relay(town, 
     with pytest.raises(Unavailable):
         await path.sender.send(draft(conversation))
     await path.barrier.step()
-    assert [row.places for row in await town.engines.outbox.adopt("~relay", 9, 99)] == [[(conversation, 1)]]
+    assert [row.places for row in await town.stores.outbox.adopt("~relay", 9, 99)] == [[(conversation, 1)]]
 
 
 async def test_outbox_row_is_there_before_the_answer(town):
     """A crash right after the answer loses nothing: the relay finds the row."""
     await town.send(draft(await town.direct()))
-    assert await town.engines.outbox.count() == 1
+    assert await town.stores.outbox.count() == 1
 
 
 async def test_without_the_store_a_send_fails_and_leaves_nothing(town, engines, unique):
@@ -112,10 +113,8 @@ async def test_without_the_store_a_send_fails_and_leaves_nothing(town, engines, 
         engines, unique, mongo={"url": "mongodb://127.0.0.1:1/?directConnection=true", "timeout_s": 0.2}
     )
     async with open_database(away.mongo) as database:
-        clients = Clients(database, town.engines.redis, town.engines.log, None, town.engines.inbox)
-        broken = Engines(away, clients, 4)
         with pytest.raises(Unavailable):
-            await send_path(broken)
+            await send_path(town.clients._replace(settings=away, database=database))
     assert await seqs(town, conversation) == [1]
 
 
@@ -143,7 +142,7 @@ async def test_many_repetitions_cost_one_read_for_all_of_a_commit(town, engines,
 async def test_one_send_through_many_processes_is_one_message(town):
     """I6."""
     conversation = await town.direct()
-    paths = [await send_path(town.engines) for _ in range(4)]
+    paths = [await send_path(town.clients) for _ in range(4)]
     sends = [path.sender.send(draft(conversation, client_message_id="once")) for path in paths * 5]
     outcomes = await asyncio.gather(*sends)
     assert len({outcome.sent for outcome in outcomes}) == 1
@@ -180,15 +179,15 @@ async def test_lost_counter_is_restored_without_double_or_failed_send(town):
     conversation = await town.direct()
     for _ in range(3):
         await town.send(draft(conversation))
-    await forget_redis(town.engines.redis, town.engines.settings)
+    await forget_redis(town.clients.redis, town.clients.settings)
     assert (await town.send(draft(conversation))).sent.seq == 4
 
 
 async def test_counter_that_is_lost_again_and_again_fails_no_send(town):
     """I7: under concurrent sends of two processes."""
     conversation = await town.direct()
-    other = await send_path(town.engines)
-    losing = asyncio.create_task(_lose(town, town.engines.keys.counter(conversation)))
+    other = await send_path(town.clients)
+    losing = asyncio.create_task(_lose(town, town.stores.keys.counter(conversation)))
     sends = []
     for _ in range(40):
         sends += [town.path.sender.send(draft(conversation)), other.sender.send(draft(conversation))]
@@ -201,7 +200,7 @@ async def test_counter_that_is_lost_again_and_again_fails_no_send(town):
 
 async def _lose(town, key: str) -> None:
     for _ in range(4):
-        await town.engines.redis.delete(key)
+        await town.clients.redis.delete(key)
         await asyncio.sleep(0.01)
 
 
@@ -210,7 +209,7 @@ async def test_counter_set_back_is_corrected_by_the_store(town):
     conversation = await town.direct()
     for _ in range(5):
         await town.send(draft(conversation))
-    await town.engines.redis.hset(town.engines.keys.counter(conversation), "q", 2)
+    await town.clients.redis.hset(town.stores.keys.counter(conversation), "q", 2)
     outcomes = await asyncio.gather(*(town.send(draft(conversation)) for _ in range(10)))
     assert {outcome.created for outcome in outcomes} == {True}
     numbers = sorted(outcome.sent.seq for outcome in outcomes)
@@ -222,7 +221,7 @@ async def test_repetition_after_the_counter_was_lost_gives_the_first_answer(town
     """I6."""
     conversation = await town.direct()
     first = await town.send(draft(conversation, client_message_id="c"))
-    await forget_redis(town.engines.redis, town.engines.settings)
+    await forget_redis(town.clients.redis, town.clients.settings)
     again = await town.send(draft(conversation, client_message_id="c"))
     assert (again.sent, again.created) == (first.sent, False)
 
@@ -233,8 +232,7 @@ async def test_without_redis_sends_succeed(town, engines, unique):
     await town.send(draft(conversation))
     away = settings_for(engines, unique, redis={"url": "redis://127.0.0.1:1/0", "timeout_s": 0.2})
     async with open_redis(away.redis) as client:
-        clients = Clients(town.engines.database, client, town.engines.log, None, town.engines.inbox)
-        path = await send_path(Engines(away, clients, 4))
+        path = await send_path(town.clients._replace(settings=away, redis=client))
         outcomes = await asyncio.gather(*(path.sender.send(draft(conversation)) for _ in range(5)))
     assert len({outcome.sent.seq for outcome in outcomes}) == 5
     assert (await town.send(draft(conversation))).created
@@ -245,8 +243,7 @@ async def test_change_of_members_without_redis_is_refused_and_holds_up_no_send(t
     group = await town.group(ANN, BOB)
     away = settings_for(engines, unique, redis={"url": "redis://127.0.0.1:1/0", "timeout_s": 0.2})
     async with open_redis(away.redis) as client:
-        clients = Clients(town.engines.database, client, town.engines.log, None, town.engines.inbox)
-        path = await send_path(Engines(away, clients, 4))
+        path = await send_path(town.clients._replace(settings=away, redis=client))
         with pytest.raises(Unavailable):
             await path.groups.add(ANN, group, CEM)
         assert (await path.sender.send(draft(group))).created

@@ -78,7 +78,7 @@ async def test_row_that_kafka_does_not_take_is_left_to_the_relay(wired):
         path.spreader.submit(taken, [Spreadable(members, 2, b'"x"')])
         await until(lambda: len(path.barrier))
     await path.barrier.step()
-    assert await wired.engines.outbox.adopt("~relay", 10, 1_000) == [refused]
+    assert await wired.stores.outbox.adopt("~relay", 10, 1_000) == [refused]
 
 
 async def test_full_queue_leaves_rows_to_the_relay(town, monkeypatch):
@@ -89,4 +89,4 @@ async def test_full_queue_leaves_rows_to_the_relay(town, monkeypatch):
     for _ in range(3):
         await town.send(draft(conversation))
     await town.path.barrier.step()
-    assert [row.places for row in await town.engines.outbox.adopt("~relay", 10, 9)] == [[(conversation, 3)]]
+    assert [row.places for row in await town.stores.outbox.adopt("~relay", 10, 9)] == [[(conversation, 3)]]

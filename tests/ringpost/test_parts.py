@@ -19,16 +19,16 @@ from infra.kafka.publisher import Record
 from infra.kafka.topics import DELIVERIES
 from infra.mongo.outbox import OutboxStore
 from infra.settings import GatewaySettings
-from producers.wiring import Engines, send_path
+from producers.wiring import Clients, send_path
 from producers.wiring import relay as make_relay
 from ringpost.parts import api, consumer, relay, worker_at
-from tests.builders import opened_engines, running, settings_for, until
+from tests.builders import opened_clients, running, settings_for, until
 
 
 @pytest.fixture
-async def engines_open(engines, unique) -> AsyncIterator[Engines]:
+async def clients(engines, unique) -> AsyncIterator[Clients]:
     settings = settings_for(engines, unique, outbox={"lease_s": 2.0, "scan_s": 0.1})
-    async with opened_engines(settings) as opened:
+    async with opened_clients(settings) as opened:
         yield opened
 
 
@@ -47,9 +47,9 @@ async def ready_body(answer: Response) -> AsyncIterator[str]:
 health = asynccontextmanager(ready_body)
 
 
-async def test_consumer_is_alive_while_it_is_in_its_group(engines_open):
-    groups = GroupTool(engines_open.log)
-    async with running(*wiring.inbox(engines_open)):
+async def test_consumer_is_alive_while_it_is_in_its_group(clients):
+    groups = GroupTool(clients.log)
+    async with running(*wiring.inbox(clients)):
 
         async def alive() -> bool:
             return (await consumer("inbox", DELIVERIES, groups)).ok
@@ -60,20 +60,20 @@ async def test_consumer_is_alive_while_it_is_in_its_group(engines_open):
     assert "nothing to do. Run `ringpost worker inbox`." in gone.said
 
 
-async def test_consumer_that_finishes_nothing_is_not_well(engines_open):
+async def test_consumer_that_finishes_nothing_is_not_well(clients):
     """A member that only says that it lives; the real one then does what it left."""
-    log, groups = engines_open.log, GroupTool(engines_open.log)
+    log, groups = clients.log, GroupTool(clients.log)
     idle = log.consumer("inbox", 10)
     idle.subscribe([log.topic(DELIVERIES)])
     await idle.start()
     try:
-        await (await engines_open.publisher.enqueue([Record(DELIVERIES, 0, b"", b"poison")])).confirmed()
+        await (await clients.publisher.enqueue([Record(DELIVERIES, 0, b"", b"poison")])).confirmed()
         stuck = await consumer("inbox", DELIVERIES, groups, within_s=1)
     finally:
         await idle.stop()
     assert not stuck.ok
     assert "1 record to do, and none was finished within 1 s" in stuck.said
-    async with running(*wiring.inbox(engines_open)):
+    async with running(*wiring.inbox(clients)):
 
         async def done() -> bool:
             return "nothing to do" in (await consumer("inbox", DELIVERIES, groups)).said
@@ -81,9 +81,9 @@ async def test_consumer_that_finishes_nothing_is_not_well(engines_open):
         await until(done)
 
 
-async def test_relay_is_alive_while_it_renews_its_lease_and_takes_its_turn(engines_open):
-    outbox = OutboxStore(engines_open.database)
-    service, barrier = await make_relay(engines_open)
+async def test_relay_is_alive_while_it_renews_its_lease_and_takes_its_turn(clients):
+    outbox = OutboxStore(clients.database)
+    service, barrier = await make_relay(clients)
     stuck = await relay(outbox, within_s=0.5)  # it has its lease, and has not run yet
     assert not stuck.ok
     assert "1 running, nothing to do, and none takes its turn" in stuck.said
@@ -126,10 +126,10 @@ async def test_what_a_part_says_of_itself_is_what_the_doctor_says(answer, ok, sa
     assert said in finding.said
 
 
-async def test_api_that_does_not_answer_may_live_elsewhere_as_its_lease_shows(engines_open):
-    outbox, nowhere = OutboxStore(engines_open.database), "http://127.0.0.1:9"
+async def test_api_that_does_not_answer_may_live_elsewhere_as_its_lease_shows(clients):
+    outbox, nowhere = OutboxStore(clients.database), "http://127.0.0.1:9"
     assert "Start it with `ringpost api`" in (await api(nowhere, outbox)).said
-    await send_path(engines_open)
+    await send_path(clients)
     away = await api(nowhere, outbox)
     assert not away.ok
     assert (

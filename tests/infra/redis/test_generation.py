@@ -12,8 +12,8 @@ from infra.redis.client import Client, open_redis
 from infra.redis.ring import Ring
 from infra.redis.sequence import Numbers, Sequence
 from infra.settings import RingSettings
-from producers.wiring import Engines
 from tests.builders import (
+    Stores,
     entries,
     generation_of,
     keys_of,
@@ -142,7 +142,7 @@ async def test_counter_of_another_generation_is_not_known(sequence, client, keys
 CONVERSATION = "d:ann:bob"
 
 
-async def arrive(stores: Engines, ring: Ring, first: int, last: int) -> None:
+async def arrive(stores: Stores, ring: Ring, first: int, last: int) -> None:
     """As inbox does it: into the timeline of Ann, then into her ring if she has one."""
     messages = [stored(CONVERSATION, seq) for seq in range(first, last + 1)]
     await stores.messages.insert(messages)
