@@ -119,7 +119,8 @@ def no_connection_outlives_its_event_loop() -> Iterator[None]:
     close = BaseSelectorEventLoop.close
 
     def close_empty(loop: BaseSelectorEventLoop) -> None:
-        ends = [] if loop.is_closed() else list(loop._transports.values())  # type: ignore[attr-defined]
+        transports = loop._transports  # type: ignore[attr-defined]  # noqa: SLF001 - asyncio's own list
+        ends = [] if loop.is_closed() else list(transports.values())
         ends = [end for end in ends if not end.is_closing() and not says_goodbye(loop, end)]
         left = [(end.get_extra_info("peername"), end.get_protocol()) for end in ends]
         close(loop)

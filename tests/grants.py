@@ -99,7 +99,7 @@ async def _kafka_acls(secured: Secured, command: str) -> None:
 
 
 async def _change(admin: AIOKafkaAdminClient, request: CreateAclsRequest | DeleteAclsRequest) -> None:
-    response = await admin._send_to_controller(request)
+    response = await admin._send_to_controller(request)  # noqa: SLF001 - aiokafka has no verb for rights
     answers = getattr(response, "creation_responses", None) or response.filter_responses
     for code, message, *_ in answers:
         assert not code, f"{for_code(code)}: {message}"

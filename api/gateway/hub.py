@@ -153,7 +153,8 @@ class Hub:
                 del self._polls[user]
             self._register.leave(place)
 
-    def _on_signals(self, signals: list[Signal]) -> None:
+    def on_signals(self, signals: list[Signal]) -> None:
+        """Give what Redis brought to the sessions and polls of its users."""
         for signal in signals:
             match signal:
                 case Pushed(to=to, message=message):
@@ -167,7 +168,7 @@ class Hub:
                         if session.device.device_id == device and session.session_id != newer:
                             session.close(Close.REPLACED)
 
-    async def _on_subscribed(self) -> None:
+    async def on_subscribed(self) -> None:
         """Pushes before the subscription are lost."""
         self._look_again()
 
@@ -224,7 +225,7 @@ class Hub:
 
     async def _listen(self) -> None:
         await ended(self._listening)
-        listening = self._signals.listen(self.gateway_id, self._on_signals, self._on_subscribed)
+        listening = self._signals.listen(self.gateway_id, self.on_signals, self.on_subscribed)
         self._listening = [asyncio.create_task(listening)]
 
     async def _keep_beating(self) -> None:

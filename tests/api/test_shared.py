@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 
 import pytest
 
@@ -78,8 +80,28 @@ async def test_an_error_is_shared_and_not_remembered(shelf):
         await reads.get("a")
     shelf.error = None
     assert await reads.get("a") == ("a", 0)
-    assert not reads._under_way
-    assert not reads._next
+
+
+class Book:
+    """A key that tells when nobody holds it any more."""
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_nothing_is_kept_of_a_read_that_has_ended(shelf, fails):
+    """I8: of none in progress, and of none that followed it."""
+    reads, book = SharedReads(shelf.read), Book()
+    held = weakref.ref(book)
+    asked = [asyncio.create_task(reads.get(book)) for _ in range(3)]
+    await begun(shelf, 1)
+    shelf.error = Unavailable("away") if fails else None
+    shelf.open.set()
+    await asyncio.wait(asked)
+    assert all((task.exception() is not None) == fails for task in asked)
+    assert shelf.reads == 2
+    del asked, book
+    shelf.error = None  # its traceback holds the key
+    gc.collect()
+    assert held() is None
 
 
 async def test_who_goes_away_does_not_stop_the_others(shelf):

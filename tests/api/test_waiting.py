@@ -61,7 +61,7 @@ class Gateway:
         await self._stores.messages.insert([message])
         await self._stores.timelines.append([Line("ann", 1, "d:ann:bob", 1)])
         await self.ring.append([("ann", [Entry(1, message.message)])])
-        self._hub._on_signals([Pushed([("ann", 1)], message.message)])
+        self._hub.on_signals([Pushed([("ann", 1)], message.message)])
 
 
 @pytest.fixture

@@ -101,14 +101,16 @@ def test_errors_that_pass_are_told_from_those_that_do_not():
 
 
 def test_every_metric_is_named_described_and_unique():
-    names = [metric._name for metric in CATALOGUE.values()]
+    described = [metric.describe()[0] for metric in CATALOGUE.values()]
+    names = [one.name for one in described]
     assert len(names) == len(set(names))
     assert all(re.fullmatch(r"ringpost_[a-z_]+", one) for one in names)
-    assert all(metric._documentation.endswith(".") for metric in CATALOGUE.values())
+    assert all(one.documentation.endswith(".") for one in described)
 
 
 def test_durations_are_in_seconds_and_say_so():
-    assert all(m._name.endswith("_seconds") for m in CATALOGUE.values() if isinstance(m, Histogram))
+    durations = [metric for metric in CATALOGUE.values() if isinstance(metric, Histogram)]
+    assert all(metric.describe()[0].name.endswith("_seconds") for metric in durations)
 
 
 def test_metrics_are_made_in_the_catalogue_only():

@@ -112,13 +112,21 @@ async def test_nothing_wanted_nothing_written(writer):
     assert await writer.append([]) == []
 
 
-async def test_only_so_many_ends_are_remembered(writer, monkeypatch):
+async def test_only_so_many_ends_are_remembered(stores, writer, monkeypatch):
     """I8; timelines whose end was forgotten are gone on with all the same."""
     monkeypatch.setattr("consumers.timeline_writer.CACHED_HEADS", 2)
     users = ("ann", "bob", "cem", "dea")
-    for seq in (1, 2):
+    head, asked = stores.timelines.head, 0
+
+    async def counted(user):
+        nonlocal asked
+        asked += 1
+        return await head(user)
+
+    monkeypatch.setattr(stores.timelines, "head", counted)
+    for seq in (1, 2, 3):
         assert await writer.append([Wanted(user, "g:x", seq) for user in users]) == [seq] * 4
-        assert len(writer._heads) == 2
+    assert asked == 4 + 2 + 2
 
 
 async def test_a_repeated_message_of_a_group_is_looked_up_for_all_members_at_once(stores, monkeypatch):

@@ -11,6 +11,7 @@ from consumers.loop import Loop
 from consumers.watchdog import Stalled, Watchdog
 from domain.errors import Unavailable
 from infra.kafka.publisher import Record
+from infra.kafka.reader import Reader
 from infra.kafka.topics import DELIVERIES
 from infra.lifecycle import run_services
 from infra.telemetry.status import Health
@@ -69,7 +70,7 @@ async def test_handler_that_never_returns_ends_the_process(town, loop, handler, 
     assert "inbox" in Health({}, {"inbox": watchdog.alive}).alive()["inbox"]
 
 
-async def test_consumer_that_takes_nothing_of_what_is_there_is_stalled(town, loop, handler):
+async def test_consumer_that_takes_nothing_of_what_is_there_is_stalled(town, loop, handler, monkeypatch):
     """As if its fetcher had died: nothing is begun, and the log has more."""
     watchdog = Watchdog(loop, STALL_S)
     handler.let_through.set()
@@ -77,7 +78,16 @@ async def test_consumer_that_takes_nothing_of_what_is_there_is_stalled(town, loo
         await publish(town)
         await until(lambda: handler.begun)
         await until(lambda: loop.moves)
-        loop._reader._consumer.pause(*loop._reader._consumer.assignment())
+        takes = 0
+
+        async def takes_nothing(_reader, _most, timeout_ms):
+            nonlocal takes
+            takes += 1
+            await asyncio.sleep(timeout_ms / 1000)
+            return []
+
+        monkeypatch.setattr(Reader, "take", takes_nothing)
+        await until(lambda: takes)
         await publish(town)
         with pytest.raises(Stalled):
             await _look_until_stalled(watchdog)

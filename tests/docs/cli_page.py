@@ -98,7 +98,7 @@ def _of_program(parser: Any) -> Iterator[str]:
     others = {name: value for name, value in os.environ.items() if not name.startswith("RINGPOST_")}
     with patch.dict(os.environ, others, clear=True):
         made: argparse.ArgumentParser = parser()
-    for one in made._actions:
+    for one in made._actions:  # noqa: SLF001 - argparse lists them nowhere else
         if one.dest == "help":
             continue
         names = " · ".join(f"`{name}`" for name in one.option_strings)

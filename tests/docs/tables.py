@@ -162,7 +162,8 @@ def metrics_page() -> str:
 
 def _metric(metric: object) -> str:
     description = next(iter(metric.collect()))  # type: ignore[attr-defined]
-    labels = ", ".join(f"`{label}`" for label in metric._labelnames)  # type: ignore[attr-defined]
+    names = metric._labelnames  # type: ignore[attr-defined]  # noqa: SLF001 - a description has none
+    labels = ", ".join(f"`{name}`" for name in names)
     kind = type(metric).__name__.lower()
     suffix = "" if isinstance(metric, Gauge | Histogram) else "_total"
     return f"| `{description.name}{suffix}` | {kind} | {labels} | {_cell(description.documentation)} |\n"

@@ -25,7 +25,8 @@ def test_command_says_what_it_does_and_has_examples_with_options_that_exist(name
     assert command.help
     assert examples(command)
     if name in PROGRAMS:
-        known = {option for one in PROGRAMS[name]()._actions for option in one.option_strings}
+        actions = PROGRAMS[name]()._actions  # noqa: SLF001 - argparse lists them nowhere else
+        known = {option for one in actions for option in one.option_strings}
     else:
         known = {option for one in command.params for option in [*one.opts, *one.secondary_opts]}
         assert all(one.help for one in command.params if one.name != "help" and not one.hidden)

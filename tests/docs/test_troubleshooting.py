@@ -42,7 +42,7 @@ def test_codes_and_metrics_exist():
     codes = {error.code for error in every_error()}
     named = {text for cell in FIRST_CELLS for text in re.findall(r"`([a-z_]+)`", cell)}
     metrics = {name for name in named if name.startswith("ringpost_")}
-    known = {metric._name for metric in CATALOGUE.values()}
+    known = {metric.describe()[0].name for metric in CATALOGUE.values()}
     assert {name.removesuffix("_total") for name in metrics} <= {
         name.removesuffix("_total") for name in known
     }

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from prometheus_client import REGISTRY
 
 from domain.errors import Unavailable
 from infra.breaker import Breaker
-from infra.telemetry.names import BREAKER_OPEN
 from tests.builders import until
 
 AWAY = Unavailable("It does not answer.")
@@ -33,8 +33,8 @@ class Engine:
             raise Unavailable("It still does not answer.")
 
 
-def shown() -> float:
-    return BREAKER_OPEN.labels("engine")._value.get()
+def shown() -> float | None:
+    return REGISTRY.get_sample_value("ringpost_breaker_open", {"engine": "engine"})
 
 
 async def test_an_engine_that_does_not_answer_is_asked_by_one_probe_at_a_time():

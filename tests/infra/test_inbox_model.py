@@ -99,6 +99,7 @@ class Model(RuleBasedStateMachine):
         super().__init__()
         self.clients, self.stores, self.run = clients, stores_on(clients), run
         self.user = UserId(f"u{next(_users)}")
+        self.ring_key = self.stores.keys.ring(self.user)
         self.conversation = f"d:{self.user}:x"
         self.log: list[bytes] = []
         self.list: list[int] = []
@@ -167,7 +168,7 @@ class Model(RuleBasedStateMachine):
 
     async def do_flush(self) -> None:
         """Redis loses all that it holds for the user."""
-        await self.stores.redis.delete(*self.ring._names(self.user))
+        await self.stores.redis.delete(self.ring_key, self.stores.keys.filling(self.user))
 
     async def do_write_and_flush(self) -> None:
         await self.do_write()
@@ -240,7 +241,7 @@ class Model(RuleBasedStateMachine):
     @rule(whole=st.booleans())
     def lose(self, whole):
         """The ring alone, or all keys of the user."""
-        self.run(self.do_flush() if whole else self.stores.redis.delete(self.ring._names(self.user)[0]))
+        self.run(self.do_flush() if whole else self.stores.redis.delete(self.ring_key))
 
     @rule(capacity=st.sampled_from([1, 2, 3, 5, 200]))
     def change_capacity(self, capacity):
@@ -321,7 +322,7 @@ class Model(RuleBasedStateMachine):
     @invariant()
     def ring_is_its_newest_part_or_absent(self):
         """I4."""
-        elements = self.run(self.stores.redis.lrange(self.ring._names(self.user)[0], 0, -1))
+        elements = self.run(self.stores.redis.lrange(self.ring_key, 0, -1))
         if not elements:
             return
         first = int.from_bytes(elements[0][:8], "big")

@@ -140,7 +140,7 @@ async def test_page_stops_at_a_hole_between_store_and_ring(stores):
     """I3: however the hole came about, what lies behind it is not there yet."""
     inbox = Inbox(stores)
     await inbox.write_without_ring(6)
-    await stores.timelines._timelines.delete_many({"_id": {"u": inbox.user, "s": 3}})
+    await stores.database.collection("timelines").delete_many({"_id": {"u": inbox.user, "s": 3}})
     token = await inbox.ring.begin_fill(inbox.user)
     assert await inbox.ring.fill(inbox.user, token, 4, inbox.list[4:])
     page = await inbox.sync.pull(inbox.user, 0, 10)
@@ -153,7 +153,7 @@ async def test_page_stops_at_a_line_whose_message_is_not_there(stores):
     inbox = Inbox(stores)
     await inbox.write_without_ring(3)
     place = {"c": f"d:{inbox.user}:x", "q": 2}
-    await stores.messages._messages.delete_many({"_id": place})
+    await stores.database.collection("messages").delete_many({"_id": place})
     page = await inbox.sync.pull(inbox.user, 0, 10)
     assert (page.entries, page.cursor, page.head) == (inbox.list[:1], 1, 3)
 

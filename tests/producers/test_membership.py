@@ -13,6 +13,7 @@ from infra.redis.client import open_redis
 from producers.commit import Outcome
 from producers.wiring import Clients, SendPath, send_path
 from tests.builders import ANN, BOB, CEM, DEA, draft, forget_redis, mongo_reads, settings_for
+from tests.producers.submitted import Noting
 
 
 async def recipients(town, group: str) -> dict[int, set[str]]:
@@ -22,12 +23,18 @@ async def recipients(town, group: str) -> dict[int, set[str]]:
     return {seq: {u for some in members.recipients(seq, 4).values() for u in some} for seq, _ in page}
 
 
+@pytest.fixture(autouse=True)
+def noting(monkeypatch):
+    """For every send path of these tests, so also for that of the town."""
+    monkeypatch.setattr("producers.wiring.Spreader", Noting)
+
+
 def submitted(path) -> dict[int, set[str]]:
-    """As the send path computed them when it sent: what waits to be spread."""
+    """As the send path computed them when it sent."""
     return {
         item.seq: {user for some in item.members.recipients(item.seq, 4).values() for user in some}
-        for row in list(path.spreader._rows._queue)
-        for item in row[1]
+        for items in path.spreader.submitted
+        for item in items
     }
 
 
@@ -169,8 +176,9 @@ async def test_group_has_a_bound(town):
 
 async def test_full_group_takes_nobody_until_someone_leaves(town):
     """I8."""
-    groups = town.path.groups
-    groups._most_members = 2
+    settings = town.clients.settings.send
+    town.clients.settings.send = settings.model_copy(update={"group_members": 2})
+    groups = (await send_path(town.clients)).groups
     group = await town.group(ANN, BOB)
     with pytest.raises(TooLarge):
         await groups.add(ANN, group, CEM)

@@ -14,6 +14,7 @@ from infra.mongo.rows import Place, is_row, row_of
 from infra.redis.client import open_redis
 from producers.wiring import send_path
 from tests.builders import ANN, BOB, CEM, DEA, draft, forget_redis, mongo_reads, settings_for
+from tests.producers.submitted import Noting
 
 
 async def seqs(town, conversation: str) -> list[int]:
@@ -53,6 +54,7 @@ async def held(town, monkeypatch):
     """A send path over such a store."""
     held = Held(town.clients.database)
     monkeypatch.setattr("producers.wiring.MessageStore", lambda _: held)
+    monkeypatch.setattr("producers.wiring.Spreader", Noting)
     return held, await send_path(town.clients)
 
 
@@ -64,11 +66,11 @@ async def test_send_is_neither_answered_nor_spread_before_the_store_has_it(town,
     await store.asked.wait()
     await asyncio.wait([sending], timeout=0.2)
     assert not sending.done()
-    assert path.spreader._rows.empty()
+    assert path.spreader.submitted == []
     store.go.set()
     assert (await sending).created
     assert await seqs(town, conversation) == [1]
-    assert path.spreader._rows.qsize() == 1
+    assert len(path.spreader.submitted) == 1
 
 
 async def test_outbox_row_stands_before_its_messages_in_the_log_of_the_replica_set(town, unique):
@@ -250,23 +252,16 @@ async def test_change_of_members_without_redis_is_refused_and_holds_up_no_send(t
     assert set((await path.membership.newest(group)).by_user) == {ANN, BOB}
 
 
-async def test_send_that_takes_too_long_is_unavailable(town):
+async def test_send_that_takes_too_long_is_unavailable(town, held):
     """A deadline, not a hang."""
     conversation = await town.direct()
-    sender = town.path.sender
-    sender._deadline_s, sender._commits = 0.05, _Never()
-    with pytest.raises(Unavailable):
-        await town.send(draft(conversation))
-
-
-class _Never:
-    """A commit that does not come to its end."""
-
-    def __len__(self) -> int:
-        return 0
-
-    async def add(self, _draft) -> None:
-        await asyncio.Event().wait()
+    settings = town.clients.settings.send
+    town.clients.settings.send = settings.model_copy(update={"deadline_s": 0.05})
+    sender = (await send_path(town.clients)).sender
+    with pytest.raises(Unavailable, match="in time"):
+        await sender.send(draft(conversation))
+    held[0].go.set()
+    await sender.drain()
 
 
 async def test_outsider_is_refused_and_uses_up_no_number(town):

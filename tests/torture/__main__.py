@@ -52,7 +52,7 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
-def _asked(words: list[str]) -> Options:
+def options_of(words: list[str]) -> Options:
     made = parser()
     asked = made.parse_args(words)
     try:
@@ -107,7 +107,7 @@ def _say(text: str) -> None:
 
 
 def main(words: list[str]) -> int:
-    options = _asked(words)
+    options = options_of(words)
     # They need the developers' tools. Help and a wrong option do not.
     from tests.torture.report import report_of, text_of
     from tests.torture.run import run

@@ -36,7 +36,7 @@ def test_without_the_library_the_clock_cannot_jump_and_the_sentence_says_what_to
 
 def test_without_the_library_all_is_all_the_others(monkeypatch, capsys):
     monkeypatch.setattr(clock, "LIBRARIES", ())
-    options = program._asked(["--mode", "all", "--messages", "1200", "--rate", "40"])
+    options = program.options_of(["--mode", "all", "--messages", "1200", "--rate", "40"])
     assert "clock" not in options.modes
     assert {"kill", "kafka", "cut"} < set(options.modes)
     assert options.seconds == 30
@@ -44,5 +44,5 @@ def test_without_the_library_all_is_all_the_others(monkeypatch, capsys):
 
 
 def test_a_seed_that_is_not_given_is_another_each_time():
-    seeds = {program._asked(["--mode", "kill"]).seed for _ in range(5)}
+    seeds = {program.options_of(["--mode", "kill"]).seed for _ in range(5)}
     assert len(seeds) == 5

@@ -50,7 +50,7 @@ async def network() -> AsyncIterator[tuple[Proxy, dict[int, str]]]:
         proxy.target = engine.sockets[0].getsockname()[1]
         yield proxy, owners
         await proxy.close()
-        await until(lambda: engine._active_count == 0)
+        await until(lambda: engine._active_count == 0)  # noqa: SLF001 - asyncio tells it nowhere else
 
 
 @asynccontextmanager

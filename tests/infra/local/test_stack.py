@@ -146,8 +146,7 @@ def test_kafka_tells_its_clients_where_to_come_and_listens_where_it_did(tmp_path
     server = KafkaServer(tmp_path, print)
     server.ports = {"broker": 1111, "controller": 2222}
     server.advertised_port = 3333
-    server._write_properties()
-    properties = (tmp_path / "server.properties").read_text().splitlines()
-    assert "listeners=PLAINTEXT://127.0.0.1:1111,CONTROLLER://127.0.0.1:2222" in properties
-    assert "advertised.listeners=PLAINTEXT://127.0.0.1:3333" in properties
+    settings = server.settings()
+    assert settings["listeners"] == "PLAINTEXT://127.0.0.1:1111,CONTROLLER://127.0.0.1:2222"
+    assert settings["advertised.listeners"] == "PLAINTEXT://127.0.0.1:3333"
     assert (server.url, server.address) == ("127.0.0.1:3333", "127.0.0.1:1111")

@@ -5,13 +5,14 @@ import gc
 import os
 import signal
 import socket
+from functools import partial
+from importlib import import_module
 
 import pytest
 from pymongo.monitoring import CommandListener
 
 from domain.errors import Unavailable
 from infra.local.stack import LocalEngines
-from infra.mongo import client
 from infra.mongo.client import open_database
 from infra.mongo.indexes import CLUSTERED, INDEXES, PLAIN, ensure_schema, missing_indexes
 from infra.mongo.messages import MessageStore
@@ -71,9 +72,12 @@ async def test_every_write_is_by_majority_and_journaled_and_every_read_sees_only
 ):
     """I1, by each verb that the stores have."""
     commands = Commands()
-    monkeypatch.setattr(
-        client, "_client", lambda s, o, made=client._client: made(s, {**o, "event_listeners": [commands]})
-    )
+    for module, name in (
+        ("infra.mongo.client", "AsyncMongoClient"),
+        ("motor.motor_asyncio", "AsyncIOMotorClient"),
+    ):
+        client = getattr(import_module(module), name)
+        monkeypatch.setattr(f"{module}.{name}", partial(client, event_listeners=[commands]))
     async with opened_database(settings_for(engines, unique, mongo={"driver": driver})) as database:
         commands.sent.clear()
         some = database.collection("users")

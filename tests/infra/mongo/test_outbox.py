@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from infra.mongo.client import Database
+from infra.mongo.client import Collection
 from infra.mongo.messages import MessageStore
 from infra.mongo.outbox import OutboxStore
 from infra.mongo.rows import ROWS, Row, RowId, ranges_of
@@ -153,20 +153,30 @@ def test_rows_in_a_run_of_numbers_are_one_range():
     ]
 
 
-class Sharded(Database):
-    """The real one, which says that it is sharded, and refuses the messages."""
-
-    async def topology(self) -> str:
+async def test_sharded_cluster_gets_the_row_as_a_write_of_its_own_before_the_messages(database, monkeypatch):
+    async def topology() -> str:
         return "sharded cluster"
 
+    writes: list[str] = []
 
-async def test_sharded_cluster_gets_the_row_as_a_write_of_its_own_before_the_messages(database, unique):
-    sharded = Sharded(database._client, unique)
-    messages = MessageStore(sharded)
+    def noting(name):
+        write = getattr(Collection, name)
+
+        async def noted(*given, **more):
+            writes.append(name)
+            return await write(*given, **more)
+
+        monkeypatch.setattr(Collection, name, noted)
+
+    noting("insert")
+    noting("insert_many")
+    monkeypatch.setattr(database, "topology", topology)
+    messages = MessageStore(database)
     row = Row(RowId("live", 1), 1000, [("d:ann:bob", 1)])
     assert await messages.insert([stored("d:ann:bob", 1)], row) == []
     again = row._replace(row_id=RowId("live", 2))
     assert await messages.insert([stored("d:ann:bob", 1)], again) == [(0, True)]
+    assert writes == ["insert", "insert_many"] * 2
     assert await OutboxStore(database).count() == 2
 
 

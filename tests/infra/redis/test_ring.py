@@ -225,12 +225,11 @@ async def test_runs_of_many_users_go_in_together_in_their_order(ring, client):
     assert (await ring.read("bob", 0, 10)).entries == entries(1, 1)
 
 
-async def test_ring_neither_written_nor_read_goes_away(ring_of):
-    ring = ring_of(5, ttl_s=1)
-    await make(ring, 1, 3)
+async def test_ring_neither_written_nor_read_goes_away(ring_of, client, keys):
+    await make(ring_of(5, ttl_s=1), 1, 3)
 
     async def gone() -> bool:
-        return await ring_of(5)._client.exists(ring._keys.ring("ann")) == 0
+        return await client.exists(keys.ring("ann")) == 0
 
     await until(gone)
 

@@ -79,7 +79,7 @@ async def test_silent_server_is_left_and_a_quiet_channel_is_not(engines, unique,
             await until(asked)
             assert ear.subscribed == 1
             pair.primary.pause()
-            await until(lambda: not client.connection_pool._in_use_connections)
+            await until(lambda: not client.connection_pool._in_use_connections)  # noqa: SLF001 - redis-py's
             pair.primary.go_on()
             await until(lambda: ear.subscribed == 2)
 

@@ -33,7 +33,7 @@ async def test_metrics_show_the_whole_catalogue():
     APPENDED.inc()
     async with client_of() as client:
         text = (await client.get("/metrics")).text
-    assert all(f"# HELP {metric._name}" in text for metric in CATALOGUE.values())
+    assert all(f"# HELP {metric.describe()[0].name}" in text for metric in CATALOGUE.values())
 
 
 async def test_live_says_ok_whatever_the_engines_do():
