@@ -72,7 +72,7 @@ class KafkaSettings(Part):
         json_schema_extra={"form": "letters, digits, `.`, `_` and `-`"},
     )
     partitions: int = Field(
-        32,
+        8,
         ge=1,
         le=1024,
         description="Partitions of each topic. The number is fixed when the topic is created.",

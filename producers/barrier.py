@@ -105,14 +105,23 @@ class Barrier:
 
     async def run(self) -> None:
         while not self._stopping.is_set():
-            with suppress(TimeoutError):
-                pause_s = min(HEAVY_SCAN_S, self._scan_s) if self._backlog.heavy else self._scan_s
-                await asyncio.wait_for(self._stopping.wait(), pause_s)
+            await self._until_next_look()
             await self.step()
         await self._lease.end()
 
     def stop(self) -> None:
         self._stopping.set()
+        self._backlog.heavy.set()  # it wakes who waits for the next look
+
+    async def _until_next_look(self) -> None:
+        """In `scan_s`; sooner when much begins to wait, but `HEAVY_SCAN_S` after the look before."""
+        soon_s = min(HEAVY_SCAN_S, self._scan_s)
+        for event, within_s in ((self._stopping, soon_s), (self._backlog.heavy, self._scan_s - soon_s)):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(within_s):
+                    await event.wait()
+            if self._stopping.is_set():
+                return
 
     async def step(self) -> None:
         """Look after the lease, and remove finished rows. What fails is tried again with the next step."""
