@@ -172,11 +172,13 @@ class WorkerSettings(Part):
         ge=1,
         description="Seconds that a worker may be silent. Then Kafka gives its partitions to another.",
     )
-    instance: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{0,100}$")] = Field(
+    instance: str = Field(
         "",
+        pattern=r"^[A-Za-z0-9._-]{0,100}$",
         description="The name of this worker's slot, which no other running worker has. A worker that is "
         "started again with the name of one that was killed takes up its partitions at once. A worker with a "
         "name keeps its partitions for `RINGPOST_WORKER_SESSION_S` after its end. Empty: no name.",
+        json_schema_extra={"form": "up to 100 letters, digits, `.`, `_` and `-`"},
     )
     stall_s: float = Field(
         60.0,

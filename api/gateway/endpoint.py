@@ -196,7 +196,7 @@ class Gateway:
                 session.close(Close.BAD_FRAME)
         except RingpostError as error:
             session.put(error_frame(error, ref))
-            if isinstance(error, Overloaded):
+            if isinstance(error, Overloaded) and not session.over:
                 await asyncio.sleep(OVERLOADED_PAUSE_S)
 
     async def _acknowledge(self, session: Session, cursor: int) -> None:

@@ -13,10 +13,13 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.conn import create_conn
 from aiokafka.errors import (
     ClusterAuthorizationFailedError,
+    CommitFailedError,
     GroupAuthorizationFailedError,
+    IllegalGenerationError,
     KafkaError,
     SaslAuthenticationFailed,
     TopicAuthorizationFailedError,
+    UnknownMemberIdError,
     UnsupportedSaslMechanismError,
 )
 from aiokafka.partitioner import murmur2
@@ -44,6 +47,7 @@ _REFUSED = (
     "Kafka refuses the user, the password or the way to sign in: see RINGPOST_KAFKA_USERNAME, "
     "RINGPOST_KAFKA_PASSWORD and RINGPOST_KAFKA_SASL_MECHANISM."
 )
+_NO_MEMBER = (CommitFailedError, IllegalGenerationError, UnknownMemberIdError)
 _NOT_ALLOWED = (TopicAuthorizationFailedError, GroupAuthorizationFailedError, ClusterAuthorizationFailedError)
 
 
@@ -56,6 +60,11 @@ def translated() -> Iterator[None]:
         raise Unavailable(
             f"Kafka does not allow this to the user ({type(error).__name__}). "
             "`ringpost doctor` says which right is missing."
+        ) from error
+    except _NO_MEMBER as error:
+        raise Unavailable(
+            "The group gave the partitions of this worker to another one. It was silent for too long, or "
+            "another one runs with its name (RINGPOST_WORKER_INSTANCE)."
         ) from error
     except (KafkaError, OSError, TimeoutError) as error:
         raise Unavailable(f"Kafka does not answer: {type(error).__name__}.") from error

@@ -172,5 +172,7 @@ async def test_device_that_was_told_overloaded_is_heard_again_after_a_pause(
         else:
             await until(lambda: flooding.types() == ["welcome", "error", "pong"])
         await ended(flooding.tasks)
-        for socket in (flooding, other):
-            socket.close(Close.GOING_AWAY)
+        other.close(Close.GOING_AWAY)
+        other.say(ref="2", **send)  # it came with what was read before the end
+        await until(lambda: not any(not task.done() for task in other.tasks))
+        flooding.close(Close.GOING_AWAY)

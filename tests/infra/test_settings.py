@@ -79,6 +79,7 @@ def test_bad_value_is_named_by_its_variable(monkeypatch, variable, value):
         ("HTTP_ORIGINS", "*,https://chat.example", "or a list of origins without it."),
         ("HTTP_ORIGINS", "https://a:99999", 'and has "https://a:99999".'),
         ("GATEWAY_HEARTBEAT_S", "inf", 'must be a number above 0, and is "inf".'),
+        ("WORKER_INSTANCE", "a b", 'up to 100 letters, digits, `.`, `_` and `-`, and is "a b".'),
         ("WORKER_SESSION_S", "nan", 'must be a number from 1 on, and is "nan".'),
         ("TOKEN_TTL_S", "3155760001", 'from 1 to 3155760000, and is "3155760001".'),
         ("RING_IDLE_TTL_S", "3155760001", 'from 1 to 3155760000, and is "3155760001".'),

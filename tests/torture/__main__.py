@@ -80,11 +80,11 @@ def options_of(words: list[str]) -> Options:
         seconds,
         asked.rate,
         asked.users,
-        asked.every,
-        asked.lasts,
-        asked.replay,
-        asked.report,
-        asked.json,
+        every_s=asked.every,
+        lasts_s=asked.lasts,
+        replay=asked.replay,
+        report=asked.report,
+        as_json=asked.json,
     )
 
 

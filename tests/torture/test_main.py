@@ -46,3 +46,23 @@ def test_without_the_library_all_is_all_the_others(monkeypatch, capsys):
 def test_a_seed_that_is_not_given_is_another_each_time():
     seeds = {program.options_of(["--mode", "kill"]).seed for _ in range(5)}
     assert len(seeds) == 5
+
+
+def test_each_option_is_taken_for_itself(tmp_path):
+    usual = program.options_of(["--mode", "kill"])
+    assert (usual.replay, usual.report, usual.as_json, usual.faults) == (True, None, False, 0)
+    words = [
+        "--mode",
+        "kill",
+        "--every",
+        "3",
+        "--lasts",
+        "2",
+        "--no-replay",
+        "--json",
+        "--report",
+        str(tmp_path),
+    ]
+    asked = program.options_of(words)
+    assert (asked.every_s, asked.lasts_s, asked.replay, asked.as_json) == (3.0, 2.0, False, True)
+    assert asked.report == tmp_path

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 from contextlib import asynccontextmanager
 
+import pytest
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import CommitFailedError
 from aiokafka.partitioner import DefaultPartitioner
 
 from domain.clock import now_ms
 from domain.errors import Unavailable
-from infra.kafka.clients import Log, partition_of, stopped
+from infra.kafka.clients import Log, partition_of, stopped, translated
 from infra.kafka.publisher import Confirmed, Record, open_publisher
 from infra.kafka.reader import Reader
 from infra.kafka.topics import DELIVERIES, MESSAGES
@@ -158,3 +160,8 @@ def test_key_has_the_partition_that_other_clients_choose_for_it():
     usual, every = DefaultPartitioner(), list(range(7))
     for key in [b"", b"g:1", "d:ann:böb".encode(), *(b"%d" % number for number in range(100))]:
         assert partition_of(key, every, every) == usual(key, every, every)
+
+
+def test_worker_whose_partitions_went_to_another_one_is_told_why_that_may_be():
+    with pytest.raises(Unavailable, match="RINGPOST_WORKER_INSTANCE"), translated():
+        raise CommitFailedError
