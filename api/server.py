@@ -21,6 +21,12 @@ from infra.settings import GatewaySettings, SettingsError
 LARGEST_FRAME_BYTES = 1_048_576
 
 
+ACCEPT_QUEUE = 65_535
+"""Connections that wait to be accepted; Linux allows `net.core.somaxconn` of them (4,096). When devices come
+back all at once, those beyond wait for a second, three, seven.
+"""
+
+
 class _Server(uvicorn.Server):
     """Leaves signals to the lifecycle of the process, and tells when it listens."""
 
@@ -34,6 +40,8 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        for one in sockets or ():
+            one.listen(ACCEPT_QUEUE)
         self._listening.set()
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import inspect
 import socket
+from contextlib import ExitStack
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +19,7 @@ from websockets.uri import parse_uri
 
 from api.gateway.frames import Close
 from api.server import bound_socket
+from infra.descriptors import raise_limit
 from infra.settings import SettingsError
 from tests.api.served import HEARTBEAT_S, served
 
@@ -85,3 +88,19 @@ def test_host_of_another_machine_is_named_by_the_setting_of_the_host(host, part)
     said = rf"^RINGPOST_{part}_HOST must be an address or the name of this machine, and is {host}\.$"
     with pytest.raises(SettingsError, match=said):
         bound_socket(host, 0, f"RINGPOST_{part}_PORT")
+
+
+async def test_connections_that_come_all_at_once_wait_to_be_accepted():
+    """As many as this machine lets wait: the kernel holds the others off for seconds."""
+    raise_limit()
+    many = min(int(Path("/proc/sys/net/core/somaxconn").read_text()), 3_000)
+    async with served(hear_nothing) as port:
+        with ExitStack() as open_ones:
+            for _ in range(many):  # the server has no turn meanwhile
+                one = open_ones.enter_context(socket.socket())
+                one.settimeout(0.5)
+                one.connect(("127.0.0.1", port))
+
+
+async def hear_nothing(_scope: Any, receive: Any, _send: Any) -> None:
+    await receive()
