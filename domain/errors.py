@@ -84,8 +84,14 @@ class Internal(RingpostError):
 
 
 class Unavailable(RingpostError):
+    """`nothing_done`: the engine was not asked, or it refused. Otherwise it may have done it."""
+
     code = "unavailable"
     retriable = True
+
+    def __init__(self, message: str, field: str | None = None, *, nothing_done: bool = False) -> None:
+        super().__init__(message, field)
+        self.nothing_done = nothing_done
 
 
 class Overloaded(Unavailable):

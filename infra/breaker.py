@@ -33,7 +33,7 @@ class Breaker:
     def check(self) -> None:
         """Raises Unavailable at once while the breaker is open."""
         if self._reason is not None:
-            raise Unavailable(self._reason.message)
+            raise Unavailable(self._reason.message, nothing_done=True)
 
     def open(self, reason: Unavailable) -> None:
         """The engine did not answer. The first report starts the probes."""

@@ -89,8 +89,10 @@ class Commit:
         crash_point("numbered")
         try:
             refused = await self._messages.insert([item.stored for item in numbered], row)
-        except RingpostError:
-            self._lease.give_up(row)  # stored or not: the relay will see
+        except RingpostError as error:
+            # In an outage there may be one for each send, so nothing is kept of what was certainly not done.
+            if not (isinstance(error, Unavailable) and error.nothing_done):
+                self._lease.give_up(row)  # stored or not: the relay will see
             raise
         crash_point("stored")
         taken = {index for index, number_taken in refused if number_taken}

@@ -40,8 +40,8 @@ class Lease:
         return Row(RowId(self.owner, self._numbered), now_ms(), list(places))
 
     def check_room(self) -> None:
-        """Raises Overloaded when the outbox is full, as it was counted last."""
-        if self._rows >= self._settings.rows:
+        """Raises Overloaded when the outbox is full, as it was counted last with what was given up since."""
+        if self._rows + len(self._given_up) >= self._settings.rows:
             raise Overloaded("Too many messages are waiting for Kafka.")
 
     def give_up(self, row: Row) -> None:

@@ -79,10 +79,10 @@ def _translated(breaker: Breaker, *, at_once: bool = True) -> Iterator[None]:
         raise Duplicate(_by_id(error.details)) from None
     except PyMongoError as error:
         if isinstance(error, OperationFailure) and error.code in _REFUSED:
-            unavailable = Unavailable(_REFUSED[error.code])
+            refused = Unavailable(_REFUSED[error.code], nothing_done=True)
             if error.code == SIGN_IN_REFUSED:
-                breaker.open(unavailable)
-            raise unavailable from error
+                breaker.open(refused)
+            raise refused from error
         if isinstance(error, ConfigurationError):  # `mongodb+srv` asks DNS when it connects
             raise Unavailable(
                 "RINGPOST_MONGO_URL cannot be used: DNS does not have its host, or has a wrong answer."
@@ -99,7 +99,8 @@ class Collection:
     """One collection. Writes are acknowledged by a majority and journaled, reads see only such writes.
 
     Every verb raises Unavailable within the timeout of the settings when the store does not answer, and at
-    once while it is known not to (see `Breaker`). A write may then have happened or not.
+    once while it is known not to (see `Breaker`). A write may then have happened or not, unless the error
+    says `nothing_done`.
     """
 
     def __init__(self, handle: Any, breaker: Breaker) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from domain.errors import Unavailable
 from domain.ids import MAX_SEQ, ConversationId, UserId
 from infra.mongo.client import Database
 from infra.mongo.rows import Place, Row, document_of
@@ -49,7 +50,10 @@ def _range(conversation: ConversationId, low: int, high: int) -> Document:
 
 
 class MessageStore:
-    """Durable (majority, journaled) when a verb returns. After Unavailable a write may have happened."""
+    """Durable (majority, journaled) when a verb returns.
+
+    After Unavailable a write may have happened, unless the error says `nothing_done`.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -73,9 +77,14 @@ class MessageStore:
             for m in messages
         ]
         rows = [] if row is None else [document_of(row)]
-        if rows and await self._database.is_sharded():
+        split = bool(rows) and await self._database.is_sharded()
+        if split:
             await self._messages.insert(rows.pop())
-        refused = await self._messages.insert_many([*rows, *documents], ordered=False)
+        try:
+            refused = await self._messages.insert_many([*rows, *documents], ordered=False)
+        except Unavailable as error:
+            error.nothing_done &= not split  # the row is there
+            raise
         return [Refusal(index - len(rows), by_id) for index, by_id in refused if index >= len(rows)]
 
     async def by_key(self, sends: Iterable[Send]) -> dict[Send, Stored]:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 
 import pymongo
 import pytest
@@ -8,12 +10,25 @@ from msgspec import Raw
 
 from domain.errors import BadRequest, Conflict, Forbidden, NotFound, Unavailable
 from domain.messages import Draft
+from infra.local.stack import LocalEngines
 from infra.mongo.client import Database, open_database
 from infra.mongo.messages import MessageStore
 from infra.mongo.rows import Place, is_row, row_of
 from infra.redis.client import open_redis
 from producers.wiring import send_path
-from tests.builders import ANN, BOB, CEM, DEA, draft, forget_redis, mongo_reads, settings_for
+from tests.builders import (
+    ANN,
+    BOB,
+    CEM,
+    DEA,
+    draft,
+    forget_redis,
+    mongo_reads,
+    open_town,
+    opened_without_kafka,
+    settings_for,
+    until,
+)
 from tests.producers.submitted import Noting
 
 
@@ -99,6 +114,51 @@ async def test_what_the_store_took_without_answering_is_left_to_the_relay(town, 
         await path.sender.send(draft(conversation))
     await path.barrier.step()
     assert [row.places for row in await town.stores.outbox.adopt("~relay", 9, 99)] == [[(conversation, 1)]]
+
+
+@pytest.mark.own_engines
+async def test_sends_to_a_store_that_does_not_answer_leave_nothing_behind(engines, unique, tmp_path):
+    """I8. An outage lasts for hours, and clients go on sending."""
+    async with LocalEngines(tmp_path, which=("mongo",)) as local:
+        servers = engines._replace(mongo_url=local.mongo_url)
+        async with opened_without_kafka(settings_for(servers, unique, mongo={"timeout_s": 1})) as clients:
+            town = await open_town(clients)
+            conversation = await town.direct()
+            await town.send(draft(conversation))
+
+            async def is_refused() -> bool:
+                try:
+                    await town.send(draft(conversation))
+                except Unavailable as error:
+                    return error.nothing_done
+                return False
+
+            os.kill(local.pid("mongo"), signal.SIGSTOP)
+            try:
+                await until(is_refused)  # the first ones may have been done
+                for _ in range(1_000):
+                    assert await is_refused()
+            finally:
+                os.kill(local.pid("mongo"), signal.SIGCONT)
+            await until(lambda: answers(town, conversation))
+            await until(lambda: handed_over(town))
+            assert await town.stores.outbox.count() < 100
+
+
+async def answers(town, conversation: str) -> bool:
+    try:
+        return (await town.send(draft(conversation))).created
+    except Unavailable:
+        return False
+
+
+async def handed_over(town) -> bool:
+    """What was given up is in the store."""
+    try:
+        await town.path.lease.look_after()
+    except Unavailable:
+        return False
+    return True
 
 
 async def test_outbox_row_is_there_before_the_answer(town):
