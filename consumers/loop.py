@@ -29,7 +29,7 @@ Event = TypeVar("Event")
 POLL_MS = 200
 SOON_MS = 20
 """How long to wait for records while begun work is about to be finished."""
-NEWS_S = 0.1
+AWAITED_S = 0.1
 """Seconds between two commits when senders wait for them."""
 
 
@@ -64,13 +64,14 @@ class _Begun(NamedTuple):
     """A batch whose work has begun.
 
     `finish` is still to be awaited, `first` is where the batch begins in each partition, and `offsets` may
-    be committed once it is finished.
+    be committed once it is finished. `large`: senders wait for it.
     """
 
     finish: asyncio.Future[object] | None
     first: Offsets
     offsets: Offsets
     messages: int
+    large: bool
 
 
 class Loop(Generic[Event]):
@@ -107,6 +108,7 @@ class Loop(Generic[Event]):
         self._finished: Offsets = {}
         self._committing: asyncio.Task[None] | None = None
         self._committed_at = 0.0
+        self._awaited = False
         self._taking: asyncio.Timeout | None = None
         self._stopping = asyncio.Event()
         self._leaving = asyncio.Event()
@@ -184,7 +186,7 @@ class Loop(Generic[Event]):
             first = {record.partition: record.offset for record in reversed(records)}
             offsets = {record.partition: record.offset + 1 for record in records}
             future = None if finish is None else asyncio.ensure_future(finish)
-            self._begun.append(_Begun(future, first, offsets, len(batch)))
+            self._begun.append(_Begun(future, first, offsets, len(batch), self._pace.was_large))
             self._in_flight += len(batch)
 
     async def _read(self, record: LogRecord) -> list[tuple[LogRecord, Taken[Event]]] | None:
@@ -281,6 +283,7 @@ class Loop(Generic[Event]):
         self._in_flight -= begun.messages
         self.moves += 1
         self._finished.update(begun.offsets)
+        self._awaited |= begun.large
 
     async def _rewind(self, error: Exception) -> None:
         """Forget the unfinished batches and read their records again. None of them may be committed."""
@@ -303,10 +306,10 @@ class Loop(Generic[Event]):
             await self._committing
 
     def _is_time_to_commit(self) -> bool:
-        """Soon after a large batch: senders wait for it. Not while the commit before waits for a broker."""
+        """Soon if senders wait for it. Not while the commit before waits for a broker."""
         if self._committing is not None and not self._committing.done():
             return False
-        pause_s = min(NEWS_S, self._settings.commit_s) if self._pace.is_news else self._settings.commit_s
+        pause_s = min(AWAITED_S, self._settings.commit_s) if self._awaited else self._settings.commit_s
         return time.monotonic() - self._committed_at > pause_s
 
     async def _commit_beside(self) -> None:
@@ -319,7 +322,7 @@ class Loop(Generic[Event]):
     async def _commit(self) -> None:
         """Commit what is finished. After a failure the next commit has these offsets too."""
         offsets, self._finished = self._finished, {}
-        self._pace.is_news = bool(self._begun)
+        self._awaited = False
         if offsets:
             crash_point("committing")
         try:

@@ -15,13 +15,13 @@ class Pace:
     def __init__(self) -> None:
         self._recipients = 0.0
         self._worked_s = 0.0
-        self.is_news = False
-        """Whether a large batch was handled that nobody has heard of."""
+        self.was_large = False
+        """Whether the last batch was large enough to be measured."""
 
     def took(self, recipients: int, worked_s: float) -> None:
         """A batch with so many recipients took so long."""
-        if recipients >= ENOUGH:
-            self.is_news = True
+        self.was_large = recipients >= ENOUGH
+        if self.was_large:
             fading = 0.5 ** (recipients / HALF_LIFE)
             self._recipients = self._recipients * fading + recipients
             self._worked_s = self._worked_s * fading + worked_s

@@ -104,18 +104,18 @@ class Barrier:
         self._tracked += 1
 
     async def run(self) -> None:
+        soon_s = HEAVY_SCAN_S
         while not self._stopping.is_set():
-            await self._until_next_look()
-            await self.step()
+            await self._until_next_look(min(soon_s, self._scan_s))
+            soon_s = HEAVY_SCAN_S if await self.step() else self._scan_s
         await self._lease.end()
 
     def stop(self) -> None:
         self._stopping.set()
         self._backlog.heavy.set()  # it wakes who waits for the next look
 
-    async def _until_next_look(self) -> None:
-        """In `scan_s`; sooner when much begins to wait, but `HEAVY_SCAN_S` after the look before."""
-        soon_s = min(HEAVY_SCAN_S, self._scan_s)
+    async def _until_next_look(self, soon_s: float) -> None:
+        """In `scan_s`; when much waits, sooner, but not before `soon_s`."""
         for event, within_s in ((self._stopping, soon_s), (self._backlog.heavy, self._scan_s - soon_s)):
             with suppress(TimeoutError):
                 async with asyncio.timeout(within_s):
@@ -123,15 +123,20 @@ class Barrier:
             if self._stopping.is_set():
                 return
 
-    async def step(self) -> None:
-        """Look after the lease, and remove finished rows. What fails is tried again with the next step."""
+    async def step(self) -> bool:
+        """Look after the lease, and remove finished rows. Returns False if an engine did not answer: what
+        failed is tried again with the next step.
+        """
+        answered = True
         try:
             await self._lease.look_after()
             if self._tracked:
                 await self._remove_passed()
         except RingpostError as error:
+            answered = False
             logger().warning("could not look after the outbox", error=error.message)
         QUEUE.labels("barrier").set(self._tracked)
+        return answered
 
     async def _remove_passed(self) -> None:
         look = await self._inbox.look()
