@@ -15,10 +15,11 @@ from infra.kafka.publisher import Confirmed
 from infra.kafka.topics import DELIVERIES, MESSAGES, TOPICS, ready_topics
 from infra.mongo.rows import Row, RowId
 from producers.backlog import Backlog
-from producers.barrier import Barrier
+from producers.barrier import HEAVY_SCAN_S, Barrier
 from producers.wiring import relay as make_relay
 from producers.wiring import send_path
 from tests.builders import ANN, BOB, PARTITIONS, draft, running, until
+from tests.patience import FAR_OFF_S
 from tests.producers.log import bob_has, commit_past, deliveries
 
 
@@ -236,3 +237,24 @@ async def test_sends_are_refused_while_the_outbox_is_full(wired):
         await path.sender.send(draft(conversation))
     assert (await wired.stores.messages.last(conversation))[0] == 2
     assert await wired.stores.sequence.heads([conversation]) == [2]
+
+
+class Silent(Progress):
+    """Of a Kafka that does not answer."""
+
+    looks = 0
+
+    async def look(self) -> Look:
+        self.looks += 1
+        raise Unavailable("no answer")
+
+
+async def test_kafka_that_does_not_answer_is_not_asked_more_often_because_much_waits(town):
+    silent, backlog = Silent(town.clients.log, "inbox", DELIVERIES), Backlog()
+    barrier = Barrier(town.stores.outbox, silent, town.path.lease, backlog, FAR_OFF_S)
+    barrier.confirmed(await written(town), [Confirmed(DELIVERIES, 0, 4)], {}, 0)
+    backlog.enter(1_000_000)
+    async with running(barrier):
+        await until(lambda: silent.looks)
+        await asyncio.sleep(5 * HEAVY_SCAN_S)
+        assert silent.looks == 1
