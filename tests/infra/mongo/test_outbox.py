@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from domain.errors import Unavailable
 from infra.mongo.client import Collection
 from infra.mongo.messages import MessageStore
 from infra.mongo.outbox import OutboxStore
@@ -178,6 +179,25 @@ async def test_sharded_cluster_gets_the_row_as_a_write_of_its_own_before_the_mes
     assert await messages.insert([stored("d:ann:bob", 1)], again) == [(0, True)]
     assert writes == ["insert", "insert_many"] * 2
     assert await OutboxStore(database).count() == 2
+
+
+@pytest.mark.parametrize("topology", ["replica set", "sharded cluster"])
+async def test_outage_between_the_row_and_its_messages_is_not_one_in_which_nothing_was_done(
+    database, monkeypatch, topology
+):
+    async def is_sharded() -> bool:
+        return topology == "sharded cluster"
+
+    async def not_asked(*_given, **_more):
+        raise Unavailable("known not to answer", nothing_done=True)
+
+    monkeypatch.setattr(database, "is_sharded", is_sharded)
+    monkeypatch.setattr(Collection, "insert_many", not_asked)
+    row = Row(RowId("live", 1), 1000, [("d:ann:bob", 1)])
+    with pytest.raises(Unavailable) as failed:
+        await MessageStore(database).insert([stored("d:ann:bob", 1)], row)
+    assert await OutboxStore(database).count() == (topology == "sharded cluster")
+    assert failed.value.nothing_done == (topology == "replica set")
 
 
 async def test_rows_of_version_0_1_0_are_taken_over_once(database, store):
