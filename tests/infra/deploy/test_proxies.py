@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import httpx
 import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
-from websockets.sync.client import connect
+from websockets.asyncio.client import connect
 
 from infra.local.ports import free_port
 from tests.api.people import Person, Server, good, message, refused
@@ -44,10 +44,15 @@ class Certificate(NamedTuple):
 
 
 class Front(NamedTuple):
-    """A proxy: the port on which it speaks TLS, and who is to be trusted."""
+    """A proxy: the port on which it speaks TLS, and whose certificate is to be trusted."""
 
     port: int
-    trusted: ssl.SSLContext
+    certificate: Path
+
+    @property
+    def trusted(self) -> ssl.SSLContext:
+        """A new one each time: a client changes its context while it connects, so threads share none."""
+        return ssl.create_default_context(cafile=str(self.certificate))
 
     def http(self, **options: Any) -> httpx.Client:
         """For both sites, whose names mean this machine."""
@@ -144,7 +149,7 @@ def fronted(program: str, folder: Path, api: int, certificate: Certificate) -> I
         process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
         try:
             _until_it_listens(process, port, folder / "log")
-            yield Front(port, ssl.create_default_context(cafile=str(certificate.certificate)))
+            yield Front(port, certificate.certificate)
         finally:
             process.terminate()
             process.wait(30)
@@ -217,19 +222,21 @@ def test_a_poll_that_waits_is_answered_when_something_comes(front, ann, site):
 
 
 @pytest.mark.parametrize("site", [SITE, BELOW])
-def test_a_socket_through_the_proxy_gets_what_is_pushed(front, ann, site):
+async def test_a_socket_through_the_proxy_gets_what_is_pushed(front, ann, site):
+    """One thread alone: with two, OpenSSL crashes when one reads while the other writes."""
     head = ann.get("/v1/sync")["head"]
     url = front.url(site).replace("https", "wss", 1) + "/v1/connect"
-    with (
-        socket.create_connection(("127.0.0.1", front.port)) as connection,
+    connection = socket.create_connection(("127.0.0.1", front.port))
+    async with (
+        asyncio.timeout(90),
         connect(url, sock=connection, ssl=front.trusted, server_hostname=site, proxy=None) as device,
     ):
-        device.send(json.dumps({"type": "hello", "token": ann.token, "cursor": head}))
-        assert json.loads(device.recv(30))["type"] == "welcome"
-        device.send(json.dumps({"type": "send", "ref": 1, **message_to(ann, "by socket")}))
+        await device.send(json.dumps({"type": "hello", "token": ann.token, "cursor": head}))
+        assert json.loads(await device.recv())["type"] == "welcome"
+        await device.send(json.dumps({"type": "send", "ref": 1, **message_to(ann, "by socket")}))
         types: list[str] = []
         while not {"sent", "entries"} <= set(types):
-            types.append(json.loads(device.recv(30))["type"])
+            types.append(json.loads(await device.recv())["type"])
 
 
 @pytest.mark.parametrize("site", [SITE, BELOW])
