@@ -39,8 +39,9 @@ SETTINGS = {
     "log.retention.hours": "168",
     "log.segment.bytes": "268435456",
     "log.cleaner.dedupe.buffer.size": "16777216",
-    "num.network.threads": "2",
-    "num.io.threads": "4",
+    "num.network.threads": "1",
+    "num.io.threads": "2",
+    "metadata.max.idle.interval.ms": "10000",
     "num.partitions": "1",
 }
 
@@ -134,7 +135,6 @@ class KafkaServer(Server):
         cluster_id = self.cluster_id or new_cluster_id()
         command = [
             *self._java(program),
-            "-XX:TieredStopAtLevel=1",
             "kafka.tools.StorageTool",
             "format",
             "--ignore-formatted",
@@ -160,6 +160,7 @@ class KafkaServer(Server):
         return [
             str(program.path),
             "-XX:+UseSerialGC",
+            "-XX:TieredStopAtLevel=1",
             "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
             "-Dorg.slf4j.simpleLogger.showDateTime=true",
             "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd HH:mm:ss,SSS",
