@@ -198,7 +198,7 @@ class Listener:
             raise ApiError(self._refusal or f"The gateway ended the connection: {said} ({code}).")
         if not self._seen and code < 4000 and closed.rcvd is not None:
             raise ApiError(f"{self._api.url} closed the socket, and not as Ringpost does (code {code}).")
-        return said or "the connection broke"
+        return self._refusal.rstrip(".") or said or "the connection broke"
 
     def _no_socket(self, answer: httpx.Response) -> str:
         """Why it may be tried again all the same; ApiError where nothing speaks for a Ringpost."""

@@ -25,7 +25,7 @@ A checkout has the command at `.venv/bin/ringpost`.
 
 * **Where it finds things.** The commands that ask the API take `--url` or `RINGPOST_URL`. Those that ask the
   engines read the [settings](settings.md). What is not set, they find in the data folder while `ringpost up`
-  runs with it. So beside `make up`, in the same folder, nothing needs to be set.
+  runs with it. So in the folder of `make up`, while it runs, nothing needs to be set.
 * **Output.** Answers go to standard output. What a command is doing, and what went wrong, goes to standard
   error. Colours and progress appear only on a terminal. `NO_COLOR=1` turns the colours off.
 * **Completion.** `ringpost --install-completion` completes commands and options in your shell.

@@ -7,7 +7,7 @@ import itertools
 import json
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 import httpx
 import pytest
@@ -34,10 +34,11 @@ Spoil = Callable[[str], list[str]]
 
 @pytest.fixture(scope="module")
 def server(engines, tmp_path_factory) -> Iterator[Server]:
-    """Its heart beats every half second."""
+    """Its heart beats every half second, and a user may have two sockets."""
     name, folder = f"t{secrets.token_hex(5)}", tmp_path_factory.mktemp("listen")
+    settings = {"RINGPOST_GATEWAY_HEARTBEAT_S": "0.5", "RINGPOST_GATEWAY_USER_SOCKETS": "2"}
     with (
-        running(engines, name, folder, RINGPOST_GATEWAY_HEARTBEAT_S="0.5") as ringpost,
+        running(engines, name, folder, **settings) as ringpost,
         httpx.Client(base_url=ringpost.url, timeout=PATIENCE_S) as http,
     ):
         yield Server(ringpost.url, ringpost.admin_key, http)
@@ -215,3 +216,16 @@ async def test_server_that_is_away_and_back_is_said_once_each_and_nothing_is_mis
 async def test_cursor_beyond_the_inbox_is_told_as_such(ann):
     with pytest.raises(ApiError, match=r"^cursor_ahead: .* ends at 0"):
         await Listener(Api(ann.server.url, ann.token), 100, lambda _: None).run()
+
+
+async def test_device_beyond_the_limit_says_so_and_comes_in_when_there_is_room(ann):
+    others = [ann.server.person(ann.user_id, device) for device in ("desk", "watch")]
+    async with AsyncExitStack() as connected:
+        for other in others:
+            lines = await connected.enter_async_context(told(other, None))
+            await until(lambda lines=lines: any("Connected as" in line for line in lines))
+        async with told(ann, None) as said:
+            await until(lambda: len(said) > 1)
+            assert "is away: overloaded: This user has too many connections. Trying again" in said[1]
+            await connected.aclose()
+            await until(lambda: "is back" in said[-1])
