@@ -92,13 +92,15 @@ class Sync:
 
     async def first_page(self, user: UserId, cursor: int, limit: int) -> tuple[int, list[Entry]]:
         """The newest entry that every device can pull, and the first entries after the cursor if the ring has
-        them. It makes no ring. If there is none, or it ends before the cursor, the timeline tells the head.
+        them. If there is no ring, one begins at the head, so that it has what comes from now on.
         """
         try:
             held = await self._ring.read(user, cursor, limit)
         except Unavailable:
-            held = None
-        if held is None or held.head < cursor:
+            return await self._timelines.head(user), []
+        if held is None:
+            return await self.begin_ring(user), []
+        if held.head < cursor:  # the timeline decides
             return await self._timelines.head(user), []
         _FROM_RING.inc(len(held.entries))
         return held.head, held.entries if held.oldest <= cursor + 1 else []

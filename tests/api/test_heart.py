@@ -69,6 +69,18 @@ async def test_user_without_a_ring_is_given_an_empty_one_by_the_first_heartbeat(
     await heart.stop()
 
 
+async def test_user_who_comes_online_has_a_ring_for_what_comes_from_then_on(stores, engines, unique):
+    """So a device that comes back soon is served without MongoDB, though the user never pulled."""
+    await arrive(stores, 1, 3)
+    sync = made_sync(stores)
+    assert await sync.first_page("ann", 1, 10) == (3, [])
+    later = await arrive(stores, 4, 6)
+    before = mongo_reads(engines.mongo_url, unique)
+    assert await sync.first_page("ann", 3, 10) == (6, later)
+    assert not mongo_reads(engines.mongo_url, unique) - before
+    assert (await sync.pull("ann", 0, 10)).cursor == 6  # what is older comes from the store
+
+
 async def test_presence_is_renewed_and_hearts_beat_while_the_store_is_slow(stores):
     """I10: users without a ring wait for the store alone."""
     slow = Slow(stores)
