@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import cache
 
 from msgspec.structs import replace
 
@@ -19,6 +20,10 @@ from producers.group_commit import GroupCommit
 from producers.groups import Groups
 from producers.membership import Membership
 
+_sent = cache(SENT.labels)
+"""By outcome."""
+
+_WAITING = QUEUE.labels("commit")
 SHARE = 10
 """One sender may have this part of the sends that wait: a tenth."""
 
@@ -57,12 +62,12 @@ class Sender:
             async with asyncio.timeout(self._deadline_s):
                 outcome = await self._send(draft, to)
         except TimeoutError:
-            SENT.labels(Unavailable.code).inc()
+            _sent(Unavailable.code).inc()
             raise Unavailable("The message could not be stored in time.") from None
         except RingpostError as error:
-            SENT.labels(error.code).inc()
+            _sent(error.code).inc()
             raise
-        SENT.labels("new" if outcome.created else "again").inc()
+        _sent("new" if outcome.created else "again").inc()
         SEND_S.observe(time.perf_counter() - began)
         return outcome
 
@@ -76,7 +81,7 @@ class Sender:
             recipients = 2
         else:
             recipients = len((await self._checked(draft)).by_user)
-        QUEUE.labels("commit").set(len(self._commits))
+        _WAITING.set(len(self._commits))
         sender, waiting = draft.sender_id, self._sending.get(draft.sender_id, 0)
         if waiting >= self._share:
             raise Overloaded("Too many of your messages are waiting to be stored.")

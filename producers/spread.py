@@ -19,6 +19,7 @@ from producers.barrier import Barrier
 from producers.lease import Lease
 from producers.records import Spreadable, records_of
 
+_WAITING_ROWS = QUEUE.labels("spread")
 WAITING_BYTES = 67_108_864
 UNCONFIRMED_ROWS = 2_000
 
@@ -74,7 +75,7 @@ class Spreader:
 
     async def run(self) -> None:
         while (waiting := await self._rows.get()) is not None:
-            QUEUE.labels("spread").set(self._rows.qsize())
+            _WAITING_ROWS.set(self._rows.qsize())
             await self._slots.acquire()
             self._bytes -= waiting.size
             await self._publish(waiting)

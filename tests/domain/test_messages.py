@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from hashlib import blake2b
 from typing import get_args
 
 import msgspec
@@ -192,6 +193,15 @@ def test_content_hash_ignores_order_of_fields_and_white_space(value):
     tight = json.dumps(value, separators=(",", ":")).encode()
     loose = json.dumps(turned, indent=2, ensure_ascii=False).encode()
     assert draft_with(tight).content_hash() == draft_with(loose).content_hash()
+
+
+@given(st.text(min_size=1))
+def test_content_hash_of_a_text_is_what_earlier_versions_stored(text):
+    """I6: a send that is repeated after an upgrade is the same send."""
+    for ascii_only in (True, False):
+        written = json.dumps({"text": text}, indent=1, ensure_ascii=ascii_only).encode()
+        stored = b'text\0{"text": ' + json.dumps(text).encode() + b"}"
+        assert draft_with(written, "text").content_hash() == blake2b(stored, digest_size=16).digest()
 
 
 @pytest.mark.parametrize(
