@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import AsyncIterator, Collection, Iterable
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
 from api.admission import ADMIN_CONNECTIONS, Admission
@@ -28,16 +28,14 @@ from infra.mongo.accounts import AccountStore
 from infra.mongo.conversations import ConversationStore
 from infra.mongo.messages import MessageStore
 from infra.mongo.timelines import TimelineStore
-from infra.redis.client import ping
 from infra.redis.keys import Keys
 from infra.redis.presence import Presence
 from infra.redis.ring import Ring
 from infra.redis.sequence import Sequence
 from infra.redis.signals import Signals
 from infra.settings import Settings
-from infra.telemetry.duties import DUTIES
-from infra.telemetry.status import Check, Health, status_routes
-from producers.wiring import Clients, open_clients, send_path
+from infra.telemetry.status import Health, status_routes
+from producers.wiring import engine_checks, open_clients, send_path
 
 
 @asynccontextmanager
@@ -95,14 +93,3 @@ def listed(text: str) -> list[str]:
 def for_operators(routes: Iterable[Route]) -> list[str]:
     """What the paths of operators begin with."""
     return ["/health/", "/metrics", *{route.path.partition("{")[0] for route in routes if route.admin}]
-
-
-def engine_checks(clients: Clients, parts: Collection[str]) -> dict[str, Check]:
-    """Whether each engine that these parts use answers."""
-    checks: dict[str, Check] = {
-        "mongo": clients.database.ping,
-        "redis": lambda: ping(clients.redis),
-        "kafka": clients.log.version,
-    }
-    used = {engine for part in parts for engine in DUTIES[part].engines}
-    return {engine: check for engine, check in checks.items() if engine in used}

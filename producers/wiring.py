@@ -17,11 +17,13 @@ from infra.mongo.conversations import ConversationStore
 from infra.mongo.indexes import ensure_schema
 from infra.mongo.messages import MessageStore
 from infra.mongo.outbox import RELAY, OutboxStore
-from infra.redis.client import Client, open_redis
+from infra.redis.client import Client, open_redis, ping
 from infra.redis.keys import Keys
 from infra.redis.sequence import Sequence
 from infra.settings import Settings
+from infra.telemetry.duties import DUTIES
 from infra.telemetry.logs import logger
+from infra.telemetry.status import Check
 from producers.backlog import Backlog
 from producers.barrier import Barrier
 from producers.commit import Commit
@@ -130,3 +132,14 @@ async def relay(clients: Clients) -> tuple[Relay, Barrier]:
     stores = OutboxStore(clients.database), MessageStore(clients.database), membership
     log = clients.publisher, TopicTool(clients.log), clients.partitions
     return Relay(stores, lease, barrier, log, clients.settings.outbox), barrier
+
+
+def engine_checks(clients: Clients, parts: Collection[str]) -> dict[str, Check]:
+    """Whether each engine that these parts use answers."""
+    checks: dict[str, Check] = {
+        "mongo": clients.database.ping,
+        "redis": lambda: ping(clients.redis),
+        "kafka": clients.log.version,
+    }
+    used = {engine for part in parts for engine in DUTIES[part].engines}
+    return {engine: check for engine, check in checks.items() if engine in used}

@@ -16,7 +16,6 @@ import consumers.wiring
 import producers.wiring
 from api.contract import http_error
 from api.server import HttpService, bound_socket
-from api.wiring import api_services, engine_checks
 from consumers.loop import Loop
 from consumers.watchdog import Watchdog
 from domain.errors import Unavailable
@@ -32,7 +31,7 @@ from infra.telemetry.duties import DUTIES, ENGINES
 from infra.telemetry.logs import configure_logs, logger
 from infra.telemetry.names import UP
 from infra.telemetry.status import Health, status_routes
-from producers.wiring import Clients, open_clients
+from producers.wiring import Clients, engine_checks, open_clients
 
 WORKERS = ("inbox", "push", "relay")
 START_DEADLINE_S = 120.0
@@ -41,6 +40,8 @@ Opening = Callable[[], AbstractAsyncContextManager[list[Service]]]
 
 def run_api(settings: Settings, stage: bool = False) -> None:
     """Serve HTTP and WebSocket until SIGINT or SIGTERM. With `stage` also the page of `ringpost up`."""
+    from api.wiring import api_services  # FastAPI is slow to import, and workers need none
+
     settings.need_engines()
     configure_logs(settings.log, "api")
     arm(settings.debug)

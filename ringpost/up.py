@@ -172,14 +172,14 @@ class _Up:
 
     async def _keep(self, part: ChildProcess) -> None:
         """Run the part. Start it again when it ends, after growing waits."""
-        waits = backoff_s(0.5, 10.0)
+        waits = backoff_s(0.1, 10.0)
         part.log.parent.mkdir(parents=True, exist_ok=True)
         while True:
             started = time.monotonic()
             await part.start()
             await part.wait()
             if time.monotonic() - started > 60:
-                waits = backoff_s(0.5, 10.0)
+                waits = backoff_s(0.1, 10.0)
             self._say(f"{part.name} ended and is started again; its log: {part.log}")
             await asyncio.sleep(next(waits))
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from hypothesis import Phase, settings
 
-from tests.engines import QUICK_JAVA, WAYS, Engines
+from tests.engines import WAYS, Engines
 
 # For who wants to know only whether a model test fails, not the shortest plan by which it does.
 settings.register_profile("unshrunk", phases=[Phase.explicit, Phase.reuse, Phase.generate])
@@ -35,8 +35,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """A broker that lives for seconds is ready sooner, and costs less, if Java optimises less."""
-    os.environ.setdefault("JDK_JAVA_OPTIONS", QUICK_JAVA)
     _hear_ctrl_c()
     _close_what_does_not_connect(config)
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from testcontainers.core.container import DockerContainer
 
 QUICK_JAVA = "-XX:TieredStopAtLevel=1"
+"""As the embedded Kafka has it: a broker that lives for minutes costs less if Java optimises less."""
 
 
 class Engines(NamedTuple):
