@@ -92,16 +92,20 @@ class Sync:
 
     async def first_page(self, user: UserId, cursor: int, limit: int) -> tuple[int, list[Entry]]:
         """The newest entry that every device can pull, and the first entries after the cursor if the ring has
-        them. If there is no ring, one begins at the head, so that it has what comes from now on.
+        them. If the ring ends before the cursor, the timeline tells the head.
+
+        Without a ring, one begins at the head if nothing is missing: it has what comes from now on. A device
+        that misses something pulls it, and the pull rebuilds the ring with what came before.
         """
         try:
             held = await self._ring.read(user, cursor, limit)
         except Unavailable:
             return await self._timelines.head(user), []
-        if held is None:
-            return await self.begin_ring(user), []
-        if held.head < cursor:  # the timeline decides
-            return await self._timelines.head(user), []
+        if held is None or held.head < cursor:
+            head = await self._timelines.head(user)
+            if held is None and head <= cursor:
+                head = await self.begin_ring(user)
+            return head, []
         _FROM_RING.inc(len(held.entries))
         return held.head, held.entries if held.oldest <= cursor + 1 else []
 

@@ -22,6 +22,7 @@ DEAF_TEXT_BYTES = 8_000
 DEAF_RATE = 20.0
 DEAF_GROUP = 50
 IDLE_SETTLE_S = 3.0
+AGAIN_S = 0.1
 ANSWER, PUSH, LAST_PUSH = "send to answer", "send to push", "send to last push"
 PER_MESSAGE = "µs per message"
 Groups = Sequence[tuple[int, ...]]
@@ -218,6 +219,10 @@ def _send_each(setup: Setup, book: Book, traffic: Traffic, posts: Sequence[Post]
         traffic.settle(setup.asked.drain)
         stored = {book.conversation[number] for number in book.stored(range(first, len(book)))}
         waiting = [post for post in waiting if post.conversation not in stored]
+        if waiting:
+            _wait(setup.world, AGAIN_S)
+    if waiting:
+        setup.tell(f"gave up {len(waiting)} messages: the devices are not as far behind as they should be")
 
 
 def deaf(setup: Setup) -> Outcome:

@@ -19,7 +19,6 @@ from producers.barrier import Barrier
 from producers.lease import Lease
 from producers.records import Spreadable, records_of
 
-_WAITING_ROWS = QUEUE.labels("spread")
 WAITING_BYTES = 67_108_864
 UNCONFIRMED_ROWS = 2_000
 
@@ -48,6 +47,7 @@ class Spreader:
         self, publisher: Publisher, barrier: Barrier, lease: Lease, backlog: Backlog, partitions: int
     ) -> None:
         self._backlog = backlog
+        self._queue = QUEUE.labels("spread")
         self._publisher = publisher
         self._barrier = barrier
         self._lease = lease
@@ -75,7 +75,7 @@ class Spreader:
 
     async def run(self) -> None:
         while (waiting := await self._rows.get()) is not None:
-            _WAITING_ROWS.set(self._rows.qsize())
+            self._queue.set(self._rows.qsize())
             await self._slots.acquire()
             self._bytes -= waiting.size
             await self._publish(waiting)

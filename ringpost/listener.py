@@ -115,6 +115,7 @@ class Listener:
 
         Without a given cursor, the first welcome says where the inbox begins.
         """
+        self._refusal = ""
         match frame:
             case {"type": "welcome", "cursor": int(cursor), "head": int(head)}:
                 self._inbox = self._inbox or Inbox(cursor)

@@ -41,7 +41,7 @@ SETTINGS = {
     "log.cleaner.dedupe.buffer.size": "16777216",
     "num.network.threads": "1",
     "num.io.threads": "2",
-    "metadata.max.idle.interval.ms": "10000",
+    "metadata.max.idle.interval.ms": "10000",  # an empty record so often, twice a second by default
     "num.partitions": "1",
 }
 

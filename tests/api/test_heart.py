@@ -73,12 +73,22 @@ async def test_user_who_comes_online_has_a_ring_for_what_comes_from_then_on(stor
     """So a device that comes back soon is served without MongoDB, though the user never pulled."""
     await arrive(stores, 1, 3)
     sync = made_sync(stores)
-    assert await sync.first_page("ann", 1, 10) == (3, [])
+    assert await sync.first_page("ann", 3, 10) == (3, [])
     later = await arrive(stores, 4, 6)
     before = mongo_reads(engines.mongo_url, unique)
     assert await sync.first_page("ann", 3, 10) == (6, later)
     assert not mongo_reads(engines.mongo_url, unique) - before
     assert (await sync.pull("ann", 0, 10)).cursor == 6  # what is older comes from the store
+
+
+async def test_user_who_comes_and_misses_something_has_the_ring_that_the_pull_rebuilds(stores):
+    """It holds what the other devices of the user miss as well."""
+    await arrive(stores, 1, 3)
+    sync = made_sync(stores)
+    assert await sync.first_page("ann", 2, 10) == (3, [])
+    assert (await sync.pull("ann", 2, 10)).cursor == 3
+    held = await Ring(stores.redis, stores.keys, stores.settings.ring).read("ann", 0, 10)
+    assert [entry.seq for entry in held.entries] == [1, 2, 3]
 
 
 async def test_presence_is_renewed_and_hearts_beat_while_the_store_is_slow(stores):

@@ -218,6 +218,22 @@ async def test_cursor_beyond_the_inbox_is_told_as_such(ann):
         await Listener(Api(ann.server.url, ann.token), 100, lambda _: None).run()
 
 
+async def test_reason_of_an_earlier_error_is_not_told_for_a_later_end(ann):
+    """A server that goes away is not called overloaded because it was once, long ago."""
+    error = json.dumps(
+        {"type": "error", "error": {"code": "unavailable", "message": "Not now.", "retriable": True}}
+    )
+    notes = ann.direct(ann)
+    with bound_socket("127.0.0.1", 0) as bound:
+        service = HttpService(Relay(ann.server.url, lambda text: [error, text]).app, bound, GatewaySettings())
+        async with told(ann, 0, f"http://127.0.0.1:{bound.getsockname()[1]}") as said:
+            async with running_services(service):
+                await asyncio.to_thread(ann.send, notes)
+                await until(lambda: "entry 1" in said)
+            await until(lambda: "is away" in said[-1])
+            assert "unavailable" not in said[-1]
+
+
 async def test_device_beyond_the_limit_says_so_and_comes_in_when_there_is_room(ann):
     others = [ann.server.person(ann.user_id, device) for device in ("desk", "watch")]
     async with AsyncExitStack() as connected:
