@@ -39,7 +39,7 @@ class Sender:
         settings: SendSettings,
     ) -> None:
         self._backlog = backlog
-        self._queue = QUEUE.labels("commit")
+        self._queued = QUEUE.labels("commit")
         self._share = max(1, settings.waiting // SHARE)
         self._sending: dict[UserId, int] = {}
         self._commits: GroupCommit[Draft, Outcome] = GroupCommit(
@@ -81,7 +81,7 @@ class Sender:
             recipients = 2
         else:
             recipients = len((await self._checked(draft)).by_user)
-        self._queue.set(len(self._commits))
+        self._queued.set(len(self._commits))
         sender, waiting = draft.sender_id, self._sending.get(draft.sender_id, 0)
         if waiting >= self._share:
             raise Overloaded("Too many of your messages are waiting to be stored.")

@@ -47,7 +47,7 @@ class Spreader:
         self, publisher: Publisher, barrier: Barrier, lease: Lease, backlog: Backlog, partitions: int
     ) -> None:
         self._backlog = backlog
-        self._queue = QUEUE.labels("spread")
+        self._queued = QUEUE.labels("spread")
         self._publisher = publisher
         self._barrier = barrier
         self._lease = lease
@@ -75,7 +75,7 @@ class Spreader:
 
     async def run(self) -> None:
         while (waiting := await self._rows.get()) is not None:
-            self._queue.set(self._rows.qsize())
+            self._queued.set(self._rows.qsize())
             await self._slots.acquire()
             self._bytes -= waiting.size
             await self._publish(waiting)

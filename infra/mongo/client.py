@@ -79,8 +79,11 @@ def _translated(breaker: Breaker, *, at_once: bool = True) -> Iterator[None]:
         raise Duplicate(_by_id(error.details)) from None
     except PyMongoError as error:
         if isinstance(error, OperationFailure) and error.code in _REFUSED:
-            refused = Unavailable(_REFUSED[error.code], nothing_done=True)
-            if error.code == SIGN_IN_REFUSED:
+            # A refused sign-in cuts off all connections. The driver then tries again what was on its way, so
+            # what ends with this error may have been done at the first try.
+            signing_in = error.code == SIGN_IN_REFUSED
+            refused = Unavailable(_REFUSED[error.code], nothing_done=not signing_in)
+            if signing_in:
                 breaker.open(refused)
             raise refused from error
         if isinstance(error, ConfigurationError):  # `mongodb+srv` asks DNS when it connects

@@ -9,11 +9,13 @@ from functools import partial
 from importlib import import_module
 
 import pytest
+from pymongo.errors import OperationFailure
 from pymongo.monitoring import CommandListener
 
 from domain.errors import Unavailable
+from infra.breaker import Breaker
 from infra.local.stack import LocalEngines
-from infra.mongo.client import open_database
+from infra.mongo.client import Collection, open_database
 from infra.mongo.indexes import CLUSTERED, INDEXES, PLAIN, ensure_schema, missing_indexes
 from infra.mongo.messages import MessageStore
 from infra.settings import SettingsError
@@ -49,6 +51,32 @@ def test_every_index_says_which_promise_it_keeps():
 async def test_server_says_version_and_topology(database):
     assert (await database.ping()).split(".")[0].isdigit()
     assert (await database.topology()).startswith(("replica set", "sharded"))
+
+
+class Refusing:
+    """The driver's collection, of a server that refuses with this code."""
+
+    def __init__(self, code: int) -> None:
+        self._code = code
+
+    async def insert_many(self, _documents, *, ordered):
+        raise OperationFailure("refused", self._code)
+
+
+@pytest.mark.parametrize("code, nothing_done", [(13, True), (18, False)])
+async def test_write_that_ends_with_a_refused_sign_in_may_have_been_done(code, nothing_done):
+    """The driver may have tried it before, on a connection that was cut off. Later writes are not tried."""
+
+    async def stays_away() -> None:
+        raise Unavailable("no")
+
+    breaker = Breaker("mongo", stays_away)
+    collection = Collection(Refusing(code), breaker)
+    for done_nothing in (nothing_done, True):
+        with pytest.raises(Unavailable) as refused:
+            await collection.insert_many([{"_id": 1}], ordered=True)
+        assert refused.value.nothing_done == done_nothing
+    await breaker.aclose()
 
 
 class Commands(CommandListener):
