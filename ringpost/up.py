@@ -112,9 +112,7 @@ class _Up:
         """Those that have no address; the others are said to be used."""
         which = self._which()
         for key in ENGINES:
-            if key in which:
-                starting.begin(ENGINES[key].name)
-            else:
+            if key not in which:
                 self._say(f"{ENGINES[key].name}: the one that your settings name")
 
         def serves(engine: EngineInfo) -> None:
@@ -122,7 +120,7 @@ class _Up:
                 engine.name, f"{engine.name} {engine.version} at {engine.address}, {engine.source}"
             )
 
-        return LocalEngines(self._folder, starting.note, which, on_serving=serves)
+        return LocalEngines(self._folder, starting.note, which, on_starting=starting.begin, on_serving=serves)
 
     def _parts(self, addresses: dict[str, str]) -> list[ChildProcess]:
         own = {

@@ -27,9 +27,9 @@ class LocalEngines:
 
     Their data is there again when the same folder is used again. Addresses never change inside the block.
     The servers die with the thread that entered it, even if that is killed. One folder serves one block at a
-    time. `on_event` is called with a sentence on what takes long, `on_serving` with each server once it
-    serves. If `kafka_advertised_port` is given, Kafka names it to its clients. The listener there must
-    forward to Kafka.
+    time. `on_event` is called with a sentence on what takes long, `on_starting` with the name of each server
+    when it starts, `on_serving` with each server once it serves. If `kafka_advertised_port` is given, Kafka
+    names it to its clients. The listener there must forward to Kafka.
     """
 
     def __init__(
@@ -38,12 +38,14 @@ class LocalEngines:
         on_event: Tell = _silent,
         which: Collection[str] = tuple(ENGINES),
         kafka_advertised_port: int | None = None,
+        on_starting: Callable[[str], None] = _silent,
         on_serving: Callable[[EngineInfo], None] = _silent,
     ) -> None:
         if unknown := set(which) - set(ENGINES):
             raise ValueError(f"no such engine: {', '.join(sorted(unknown))}")
         folder = Path(data_dir).resolve()
         self._lock = FolderLock(folder, on_event)
+        self._on_starting = on_starting
         self._on_serving = on_serving
         self._servers = {key: kind(folder / key, on_event) for key, kind in ENGINES.items() if key in which}
         kafka = self._servers.get("kafka")
@@ -67,6 +69,7 @@ class LocalEngines:
         return self
 
     async def _start(self, server: Server) -> None:
+        self._on_starting(server.name)
         await server.start(keep_open=(self._lock.fd,))
         self._on_serving(server.info)
 

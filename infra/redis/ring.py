@@ -6,7 +6,8 @@ the seq at which an empty ring stands. Only the first element can be one.
 
 The generation changes when Redis fails over or starts again (`lua/generation.lua`). A ring of an earlier
 generation may lack its newest entries, so the first script that meets it removes it. For some seconds after
-that the user has no ring, until every writer knows the new primary.
+that the user gets no ring, until every writer knows the new primary. The same holds for a user who had none:
+each process makes no rings for some seconds after it has seen another generation.
 
 A reader makes a ring from the timeline. The inbox consumer keeps it up to date while it exists. So a writer
 that is late finds a ring that has its entry already, or no ring.
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import secrets
 import struct
+import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -29,6 +31,7 @@ from infra.settings import RingSettings
 
 FILL_CLAIM_MS = 10_000
 FILL_LIMIT = 1_000
+SETTLE_S = 5.0
 DROPS_AT_ONCE = 1_000
 HEADER_BYTES = 12
 _seq = struct.Struct(">Q")
@@ -55,6 +58,8 @@ class Ring:
         self._read = LuaScript(client, "read")
         self._begin_fill = LuaScript(client, "begin_fill")
         self._fill = LuaScript(client, "fill")
+        self._generation = b""
+        self._settled_at = 0.0
 
     @property
     def fill_limit(self) -> int:
@@ -128,9 +133,18 @@ class Ring:
         return [None if reply is None else reply[1] for reply in replies]
 
     async def begin_fill(self, user: UserId) -> str | None:
-        """Claim the rebuilding of a missing ring, before the timeline is read. None if it is not missing."""
+        """Claim the rebuilding of a missing ring, before the timeline is read. None if it is not missing.
+
+        None also for `SETTLE_S` after this process has seen Redis fail over or start again.
+        """
+        if time.monotonic() < self._settled_at:
+            return None
         token = secrets.token_hex(8)
-        claimed = await self._begin_fill.call(self._names(user), (token, FILL_CLAIM_MS))
+        asked = (token, FILL_CLAIM_MS, self._generation)
+        generation, claimed = await self._begin_fill.call(self._names(user), asked)
+        if self._generation not in (b"", generation):
+            self._settled_at = time.monotonic() + SETTLE_S
+        self._generation = generation
         return token if claimed else None
 
     async def fill(self, user: UserId, token: str, after: int, entries: Sequence[Entry]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -19,6 +20,7 @@ from typing import Any
 import httpx
 import pytest
 
+from infra.local.folder import FolderLock
 from ringpost.running import find_running
 from tests.docs.running import ROOT
 from tests.patience import PATIENCE_S
@@ -228,6 +230,29 @@ def test_a_taken_port_is_said_before_anything_starts(tmp_path: Path) -> None:
         done.stderr == f"Cannot listen on 127.0.0.1:{port}: Address already in use. Set RINGPOST_HTTP_PORT.\n"
     )
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_in_use_is_said_before_anything_starts(tmp_path: Path) -> None:
+    lock = FolderLock(tmp_path)
+    asyncio.run(lock.take())
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "ringpost", "up"],
+            cwd=ROOT,
+            env=settings(tmp_path) | {"RINGPOST_HTTP_PORT": "0"},
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
+            check=False,
+        )
+    finally:
+        lock.release()
+    assert done.returncode == 1
+    assert done.stdout == "Starting Ringpost\n"
+    assert done.stderr == (
+        f"The data folder {tmp_path} is already in use by process {os.getpid()}. "
+        "Stop that one, or set RINGPOST_DATA_DIR to another folder.\n"
+    )
 
 
 def test_a_limit_of_files_that_kafka_cannot_live_with_is_said_before_anything_starts(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from tests.builders import (
     opened_stores,
     settings_for,
     stored,
+    until,
 )
 from tests.clusters import redis_pair
 
@@ -211,6 +212,27 @@ async def test_ring_that_a_restarted_redis_kept_on_disk_is_not_trusted(engines, 
             await server.restart()
             assert await seqs(client, keys.ring("ann")) == [0, 1, 2, 3]
             assert await ring.read("ann", 0, 10) is None
+    finally:
+        await server.stop()
+
+
+async def test_user_without_a_ring_gets_none_until_every_writer_knows_the_new_primary(
+    engines, unique, tmp_path, monkeypatch
+):
+    """Nothing of the user is in Redis that could tell of the earlier primary."""
+    monkeypatch.setattr("infra.redis.ring.SETTLE_S", 1.0)
+    server = RedisServer(tmp_path, print)
+    await server.start()
+    try:
+        settings = settings_for(engines, unique, redis={"url": server.url})
+        async with open_redis(settings.redis) as client:
+            ring = Ring(client, keys_of(settings), settings.ring)
+            await make(ring, 1, 3)
+            await server.restart()
+            assert await ring.begin_fill("bob") is None
+            assert await client.exists(keys_of(settings).filling("bob")) == 0
+            assert await ring.begin_fill("cem") is None
+            await until(lambda: ring.begin_fill("bob"))
     finally:
         await server.stop()
 
