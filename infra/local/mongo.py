@@ -21,9 +21,9 @@ _ALREADY_INITIALIZED = 23
 # By default mongod writes pages out as soon as changes fill a fortieth of its cache. A small cache then
 # writes the same pages again and again: new lines of timelines lie on as many pages as there are users. So
 # most of this is left to the checkpoint, once a minute.
-_EVICTION = ",".join(
-    ("eviction_updates_target=20", "eviction_updates_trigger=40")
-    + ("eviction_dirty_target=30", "eviction_dirty_trigger=60")
+_EVICTION = (
+    "eviction_updates_target=20,eviction_updates_trigger=40,"
+    "eviction_dirty_target=30,eviction_dirty_trigger=60"
 )
 _BIN = str(Path("fiftyone", "db", "bin", "mongod"))
 
