@@ -84,7 +84,7 @@ class Internal(RingpostError):
 
 
 class Unavailable(RingpostError):
-    """`nothing_done`: the engine was not asked, or lacks a right. Otherwise it may have done it."""
+    """`nothing_done`: the engine was not asked, or we lack a right there. Otherwise it may have done it."""
 
     code = "unavailable"
     retriable = True

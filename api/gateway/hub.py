@@ -18,6 +18,7 @@ from domain.entries import Entry
 from domain.errors import Overloaded, RingpostError
 from domain.ids import DeviceId, UserId
 from infra.redis.presence import Online, Presence
+from infra.redis.ring import SETTLE_S
 from infra.redis.signals import Pushed, Replaced, Signal, Signals
 from infra.settings import GatewaySettings
 from infra.tasks import ended
@@ -25,7 +26,6 @@ from infra.telemetry.logs import logger
 from infra.telemetry.names import SOCKETS
 
 TICK_S = 1.0
-SETTLE_S = 5.0
 
 
 class Hub:

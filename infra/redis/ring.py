@@ -31,9 +31,11 @@ from infra.settings import RingSettings
 
 FILL_CLAIM_MS = 10_000
 FILL_LIMIT = 1_000
-SETTLE_S = 5.0
 DROPS_AT_ONCE = 1_000
 HEADER_BYTES = 12
+SETTLE_S = 5.0
+"""After a fail-over, until every process knows the new primary. `lua/generation.lua` has it too."""
+
 _seq = struct.Struct(">Q")
 
 

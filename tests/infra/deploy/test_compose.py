@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from infra.local.mongo import MongoServer
 from infra.settings import PARTS
 from ringpost.processes import WORKERS
 
@@ -53,6 +54,14 @@ def test_every_setting_that_is_named_exists(file):
 @pytest.mark.parametrize("variable", ["MONGO_IMAGE", "KAFKA_IMAGE", "REDIS_IMAGE", "PYTHON_IMAGE"])
 def test_every_image_is_a_variable_with_an_official_default(variable):
     assert re.search(r"\$\{" + variable + r":-[a-z/]+:[0-9][\w.-]*\}", COMPOSE)
+
+
+def test_mongod_keeps_as_many_changes_as_that_of_up_and_as_production_advises(tmp_path):
+    server = MongoServer(tmp_path, print)
+    server.ports = {"port": 27017}
+    ours = server.settings()["wiredTigerEngineConfigString"]
+    assert f"--wiredTigerEngineConfigString={ours} " in " ".join(SERVICES["mongo"]["command"])
+    assert ours in (ROOT / "docs" / "production.md").read_text()
 
 
 def test_the_image_is_built_from_the_same_base_as_by_compose():
