@@ -156,7 +156,7 @@ class SentinelServer(RedisServer):
             f"sentinel down-after-milliseconds {SERVICE} 1000",
             f"sentinel failover-timeout {SERVICE} 6000",
         ]
-        if not self._file.exists():
+        if not self._file.exists() or lines[0] not in self._file.read_text().splitlines():
             self._file.write_text("\n".join(lines) + "\n")
 
     def command(self, program: Program) -> list[str]:
@@ -195,15 +195,20 @@ class RedisSet:
     async def whole(self) -> None:
         """Wait until the Sentinels know each other and the replica, and it has what the primary has."""
 
+        seen: dict[str, Any] = {}
+
         async def known() -> bool:
-            state = await self.state()
-            return bool(state["num-other-sentinels"] == 2 and state["num-slaves"] == 1)
+            seen.update(await self.state())
+            return bool(seen["num-other-sentinels"] == 2 and seen["num-slaves"] == 1)
 
         async def linked() -> bool:
             async with redis_of(await self.primary()) as client:
                 return bool(await client.wait(1, 100))
 
-        await until(known)
+        try:
+            await until(known)
+        except AssertionError:
+            raise AssertionError(f"the Sentinels do not know their set: {seen}") from None
         await until(linked)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
 import socket
@@ -12,6 +13,7 @@ from typing import TypeGuard
 # Below the range from which systems take ports for outgoing connections, so that nothing slips in
 # between two runs by accident.
 _LOW, _HIGH = 20_000, 32_000
+_order = itertools.cycle(random.sample(range(_LOW, _HIGH), _HIGH - _LOW))
 
 
 def is_free(port: int) -> bool:
@@ -26,8 +28,12 @@ def is_free(port: int) -> bool:
 
 
 def free_port() -> int:
-    """A loopback port on which nothing listens."""
-    while not is_free(port := random.randrange(_LOW, _HIGH)):
+    """A loopback port on which nothing listens.
+
+    A process gets no port twice until it has had them all. Otherwise two servers that start side by side
+    could be given one port, and each would take the other's answer for its own.
+    """
+    while not is_free(port := next(_order)):
         pass
     return port
 

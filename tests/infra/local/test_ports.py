@@ -34,3 +34,8 @@ def test_spoiled_file_is_made_anew(tmp_path: Path, content: str) -> None:
 
 def test_free_port_can_be_listened_on() -> None:
     socket.create_server(("127.0.0.1", free_port())).close()
+
+
+def test_no_port_is_given_twice():
+    """Two servers that start side by side ask before either listens."""
+    assert len({free_port() for _ in range(1_000)}) == 1_000
