@@ -6,6 +6,7 @@ Otherwise only `infra.mongo.client` may.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -94,7 +95,7 @@ class MongoServer(Server):
         except PyMongoError:
             return False
         finally:
-            await client.close()
+            await closed(client)
 
     async def _initiate(self, client: AsyncMongoClient[Mapping[str, Any]]) -> None:
         members = [{"_id": 0, "host": self.address}]
@@ -114,3 +115,14 @@ class MongoServer(Server):
                 config, version=config["version"] + 1, members=[dict(config["members"][0], host=self.address)]
             )
             await client.admin.command("replSetReconfig", moved, force=True)
+
+
+async def closed(client: AsyncMongoClient[Mapping[str, Any]]) -> None:
+    """Close it whatever happens. It takes its leave of the server first, and whoever waits may have no more
+    time for that.
+    """
+    try:
+        await client.close()
+    except asyncio.CancelledError:
+        await client.close()  # without another leave-taking
+        raise
