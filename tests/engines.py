@@ -63,7 +63,7 @@ def embedded() -> Iterator[Engines]:
 def _own_engines(folder: Path, addresses: Future[Engines], stopping: threading.Event) -> None:
     async def live() -> None:
         async with LocalEngines(folder, on_event=print) as engines:
-            addresses.set_result(Engines(engines.mongo_url, engines.kafka_bootstrap, engines.redis_url))
+            addresses.set_result(Engines(engines.url("mongo"), engines.url("kafka"), engines.url("redis")))
             await asyncio.to_thread(stopping.wait)
 
     try:

@@ -78,18 +78,6 @@ class LocalEngines:
     ) -> None:
         await self._close()
 
-    @property
-    def mongo_url(self) -> str:
-        return self._server("mongo").url
-
-    @property
-    def kafka_bootstrap(self) -> str:
-        return self._server("kafka").url
-
-    @property
-    def redis_url(self) -> str:
-        return self._server("redis").url
-
     def url(self, name: str) -> str:
         """Where clients find `mongo`, `kafka` or `redis`."""
         return self._server(name).url

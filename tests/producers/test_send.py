@@ -120,7 +120,7 @@ async def test_what_the_store_took_without_answering_is_left_to_the_relay(town, 
 async def test_sends_to_a_store_that_does_not_answer_leave_nothing_behind(engines, unique, tmp_path):
     """I8. An outage lasts for hours, and clients go on sending."""
     async with LocalEngines(tmp_path, which=("mongo",)) as local:
-        servers = engines._replace(mongo_url=local.mongo_url)
+        servers = engines._replace(mongo_url=local.url("mongo"))
         async with opened_without_kafka(settings_for(servers, unique, mongo={"timeout_s": 1})) as clients:
             town = await open_town(clients)
             conversation = await town.direct()

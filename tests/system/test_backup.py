@@ -53,7 +53,7 @@ async def test_backup_under_load_is_whole_and_ringpost_goes_on_with_it(
     monkeypatch.delenv("RINGPOST_MONGO_URL", raising=False)
     original, restored = tmp_path / "original", tmp_path / "restored"
     async with LocalEngines(original, which=["mongo"]) as mongo:
-        served = engines._replace(mongo_url=mongo.mongo_url)
+        served = engines._replace(mongo_url=mongo.url("mongo"))
         async with opened_parts(served, unique, tmp_path, **IMPATIENT) as parts:
             api, *_ = await parts.start(*PARTS)
             async with opened_world([api.url], seed=11, users=USERS) as world:
@@ -63,16 +63,18 @@ async def test_backup_under_load_is_whole_and_ringpost_goes_on_with_it(
                     group.create_task(talk(world, ended))
                     await world.until_acknowledged(IN_TRAFFIC)
                     before = {user: set(ids) for user, ids in world.sent.items()}
-                    await back_up(mongo.mongo_url, original / "mongo" / "data", restored / "mongo" / "data")
+                    await back_up(
+                        mongo.url("mongo"), original / "mongo" / "data", restored / "mongo" / "data"
+                    )
                     await world.until_acknowledged(len(world.acknowledged) + IN_TRAFFIC)
                     ended.set()
                 for user in world.users:
                     await world.settled(user)
                 async with LocalEngines(restored, which=["mongo"]) as copy:
-                    settings = MongoSettings(url=copy.mongo_url, database=unique)
-                    await compare(settings, mongo.mongo_url)
+                    settings = MongoSettings(url=copy.url("mongo"), database=unique)
+                    await compare(settings, mongo.url("mongo"))
                     await cut_off(settings)
-                    again = engines._replace(mongo_url=copy.mongo_url)
+                    again = engines._replace(mongo_url=copy.url("mongo"))
                     name = f"{unique}again"
                     async with opened_parts(
                         again, name, restored, RINGPOST_MONGO_DATABASE=unique, **IMPATIENT

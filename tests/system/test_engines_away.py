@@ -64,7 +64,7 @@ class Scene(NamedTuple):
 async def scene(unique: str, folder: Path, seed: int, **settings: str) -> AsyncIterator[Scene]:
     """Two API processes, inbox, push, relay, and five people in one group who have sent 20 messages."""
     async with LocalEngines(folder / "engines") as local:
-        engines = Engines(local.mongo_url, local.kafka_bootstrap, local.redis_url)
+        engines = Engines(local.url("mongo"), local.url("kafka"), local.url("redis"))
         async with opened_parts(engines, unique, folder, **SETTINGS | settings) as parts:
             first, second, *_ = await parts.start("api", "api", "inbox", "push", "relay")
             async with opened_world([first.url, second.url], seed, users=5) as world:

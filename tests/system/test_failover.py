@@ -85,7 +85,7 @@ async def test_primary_of_mongo_killed_in_traffic(tmp_path: Path) -> None:
             await old.restart()
             await cluster.whole()
 
-        engines = Engines(cluster.url, rest.kafka_bootstrap, rest.redis_url)
+        engines = Engines(cluster.url, rest.url("kafka"), rest.url("redis"))
         await survive(engines, tmp_path, [kill, come_back])
 
 
@@ -104,7 +104,7 @@ async def test_broker_that_leads_killed_in_traffic(tmp_path: Path) -> None:
             await killed[0].restart()
             await cluster.whole(TOPIC)
 
-        engines = Engines(rest.mongo_url, cluster.bootstrap, rest.redis_url)
+        engines = Engines(rest.url("mongo"), cluster.bootstrap, rest.url("redis"))
         await survive(engines, tmp_path, [kill, come_back], RINGPOST_KAFKA_REPLICATION="3")
 
 
@@ -122,5 +122,5 @@ async def test_primary_of_redis_lost_in_traffic(tmp_path: Path, fault: str) -> N
             await old.restart() if fault == "killed" else old.go_on()
             await cluster.whole()
 
-        engines = Engines(rest.mongo_url, rest.kafka_bootstrap, cluster.url)
+        engines = Engines(rest.url("mongo"), rest.url("kafka"), cluster.url)
         await survive(engines, tmp_path, [lose, come_back], RINGPOST_REDIS_TIMEOUT_S="1")

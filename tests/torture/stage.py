@@ -52,7 +52,7 @@ class Stage:
 
     @property
     def engines(self) -> Engines:
-        return Engines(self.local.mongo_url, self.local.kafka_bootstrap, self.local.redis_url)
+        return Engines(self.local.url("mongo"), self.local.url("kafka"), self.local.url("redis"))
 
     @property
     def settings(self) -> Settings:
@@ -99,6 +99,6 @@ async def opened_stage(options: Options, folder: Path, ledger: Ledger) -> AsyncI
 
 def _seen_by_parts(local: LocalEngines, proxies: dict[str, Proxy]) -> Engines:
     if not proxies:
-        return Engines(local.mongo_url, local.kafka_bootstrap, local.redis_url)
+        return Engines(local.url("mongo"), local.url("kafka"), local.url("redis"))
     mongo, kafka, redis = (f"127.0.0.1:{proxies[engine].port}" for engine in ENGINES)
     return Engines(f"mongodb://{mongo}/?directConnection=true", kafka, f"redis://{redis}/0")

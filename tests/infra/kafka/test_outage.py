@@ -36,7 +36,7 @@ async def is_taken(publisher: Publisher) -> bool:
 
 async def test_publisher_and_reader_give_up_in_time_and_go_on(tmp_path: Path) -> None:
     async with LocalEngines(tmp_path, which={"kafka"}) as engines:
-        log = Log(KafkaSettings(bootstrap=engines.kafka_bootstrap, partitions=1, confirm_s=1.0))
+        log = Log(KafkaSettings(bootstrap=engines.url("kafka"), partitions=1, confirm_s=1.0))
         await TopicTool(log).create()
         reader = Reader(log, "inbox", DELIVERIES, 10)
         async with open_publisher(log) as publisher:

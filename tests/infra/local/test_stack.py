@@ -26,27 +26,27 @@ async def store(engines: LocalEngines) -> None:
     """One thing in each of the two engines that keep what they are given."""
     client: AsyncMongoClient[dict[str, Any]]
     async with AsyncMongoClient(
-        engines.mongo_url, w="majority", journal=True, serverMonitoringMode="poll"
+        engines.url("mongo"), w="majority", journal=True, serverMonitoringMode="poll"
     ) as client:
         await client.test.things.insert_one({"_id": 1})
-    admin = AIOKafkaAdminClient(bootstrap_servers=engines.kafka_bootstrap)
+    admin = AIOKafkaAdminClient(bootstrap_servers=engines.url("kafka"))
     await admin.start()
     await admin.create_topics([NewTopic("things", num_partitions=1, replication_factor=1)])
     await admin.close()
-    async with AIOKafkaProducer(bootstrap_servers=engines.kafka_bootstrap, acks="all") as producer:
+    async with AIOKafkaProducer(bootstrap_servers=engines.url("kafka"), acks="all") as producer:
         await producer.send_and_wait("things", b"1")
 
 
 async def found(engines: LocalEngines) -> bool:
     """Whether both are there, and more can be stored."""
     client: AsyncMongoClient[dict[str, Any]]
-    async with AsyncMongoClient(engines.mongo_url, w="majority", serverMonitoringMode="poll") as client:
+    async with AsyncMongoClient(engines.url("mongo"), w="majority", serverMonitoringMode="poll") as client:
         await client.test.more.insert_one({})
         document = await client.test.things.find_one({"_id": 1})
-    async with AIOKafkaProducer(bootstrap_servers=engines.kafka_bootstrap, acks="all") as producer:
+    async with AIOKafkaProducer(bootstrap_servers=engines.url("kafka"), acks="all") as producer:
         await producer.send_and_wait("things", b"more")
     consumer = AIOKafkaConsumer(
-        "things", bootstrap_servers=engines.kafka_bootstrap, auto_offset_reset="earliest"
+        "things", bootstrap_servers=engines.url("kafka"), auto_offset_reset="earliest"
     )
     async with consumer, asyncio.timeout(PATIENCE_S):
         record = await consumer.getone()
@@ -113,7 +113,7 @@ async def test_only_the_engines_asked_for_are_started(tmp_path: Path) -> None:
     async with LocalEngines(tmp_path, which={"redis"}) as engines:
         assert [info.name for info in engines.running] == ["Redis"]
         with pytest.raises(LocalEngineError, match="kafka is not one of those"):
-            _ = engines.kafka_bootstrap
+            _ = engines.url("kafka")
     with pytest.raises(ValueError, match="no such engine: rabbit"):
         LocalEngines(tmp_path, which={"rabbit"})
 
