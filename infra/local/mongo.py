@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from pymongo import AsyncMongoClient
@@ -26,14 +25,13 @@ _EVICTION = (
     "eviction_updates_target=20,eviction_updates_trigger=40,"
     "eviction_dirty_target=30,eviction_dirty_trigger=60"
 )
-_BIN = str(Path("fiftyone", "db", "bin", "mongod"))
+_BIN = "fiftyone/db/bin/mongod"
 
 
 class MongoServer(Server):
     key = "mongo"
     name = "MongoDB"
     wanted = Wanted(
-        engine="MongoDB",
         command="mongod",
         version_argument="--version",
         at_least=6,
@@ -61,14 +59,13 @@ class MongoServer(Server):
         }
 
     def command(self, program: Program) -> list[str]:
-        settings = self.settings()
-        parameters = ("diagnosticDataCollectionEnabled=false", "shutdownTimeoutMillisForSignaledShutdown=100")
         return [
             str(program.path),
             "--quiet",
             "--nounixsocket",
-            *(part for key, value in settings.items() for part in (f"--{key}", value)),
-            *(part for parameter in parameters for part in ("--setParameter", parameter)),
+            *(f"--{key}={value}" for key, value in self.settings().items()),
+            "--setParameter=diagnosticDataCollectionEnabled=false",
+            "--setParameter=shutdownTimeoutMillisForSignaledShutdown=100",
         ]
 
     def client_options(self) -> dict[str, Any]:

