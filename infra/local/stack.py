@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from infra.local.folder import FolderLock
@@ -73,9 +72,7 @@ class LocalEngines:
         await server.start(keep_open=(self._lock.fd,))
         self._on_serving(server.info)
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self._close()
 
     def url(self, name: str) -> str:
