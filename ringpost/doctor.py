@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
 from domain.errors import RingpostError
 from infra.kafka.clients import Log
@@ -31,15 +32,9 @@ async def examine(settings: Settings, places: Places, rights_of: Sequence[str] =
     log, parts = Log(settings.kafka), rights_of or ALL
     mongo, kafka, at_redis = targets(settings)
     async with open_database(settings.mongo) as database, open_redis(settings.redis) as redis:
-        store = asyncio.create_task(
-            found("MongoDB", lambda: _reached(database.ping, mongo), "Check RINGPOST_MONGO_URL.")
-        )
-        cache = asyncio.create_task(
-            found("Redis", lambda: _reached(lambda: ping(redis), at_redis), "Check RINGPOST_REDIS_URL.")
-        )
-        queue = asyncio.create_task(
-            found("Kafka", lambda: _reached(log.version, kafka), "Check RINGPOST_KAFKA_BOOTSTRAP.")
-        )
+        store = asyncio.create_task(_engine("MongoDB", mongo, database.ping))
+        cache = asyncio.create_task(_engine("Redis", at_redis, partial(ping, redis)))
+        queue = asyncio.create_task(_engine("Kafka", kafka, log.version))
         looks: list[Awaitable[Finding]] = [
             store,
             found("MongoDB topology", lambda: _topology(database), "It must be a replica set.", store),
@@ -53,24 +48,30 @@ async def examine(settings: Settings, places: Places, rights_of: Sequence[str] =
         ]
         if not rights_of:
             outbox, groups = OutboxStore(database), GroupTool(log)
+            with_kafka = "Whether it runs is known once Kafka answers."
+            with_mongo = "Whether it runs is known once MongoDB answers."
             looks += [
-                api(places.api, outbox),
-                consumer("inbox", DELIVERIES, groups, engine=queue),
-                consumer("push", ARRIVALS, groups, engine=queue),
-                relay(outbox, engine=store),
-                *(worker_at(url) for url in places.workers),
+                found("API", partial(api, places.api, outbox)),
+                found("worker inbox", partial(consumer, "inbox", DELIVERIES, groups), with_kafka, queue),
+                found("worker push", partial(consumer, "push", ARRIVALS, groups), with_kafka, queue),
+                found("worker relay", partial(relay, outbox), with_mongo, store),
+                *(found(f"worker at {url}", partial(worker_at, url)) for url in places.workers),
             ]
         return list(await asyncio.gather(*looks))
 
 
-async def _reached(look: Callable[[], Awaitable[str]], target: Target) -> str:
-    """The answer of `look`. Raises Ailing with the reason if it is known."""
-    try:
-        return await look()
-    except RingpostError as error:
-        if reason := await obstacle(target):
-            raise Ailing(reason) from error
-        raise
+async def _engine(name: str, target: Target, ask: Callable[[], Awaitable[str]]) -> Finding:
+    """Whether the engine answers, or why not if that is known."""
+
+    async def look() -> str:
+        try:
+            return await ask()
+        except RingpostError as error:
+            if reason := await obstacle(target):
+                raise Ailing(reason) from error
+            raise
+
+    return await found(name, look, f"Check {target.variable}.")
 
 
 async def _topology(database: Database) -> str:
@@ -82,13 +83,14 @@ async def _topology(database: Database) -> str:
 
 async def _indexes(database: Database) -> str:
     missing = await missing_indexes(database)
-    if missing:
-        raise RingpostError("Missing: " + ", ".join(f"{one.collection}.{one.name}" for one in missing) + ".")
-    return "all there"
+    return _none([f"{one.collection}.{one.name}" for one in missing])
 
 
 async def _topics(log: Log) -> str:
-    missing = await TopicTool(log).missing()
+    return _none(await TopicTool(log).missing())
+
+
+def _none(missing: Sequence[str]) -> str:
     if missing:
         raise RingpostError("Missing: " + ", ".join(missing) + ".")
     return "all there"

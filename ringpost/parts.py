@@ -2,6 +2,8 @@
 
 The API answers by itself. A consumer is a member of its group, and the group makes progress. A relay renews
 its lease in MongoDB and takes its turn. A worker with a given address answers by itself too.
+
+Each look returns a word on its result, or raises Ailing with what to do.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ import httpx
 from domain.errors import RingpostError
 from infra.kafka.groups import LOOK_AGAIN_S, GroupTool
 from infra.mongo.outbox import OutboxStore
-from ringpost.finding import Ailing, Finding, found
+from ringpost.finding import Ailing
 from ringpost.http import reason_of
 from ringpost.name import command_name
 
@@ -33,16 +35,12 @@ class Places(NamedTuple):
     workers: Sequence[str] = ()
 
 
-async def api(url: str, outbox: OutboxStore) -> Finding:
+async def api(url: str, outbox: OutboxStore) -> str:
     """The API's own answer. If there is none, the leases say whether an API runs elsewhere."""
-
-    async def look() -> str:
-        try:
-            return await _health(url)
-        except httpx.HTTPError as error:
-            raise Ailing(f"No answer from {url}: {reason_of(error)}. {await _elsewhere(outbox)}") from None
-
-    return await found("API", look, "")
+    try:
+        return await _health(url)
+    except httpx.HTTPError as error:
+        raise Ailing(f"No answer from {url}: {reason_of(error)}. {await _elsewhere(outbox)}") from None
 
 
 async def _elsewhere(outbox: OutboxStore) -> str:
@@ -55,68 +53,46 @@ async def _elsewhere(outbox: OutboxStore) -> str:
     return f"Start it with `{command_name()} api`, or give its address by --url or RINGPOST_URL."
 
 
-async def worker_at(url: str, within_s: float = ANSWER_S) -> Finding:
-    async def look() -> str:
-        try:
-            return await _health(url, within_s)
-        except httpx.HTTPError as error:
-            raise Ailing(
-                f"No answer: {reason_of(error)}. Start the worker, or look up its address in its log."
-            ) from None
-
-    return await found(f"worker at {url}", look, "")
+async def worker_at(url: str, within_s: float = ANSWER_S) -> str:
+    """The worker's own answer."""
+    try:
+        return await _health(url, within_s)
+    except httpx.HTTPError as error:
+        advice = "Start the worker, or look up its address in its log."
+        raise Ailing(f"No answer: {reason_of(error)}. {advice}") from None
 
 
-async def consumer(
-    name: str,
-    topic: str,
-    groups: GroupTool,
-    within_s: float = MOVES_S,
-    engine: asyncio.Task[Finding] | None = None,
-) -> Finding:
+async def consumer(name: str, topic: str, groups: GroupTool, within_s: float = MOVES_S) -> str:
     """Kafka's answer: the members of the group, and whether it finishes its records."""
-
-    async def look() -> str:
-        state = await groups.look(name, topic)
-        to_do = (
-            f"{state.behind} record{'' if state.behind == 1 else 's'} to do"
-            if state.behind
-            else "nothing to do"
+    state = await groups.look(name, topic)
+    records = "record" if state.behind == 1 else "records"
+    to_do = f"{state.behind} {records} to do" if state.behind else "nothing to do"
+    if not state.hosts:
+        raise Ailing(
+            f"No process is in the group {state.group}, {to_do}. Run `{command_name()} worker {name}`."
         )
-        if not state.hosts:
-            raise Ailing(
-                f"No process is in the group {state.group}, {to_do}. Run `{command_name()} worker {name}`."
-            )
-        processes = ", ".join(f"{count} at {host}" for host, count in sorted(Counter(state.hosts).items()))
-        if state.behind and not await groups.moves(name, topic, within_s):
-            raise Ailing(
-                f"{processes}; {to_do}, and none was finished within {within_s:g} s. "
-                "Read the log of the worker; it ends itself when it is stuck, and is to be started again."
-            )
-        return f"{processes}; {to_do}"
-
-    return await found(f"worker {name}", look, "Whether it runs is known once Kafka answers.", engine)
+    processes = ", ".join(f"{count} at {host}" for host, count in sorted(Counter(state.hosts).items()))
+    if state.behind and not await groups.moves(name, topic, within_s):
+        raise Ailing(
+            f"{processes}; {to_do}, and none was finished within {within_s:g} s. "
+            "Read the log of the worker; it ends itself when it is stuck, and is to be started again."
+        )
+    return f"{processes}; {to_do}"
 
 
-async def relay(
-    outbox: OutboxStore, within_s: float = MOVES_S, engine: asyncio.Task[Finding] | None = None
-) -> Finding:
+async def relay(outbox: OutboxStore, within_s: float = MOVES_S) -> str:
     """MongoDB's answer: a dead process renews no lease, and a stuck one does not take its turn."""
-
-    async def look() -> str:
+    alive = await outbox.alive()
+    to_do = "messages wait for it" if alive.waiting else "nothing to do"
+    if not alive.relays:
+        raise Ailing(f"No process holds a lease, {to_do}. Run `{command_name()} worker relay`.")
+    deadline = time.monotonic() + within_s
+    while not alive.turn and time.monotonic() < deadline:  # the one before may have ended just now
+        await asyncio.sleep(LOOK_AGAIN_S)
         alive = await outbox.alive()
-        to_do = "messages wait for it" if alive.waiting else "nothing to do"
-        if not alive.relays:
-            raise Ailing(f"No process holds a lease, {to_do}. Run `{command_name()} worker relay`.")
-        deadline = time.monotonic() + within_s
-        while not alive.turn and time.monotonic() < deadline:  # the one before may have ended just now
-            await asyncio.sleep(LOOK_AGAIN_S)
-            alive = await outbox.alive()
-        if not alive.turn:
-            raise Ailing(f"{alive.relays} running, {to_do}, and none takes its turn. Read its log.")
-        return f"{alive.relays} running; {to_do}"
-
-    return await found("worker relay", look, "Whether it runs is known once MongoDB answers.", engine)
+    if not alive.turn:
+        raise Ailing(f"{alive.relays} running, {to_do}, and none takes its turn. Read its log.")
+    return f"{alive.relays} running; {to_do}"
 
 
 async def _health(url: str, within_s: float = ANSWER_S) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 
 import pytest
@@ -21,6 +21,7 @@ from infra.mongo.outbox import OutboxStore
 from infra.settings import GatewaySettings
 from producers.wiring import Clients, send_path
 from producers.wiring import relay as make_relay
+from ringpost.finding import Finding, found
 from ringpost.parts import api, consumer, relay, worker_at
 from tests.builders import opened_clients, running, settings_for, until
 
@@ -30,6 +31,10 @@ async def clients(engines, unique) -> AsyncIterator[Clients]:
     settings = settings_for(engines, unique, outbox={"lease_s": 2.0, "scan_s": 0.1})
     async with opened_clients(settings) as opened:
         yield opened
+
+
+async def finding_of(look: Awaitable[str]) -> Finding:
+    return await found("part", lambda: look)
 
 
 async def ready_body(answer: Response) -> AsyncIterator[str]:
@@ -52,11 +57,11 @@ async def test_consumer_is_alive_while_it_is_in_its_group(clients):
     async with running(*wiring.inbox(clients)):
 
         async def alive() -> bool:
-            return (await consumer("inbox", DELIVERIES, groups)).ok
+            return (await finding_of(consumer("inbox", DELIVERIES, groups))).ok
 
         await until(alive)
-    gone = await consumer("inbox", DELIVERIES, groups)
-    assert (gone.ok, gone.name) == (False, "worker inbox")
+    gone = await finding_of(consumer("inbox", DELIVERIES, groups))
+    assert not gone.ok
     assert "nothing to do. Run `ringpost worker inbox`." in gone.said
 
 
@@ -68,7 +73,7 @@ async def test_consumer_that_finishes_nothing_is_not_well(clients):
     await idle.start()
     try:
         await (await clients.publisher.enqueue([Record(DELIVERIES, 0, b"", b"poison")])).confirmed()
-        stuck = await consumer("inbox", DELIVERIES, groups, within_s=1)
+        stuck = await finding_of(consumer("inbox", DELIVERIES, groups, within_s=1))
     finally:
         await idle.stop()
     assert not stuck.ok
@@ -76,7 +81,7 @@ async def test_consumer_that_finishes_nothing_is_not_well(clients):
     async with running(*wiring.inbox(clients)):
 
         async def done() -> bool:
-            return "nothing to do" in (await consumer("inbox", DELIVERIES, groups)).said
+            return "nothing to do" in await consumer("inbox", DELIVERIES, groups)
 
         await until(done)
 
@@ -84,13 +89,12 @@ async def test_consumer_that_finishes_nothing_is_not_well(clients):
 async def test_relay_is_alive_while_it_renews_its_lease_and_takes_its_turn(clients):
     outbox = OutboxStore(clients.database)
     service, barrier = await make_relay(clients)
-    stuck = await relay(outbox, within_s=0.5)  # it has its lease, and has not run yet
+    stuck = await finding_of(relay(outbox, within_s=0.5))  # it has its lease, and has not run yet
     assert not stuck.ok
     assert "1 running, nothing to do, and none takes its turn" in stuck.said
     async with running(service, barrier):
-        alive = await relay(outbox)
-        assert (alive.ok, alive.said) == (True, "1 running; nothing to do")
-    gone = await relay(outbox)
+        assert await relay(outbox) == "1 running; nothing to do"
+    gone = await finding_of(relay(outbox))
     assert not gone.ok
     assert "Run `ringpost worker relay`" in gone.said
 
@@ -121,16 +125,16 @@ async def test_relay_is_alive_while_it_renews_its_lease_and_takes_its_turn(clien
 )
 async def test_what_a_part_says_of_itself_is_what_the_doctor_says(answer, ok, said):
     async with health(answer) as url:
-        finding = await worker_at(url)
+        finding = await finding_of(worker_at(url))
     assert finding.ok == ok
     assert said in finding.said
 
 
 async def test_api_that_does_not_answer_may_live_elsewhere_as_its_lease_shows(clients):
     outbox, nowhere = OutboxStore(clients.database), "http://127.0.0.1:9"
-    assert "Start it with `ringpost api`" in (await api(nowhere, outbox)).said
+    assert "Start it with `ringpost api`" in (await finding_of(api(nowhere, outbox))).said
     await send_path(clients)
-    away = await api(nowhere, outbox)
+    away = await finding_of(api(nowhere, outbox))
     assert not away.ok
     assert (
         "No answer from http://127.0.0.1:9: Connection refused. 1 API process(es) hold a lease" in away.said
@@ -139,6 +143,7 @@ async def test_api_that_does_not_answer_may_live_elsewhere_as_its_lease_shows(cl
 
 async def test_worker_that_hangs_is_not_waited_for():
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        hanging = await worker_at(f"http://127.0.0.1:{silent.getsockname()[1]}", within_s=0.2)
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        hanging = await finding_of(worker_at(url, within_s=0.2))
     assert not hanging.ok
     assert "it takes too long" in hanging.said
