@@ -25,13 +25,14 @@ from infra.kafka.lag import LagWatch
 from infra.lifecycle import Service, run_services
 from infra.reach import obstacles
 from infra.retry import backoff_s
-from infra.settings import Settings, SettingsError
+from infra.settings import Settings
 from infra.tasks import ended
 from infra.telemetry.duties import DUTIES, ENGINES
 from infra.telemetry.logs import configure_logs, logger
 from infra.telemetry.names import UP
 from infra.telemetry.status import Health, status_routes
 from producers.wiring import Clients, engine_checks, open_clients
+from ringpost.running import http_url
 
 WORKERS = ("inbox", "push", "relay")
 START_DEADLINE_S = 120.0
@@ -42,10 +43,7 @@ def run_api(settings: Settings, stage: bool = False) -> None:
     """Serve HTTP and WebSocket until SIGINT or SIGTERM. With `stage` also the page of `ringpost up`."""
     from api.wiring import api_services  # FastAPI is slow to import, and workers need none
 
-    settings.need_engines()
-    configure_logs(settings.log, "api")
-    arm(settings.debug)
-    raise_limit()
+    _prepare(settings, ["api"])
     http = settings.http
     with ExitStack() as sockets:
         bound = sockets.enter_context(bound_socket(http.host, http.port))
@@ -54,28 +52,28 @@ def run_api(settings: Settings, stage: bool = False) -> None:
             admin = sockets.enter_context(
                 bound_socket(http.admin_host, http.admin_port, "RINGPOST_HTTP_ADMIN_PORT")
             )
-        host, port = bound.getsockname()[:2]
-        address = f"http://{host}:{port}"
-        uvloop.run(_run(settings, lambda: api_services(settings, bound, admin, stage), address, ["api"]))
+        uvloop.run(_run(settings, lambda: api_services(settings, bound, admin, stage), bound, ["api"]))
 
 
 def run_workers(settings: Settings, names: list[str]) -> None:
     """Run these workers in this process until SIGINT or SIGTERM."""
+    _prepare(settings, names)
+    with bound_socket(settings.worker.host, settings.worker.port, "RINGPOST_WORKER_PORT") as bound:
+        uvloop.run(_run(settings, lambda: _worker_services(settings, names, bound), bound, names))
+
+
+def _prepare(settings: Settings, parts: Sequence[str]) -> None:
     settings.need_engines()
-    configure_logs(settings.log, "+".join(names))
+    configure_logs(settings.log, "+".join(parts))
     arm(settings.debug)
     raise_limit()
-    with bound_socket(settings.worker.host, settings.worker.port, "RINGPOST_WORKER_PORT") as bound:
-        host, port = bound.getsockname()[:2]
-        address = f"http://{host}:{port}"
-        uvloop.run(_run(settings, lambda: _worker_services(settings, names, bound), address, names))
 
 
-async def _run(settings: Settings, opening: Opening, address: str, parts: Sequence[str]) -> None:
+async def _run(settings: Settings, opening: Opening, bound: socket.socket, parts: Sequence[str]) -> None:
     """Open, run, close. It waits for engines that do not answer yet, up to a deadline."""
     saying = asyncio.create_task(_say_obstacles(settings))
     try:
-        await _opened_and_run(opening, address, parts)
+        await _opened_and_run(opening, http_url(*bound.getsockname()[:2]), parts)
     except Unavailable as error:
         raise Unavailable(f"{error.message} {await obstacles(settings)}".rstrip()) from error
     finally:
@@ -111,8 +109,6 @@ async def _opened_and_run(opening: Opening, address: str, parts: Sequence[str]) 
 async def _worker_services(
     settings: Settings, names: list[str], bound: socket.socket
 ) -> AsyncIterator[list[Service]]:
-    if unknown := [name for name in names if name not in WORKERS]:
-        raise SettingsError(f"There is no worker {unknown[0]}; there are {', '.join(WORKERS)} and all.")
     unused = set(ENGINES).difference(*(DUTIES[name].engines for name in names))
     async with open_clients(settings, may_lack=unused) as clients:
         services: list[Service] = []

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 HERE = "http://127.0.0.1:8080"
 _NAME = "up.json"
-_ENGINES = {
+VARIABLES = {
     "mongo": "RINGPOST_MONGO_URL",
     "kafka": "RINGPOST_KAFKA_BOOTSTRAP",
     "redis": "RINGPOST_REDIS_URL",
@@ -64,6 +64,17 @@ def find_running(folder: Path) -> Running | None:
         return None
 
 
+def without_address(settings: Settings) -> list[str]:
+    """The engines to which the settings give no address."""
+    given = {"mongo": settings.mongo.url, "kafka": settings.kafka.bootstrap, "redis": settings.redis.url}
+    return [engine for engine, address in given.items() if not address]
+
+
+def http_url(host: str, port: int) -> str:
+    """The address of a server that listens on this host."""
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
 def _is_free(descriptor: int) -> bool:
     """Whether nobody holds the lock."""
     try:
@@ -88,9 +99,8 @@ def settings_with_engines(*needed: str) -> Settings:
     settings = read_settings()
     folder = settings.auth.data_dir.absolute()
     running = find_running(folder)
-    given = {"mongo": settings.mongo.url, "kafka": settings.kafka.bootstrap, "redis": settings.redis.url}
     if running is not None:
-        absent = {_ENGINES[name] for name, address in given.items() if not address}
+        absent = [VARIABLES[engine] for engine in without_address(settings)]
         os.environ.update({name: text for name, text in running.engines.items() if name in absent})
         settings = read_settings()
     try:
@@ -123,5 +133,4 @@ def api_url_by_settings(given: str | None, settings: Settings) -> str:
     running = None if named else find_running(settings.auth.data_dir)
     if running is not None:
         return running.url
-    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(http.host, http.host)
-    return f"http://[{host}]:{port}" if host.count(":") > 1 and "[" not in host else f"http://{host}:{port}"
+    return http_url({"0.0.0.0": "127.0.0.1", "::": "::1"}.get(http.host, http.host), port)

@@ -26,7 +26,7 @@ from infra.local.stack import ENGINES, LocalEngines
 from infra.retry import backoff_s
 from infra.settings import AuthSettings, Settings, SettingsError
 from ringpost.name import command_name
-from ringpost.running import Running, announced
+from ringpost.running import VARIABLES, Running, announced, http_url, without_address
 from ringpost.starting import Starting
 
 READY_DEADLINE_S = 120.0
@@ -60,9 +60,9 @@ class _Up:
     def __init__(self, settings: Settings, port: int) -> None:
         self._settings = settings
         self._port = port
-        host = settings.http.host
-        self._url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        self._url = http_url(settings.http.host, port)
         self._folder: Path = settings.auth.data_dir.resolve()
+        self._logs = self._folder / "logs"
         self._console = Console(highlight=False, soft_wrap=True)
         self._stopping = asyncio.Event()
         self._engines_serve = False
@@ -99,7 +99,8 @@ class _Up:
             async with Starting(self._console) as starting:
                 engines = await stack.enter_async_context(self._engines(starting))
                 self._engines_serve = True
-                addresses = self._addresses(engines)
+                # Of our own engines. The parts read the other addresses where we read them.
+                addresses = {VARIABLES[name]: engines.url(name) for name in without_address(self._settings)}
                 parts = self._running = self._parts(addresses)
                 await stack.enter_async_context(self._kept(parts, engines))
                 await self._ready(parts, starting)
@@ -110,7 +111,7 @@ class _Up:
 
     def _engines(self, starting: Starting) -> LocalEngines:
         """Those that have no address; the others are said to be used."""
-        which = self._which()
+        which = without_address(self._settings)
         for key in ENGINES:
             if key not in which:
                 self._say(f"{ENGINES[key].name}: the one that your settings name")
@@ -131,7 +132,12 @@ class _Up:
         # Of this folder alone: another `up` may use the same Kafka.
         slot = f"up-{crc32(f'{gethostname()} {self._folder}'.encode()):08x}"
         named = {"RINGPOST_WORKER_INSTANCE": slot, **os.environ}
-        return [self._part(name, {**named, **own, **addresses}) for name in PARTS]
+        environment = {**named, **own, **addresses}
+        command = [sys.executable, "-m", "ringpost"]
+        return [
+            ChildProcess(name, [*command, *words], self._logs / f"{name}.log", environment)
+            for name, words in PARTS.items()
+        ]
 
     @asynccontextmanager
     async def _kept(self, parts: Sequence[ChildProcess], engines: LocalEngines) -> AsyncIterator[None]:
@@ -149,29 +155,9 @@ class _Up:
     def _say(self, text: str) -> None:
         self._console.print(text, markup=False)
 
-    def _which(self) -> set[str]:
-        """The engines that have no URL."""
-        settings = self._settings
-        given = {"mongo": settings.mongo.url, "kafka": settings.kafka.bootstrap, "redis": settings.redis.url}
-        return {name for name, url in given.items() if not url}
-
-    def _addresses(self, engines: LocalEngines) -> dict[str, str]:
-        """As settings: where our engines are. The parts read the others where we read them; none is shown."""
-        variables = {
-            "mongo": "RINGPOST_MONGO_URL",
-            "kafka": "RINGPOST_KAFKA_BOOTSTRAP",
-            "redis": "RINGPOST_REDIS_URL",
-        }
-        return {variables[name]: engines.url(name) for name in variables if name in self._which()}
-
-    def _part(self, name: str, environment: dict[str, str]) -> ChildProcess:
-        command = [sys.executable, "-m", "ringpost", *PARTS[name]]
-        return ChildProcess(name, command, self._folder / "logs" / f"{name}.log", environment)
-
     async def _keep(self, part: ChildProcess) -> None:
         """Run the part. Start it again when it ends, after growing waits."""
         waits = backoff_s(0.1, 10.0)
-        part.log.parent.mkdir(parents=True, exist_ok=True)
         while True:
             started = time.monotonic()
             await part.start()
@@ -200,15 +186,16 @@ class _Up:
                     starting.ready(title, f"{title} is ready")
             if time.monotonic() > deadline:
                 missing = ", ".join(starting.waiting)
-                raise SettingsError(f"{missing}: not ready in time. See the logs in {self._folder / 'logs'}.")
+                raise SettingsError(f"{missing}: not ready in time. See the logs in {self._logs}.")
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), 0.1)
 
     async def _says_ready(self, part: ChildProcess) -> bool:
-        """The API by its own word; of the workers the log says so."""
+        """The API by its own word. A worker by its log: once its group has let it in, or its services run."""
         if part.name == "api":
             return await self._api_ready()
-        return part.running and _says_ready(part)
+        sign = "partitions assigned" if part.name in CONSUMERS else '"ready"'
+        return part.running and sign in part.written()
 
     async def _api_ready(self) -> bool:
         try:
@@ -227,7 +214,7 @@ class _Up:
         self._say(f"  admin key  {keys.admin}")
         if port := self._settings.http.admin_port:
             self._say(f"  admin port {port}, for /metrics and calls with the admin key")
-        self._say(f"  logs       {self._folder / 'logs'}")
+        self._say(f"  logs       {self._logs}")
         self._say(f"In another terminal: {self._folder_setting()}{command_name()} doctor")
         self._say("These engines are for trying out and developing; production: docs/production.md")
         self._say("Ctrl-C stops everything.")
@@ -248,9 +235,3 @@ class _Up:
         """Stop the API first, then the workers. The engines follow when the block around this ends."""
         await parts[0].stop(STOP_S)
         await asyncio.gather(*(part.stop(STOP_S) for part in parts[1:]))
-
-
-def _says_ready(part: ChildProcess) -> bool:
-    """A consumer once its group has let it in, the relay once its services run."""
-    sign = "partitions assigned" if part.name in CONSUMERS else '"ready"'
-    return sign in part.written()
