@@ -14,13 +14,15 @@ import re
 import select
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.highlighter import ReprHighlighter
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
 from rich.text import Text
 
 Json = Annotated[bool, typer.Option("--json", help="Write JSON.")]
@@ -109,10 +111,20 @@ def harmless(text: str) -> str:
     return _STEERING.sub("\ufffd", text)
 
 
-def show(value: object, as_json: bool, text: str | Text) -> None:
+def table_of(columns: Sequence[str], rows: Iterable[Iterable[object]]) -> Table:
+    """Shows what the cells hold as it is written, harmless to a terminal. Numbers have colours there."""
+    table, highlighted = Table(*columns), ReprHighlighter()
+    for row in rows:
+        table.add_row(*(highlighted(harmless(str(cell))) for cell in row))
+    return table
+
+
+def show(value: object, as_json: bool, text: str | Text | Table) -> None:
     """One of the two."""
     if as_json:
         write(json_line(value))
+    elif isinstance(text, Table):
+        Console().print(text)
     elif isinstance(text, Text):
         _print(Console(highlight=False), text)
     else:

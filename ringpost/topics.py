@@ -7,11 +7,9 @@ from collections import Counter
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from domain.errors import NotFound
-from ringpost.output import Json, example, progress, show
+from ringpost.output import Json, example, progress, show, table_of, write
 from ringpost.running import settings_with_engines
 
 if TYPE_CHECKING:
@@ -50,14 +48,12 @@ def describe(as_json: Json = False) -> None:
     """Each topic with its size, and how far each consumer group is behind."""
     with progress("Asking Kafka"):
         states = asyncio.run(_tool().describe())
-    if as_json:
-        show([_state(state) for state in states], as_json, "")
-        return
-    table = Table("topic", "partitions", "copies", "records", "behind")
-    for state in states:
-        behind = ", ".join(f"{lag.group} {lag.behind}" for lag in state.lags)
-        table.add_row(state.name, str(state.partitions), str(state.replication), str(state.records), behind)
-    Console().print(table)
+    rows = []
+    for one in states:
+        behind = ", ".join(f"{lag.group} {lag.behind}" for lag in one.lags)
+        rows.append((one.name, one.partitions, one.replication, one.records, behind))
+    table = table_of(("topic", "partitions", "copies", "records", "behind"), rows)
+    show([_state(state) for state in states], as_json, table)
 
 
 @dlq.command("list", epilog=example("ringpost topics dlq list"))
@@ -65,15 +61,12 @@ def list_letters(as_json: Json = False) -> None:
     """All dead letters, the oldest of each partition first."""
     with progress("Reading the dead letters"):
         letters = asyncio.run(_letters())
-    if as_json:
-        show([_summary(letter) for letter in letters], as_json, "")
-        return
-    table = Table("topic", "partition", "offset", "group", "error", "message")
-    for one in letters:
-        table.add_row(one.topic, str(one.partition), str(one.offset), one.group, one.error, one.message)
-    Console().print(table)
-    by_topic = Counter(letter.topic for letter in letters)
-    typer.echo(", ".join(f"{topic}: {count}" for topic, count in by_topic.items()) or "no dead letters")
+    columns = ("topic", "partition", "offset", "group", "error", "message")
+    summaries = [_summary(letter) for letter in letters]
+    show(summaries, as_json, table_of(columns, ([one[name] for name in columns] for one in summaries)))
+    if not as_json:
+        by_topic = Counter(letter.topic for letter in letters)
+        write(", ".join(f"{topic}: {count}" for topic, count in by_topic.items()) or "no dead letters")
 
 
 @dlq.command("show", epilog=example("ringpost topics dlq show deliveries 3 17"))
@@ -134,13 +127,4 @@ def _state(state: TopicState) -> dict[str, Any]:
 
 def _summary(letter: Letter) -> dict[str, Any]:
     """Without the record, which may hold the text of a message."""
-    return {
-        "topic": letter.topic,
-        "partition": letter.partition,
-        "offset": letter.offset,
-        "origin_offset": letter.origin_offset,
-        "group": letter.group,
-        "timestamp_ms": letter.timestamp_ms,
-        "error": letter.error,
-        "message": letter.message,
-    }
+    return {name: value for name, value in letter._asdict().items() if name not in ("key", "value")}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pty
 import subprocess
@@ -9,6 +10,9 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
+from rich.console import Console
+
+from ringpost.output import table_of
 from tests.docs.running import ROOT
 from tests.ringpost.trouble import PATIENCE_S, answering, surroundings
 
@@ -34,6 +38,13 @@ def seen_on_a_terminal(words: list[str], environment: dict[str, str], until: str
             process.kill()
             os.close(ours)
     return seen
+
+
+def test_table_shows_its_cells_as_they_are_written_and_steers_no_terminal() -> None:
+    console = Console(file=io.StringIO(), width=60)
+    console.print(table_of(("error", "offset"), [("no [/such] thing [b]\x1b[31m", 7)]))
+    assert isinstance(console.file, io.StringIO)
+    assert "│ no [/such] thing [b]\ufffd[31m │ 7      │" in console.file.getvalue()
 
 
 def test_what_went_wrong_is_red_on_a_terminal_only_and_not_where_no_color_is_set(tmp_path: Path) -> None:
