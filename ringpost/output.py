@@ -151,6 +151,15 @@ def _print(console: Console, text: Text) -> None:
     console.print(text, soft_wrap=not console.is_terminal)
 
 
+def live(console: Console, refresh_per_s: float = 10) -> Progress:
+    """Lines that say what goes on and for how long. They are on a terminal only, and gone at the end."""
+    return Progress(
+        SpinnerColumn("dots" if console.encoding.startswith("utf") else "line"),
+        TextColumn("{task.description}", markup=False), TimeElapsedColumn(), console=console,
+        transient=True, refresh_per_second=refresh_per_s, disable=not console.is_terminal,
+    )  # fmt: skip
+
+
 @contextmanager
 def progress(doing: str, refresh_per_s: float = 10) -> Iterator[Callable[[str], None]]:
     """A line on the terminal that says what is being done and for how long, once that has taken a second.
@@ -161,10 +170,7 @@ def progress(doing: str, refresh_per_s: float = 10) -> Iterator[Callable[[str], 
     if not console.is_terminal:
         yield lambda text: None
         return
-    line = Progress(
-        SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn(),
-        console=console, transient=True, refresh_per_second=refresh_per_s,
-    )  # fmt: skip
+    line = live(console, refresh_per_s)
     task = line.add_task(doing)
     start = threading.Timer(PATIENCE_S, line.start)
     start.start()
