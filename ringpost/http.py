@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import os
 import re
 import secrets
@@ -23,6 +22,7 @@ Needs = Mapping[str, type]
 """The fields that an answer of Ringpost has, with the type of each."""
 NOTHING: Needs = {}
 GARBAGE = "answers, but not as Ringpost does"
+NO_TEXT = "What was given holds bytes that are no text in UTF-8."
 ASK = "Is the address right (--url, or RINGPOST_URL), and is Ringpost running there?"
 
 
@@ -85,14 +85,14 @@ class Api:
         `wait_s` is how long the API may hold the answer. ApiError when there is none, or none of Ringpost's:
         one that lacks a field of `needs`.
         """
-        headers = self.headers | ({} if body is None else {"Content-Type": "application/json"})
-        content = None if body is None else _encoded(body)
         refusal = ""
         for pause_s in itertools.islice(backoff_s(0.2, 5.0), TRIES):
             try:
                 answer = httpx.request(
-                    method, self.url + path, content=content, headers=headers, timeout=self.timeout_s + wait_s
+                    method, self.url + path, json=body, headers=self.headers, timeout=self.timeout_s + wait_s
                 )
+            except UnicodeEncodeError:
+                raise ApiError(NO_TEXT) from None
             except httpx.HTTPError as error:
                 if is_garbage(error):
                     raise ApiError(f"{self.url} {GARBAGE}. {ASK}") from None
@@ -106,21 +106,18 @@ class Api:
         raise ApiError(refusal)
 
     def send(self, text: str, to: str | None, conversation: str | None) -> dict[str, Any]:
-        body: dict[str, Any] = {
-            "client_message_id": secrets.token_hex(8),
-            "kind": "text",
-            "body": {"text": text},
-        }
-        if to is not None:
-            body["to"] = to
-        if conversation is not None:
-            body["conversation_id"] = conversation
+        """Send a text to a user, or else into a conversation."""
+        place = {"conversation_id": conversation} if to is None else {"to": to}
+        body = {"client_message_id": secrets.token_hex(8), "kind": "text", "body": {"text": text}, **place}
         return self.call("POST", "/v1/messages", body, needs={"message_id": str, "seq": int})
 
 
 def user_path(user: str) -> str:
-    """The path of a user, with any characters of the id escaped. ApiError if the id is empty."""
-    return "/v1/users/" + quote(_text(user), safe="")
+    """The path of a user, with any characters of the id escaped. ApiError if the id is no text."""
+    try:
+        return "/v1/users/" + quote(user, safe="")
+    except UnicodeEncodeError:
+        raise ApiError(NO_TEXT) from None
 
 
 def is_garbage(error: Exception) -> bool:
@@ -178,15 +175,3 @@ def _strange(url: str, answer: httpx.Response) -> str:
 def _line(said: object) -> str:
     """What a server says, in one line."""
     return " ".join(str(said).split())
-
-
-def _encoded(body: dict[str, Any]) -> bytes:
-    return _text(json.dumps(body, ensure_ascii=False)).encode()
-
-
-def _text(text: str) -> str:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise ApiError("What was given holds bytes that are no text in UTF-8.") from None
-    return text
