@@ -20,14 +20,11 @@ import typer
 from rich.text import Text
 
 from infra.tasks import ended
-from ringpost.entry import main
 from ringpost.failure import UsageError
 from ringpost.http import TIMEOUT_S, Api, ApiError, checked_url, user_path
 from ringpost.output import Json, example, json_line, progress, remark, show, watch_reader, write
 from ringpost.running import HERE, api_url, api_url_by_settings, read_settings, settings_with_engines
 from ringpost.topics import topics
-
-__all__ = ["app", "main"]
 
 app = typer.Typer(
     no_args_is_help=True, pretty_exceptions_enable=False, help="Messaging that loses nothing.",
@@ -35,13 +32,15 @@ app = typer.Typer(
 )  # fmt: skip
 app.add_typer(topics, name="topics")
 
-Url = Annotated[
-    str | None,
-    typer.Option(
-        envvar="RINGPOST_URL",
-        help=f"The address of the API; by default that of a running `ringpost up`, else {HERE}.",
-    ),
-]
+
+def _address(otherwise: str) -> Any:
+    """The option `--url`. Its help says what counts without it and without a running `ringpost up`."""
+    usual = f"by default that of a running `ringpost up`, {otherwise}"
+    return typer.Option(envvar="RINGPOST_URL", help=f"The address of the API; {usual}.")
+
+
+Url = Annotated[str | None, _address(f"else {HERE}")]
+UrlBySettings = Annotated[str | None, _address("or of the settings")]
 Token = Annotated[str, typer.Option(envvar="RINGPOST_TOKEN", help="The token of a device.")]
 Timeout = Annotated[
     float,
@@ -207,13 +206,7 @@ async def _until_told(running: Any) -> None:
     )
 )
 def doctor(
-    url: Annotated[
-        str | None,
-        typer.Option(
-            envvar="RINGPOST_URL",
-            help="The address of the API; by default that of a running `ringpost up`, or of the settings.",
-        ),
-    ] = None,
+    url: UrlBySettings = None,
     worker: Annotated[
         list[str] | None,
         typer.Option(help="The address of a worker that is to be asked too; may be repeated."),
