@@ -99,16 +99,13 @@ class Listener:
         ) as socket:
             acknowledging = asyncio.create_task(self._acknowledge(socket))
             try:
-                await socket.send(self._hello())
+                place = {} if self._inbox is None else {"cursor": self._inbox.cursor}
+                await socket.send(json.dumps({"type": "hello", **place}))
                 async for text in socket:
                     await self._heard(http, _frame(self._api.url, text))
             finally:
                 await ended([acknowledging])
                 await self._acknowledge_last(socket)
-
-    def _hello(self) -> str:
-        place = {} if self._inbox is None else {"cursor": self._inbox.cursor}
-        return json.dumps({"type": "hello", **place})
 
     async def _heard(self, http: httpx.AsyncClient, frame: dict[str, Any]) -> None:
         """Print what a frame brings, and pull what is missing.

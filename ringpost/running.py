@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from infra.environment import SettingsError
+from infra.local.folder import try_lock
 
 if TYPE_CHECKING:
     from infra.settings import Settings
@@ -56,8 +57,8 @@ def find_running(folder: Path) -> Running | None:
     """The `ringpost up` that runs with this data folder."""
     try:
         with (folder / _NAME).open() as file:
-            if _is_free(file.fileno()):
-                return None
+            if try_lock(file.fileno(), fcntl.LOCK_SH):
+                return None  # nobody runs who holds it
             said = json.load(file)
         return Running(str(said["url"]), {str(name): str(text) for name, text in said["engines"].items()})
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
@@ -73,15 +74,6 @@ def without_address(settings: Settings) -> list[str]:
 def http_url(host: str, port: int) -> str:
     """The address of a server that listens on this host."""
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-def _is_free(descriptor: int) -> bool:
-    """Whether nobody holds the lock."""
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def read_settings() -> Settings:

@@ -37,7 +37,7 @@ class FolderLock:
             ) from None
         give_up = time.monotonic() + _LEFTOVERS_S
         told = False
-        while not self._locked():
+        while not try_lock(self.fd, fcntl.LOCK_EX):
             owner = self._owner()
             if owner == os.getpid() or (owner and _alive(owner)) or time.monotonic() > give_up:
                 self.release()
@@ -57,16 +57,18 @@ class FolderLock:
             os.close(self.fd)
             self.fd = -1
 
-    def _locked(self) -> bool:
-        try:
-            fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
-
     def _owner(self) -> int:
         text = os.pread(self.fd, 20, 0).decode(errors="replace")
         return int(text) if text.isdigit() else 0
+
+
+def try_lock(descriptor: int, kind: int) -> bool:
+    """Take the lock of a file, `LOCK_EX` or `LOCK_SH`. False if another holds it."""
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _alive(pid: int) -> bool:
