@@ -14,7 +14,9 @@ import subprocess
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 
@@ -57,25 +59,22 @@ def pinned(arguments: Sequence[str]) -> int:
 def install(command: Sequence[str], story: Story) -> int:
     """Run it and tell its story; its exit code."""
     lines: queue.Queue[str | None] = queue.Queue()
-    said: list[str] = []
+    said: deque[str] = deque(maxlen=LAST_LINES)
     began = told = time.monotonic()
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as pip:
         assert pip.stdout is not None
         threading.Thread(target=_pass_on, args=(pip.stdout, lines), daemon=True).start()
-        ended = False
-        while not ended:
-            try:
+        line: str | None = ""
+        while line is not None:
+            with suppress(queue.Empty):
                 line = lines.get(timeout=0.2)
-                ended = line is None
                 said.append(line or "")
                 story.read(line or "")
-            except queue.Empty:
-                pass
             told = _tell(story.text, time.monotonic() - began, told)
     if sys.stdout.isatty():
         _write("\r\x1b[K")
     if pip.returncode:
-        sys.stderr.write("".join(said[-LAST_LINES:]))
+        sys.stderr.write("".join(said))
     else:
         _write(f"  installed in {time.monotonic() - began:.0f} s\n")
     return pip.returncode
