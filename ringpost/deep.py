@@ -64,8 +64,7 @@ async def diagnose(audit: Audit, say: Say) -> Diagnosis:
     await _Messages(audit, found, lambda n: say(f"Read {n} {of_messages} messages"), repeated).check()
     await MemberLists(audit, found).check()
     await _cursors(audit, found)
-    for collection in ("users",):
-        await audit.shapes(collection, found.misfit)
+    await audit.shapes("users", found.misfit)
     return found
 
 
