@@ -20,7 +20,7 @@ from rich.console import Console
 from api.server import bound_socket
 from infra.descriptors import raise_limit
 from infra.keys import load_keys
-from infra.local.process import ChildProcess
+from infra.local.process import ChildProcess, LocalEngineError
 from infra.local.server import EngineInfo
 from infra.local.stack import ENGINES, LocalEngines
 from infra.retry import backoff_s
@@ -168,10 +168,15 @@ class _Up:
             await asyncio.sleep(next(waits))
 
     async def _keep_engines(self, engines: LocalEngines) -> None:
+        waits = backoff_s(0.1, 10.0)
         while True:
             name = await engines.wait_crash()
             self._say(f"{name} ended and is started again on its data")
-            await engines.restart(name)
+            try:
+                await engines.restart(name)
+            except (LocalEngineError, OSError) as error:
+                self._say(str(error))
+                await asyncio.sleep(next(waits))
 
     async def _ready(self, parts: Sequence[ChildProcess], starting: Starting) -> None:
         """Wait until the API answers and every worker says that it is ready."""

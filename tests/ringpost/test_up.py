@@ -34,7 +34,7 @@ class Up:
     def __init__(self, process: subprocess.Popen[str], folder: Path) -> None:
         self.process = process
         self.said = ""
-        self._folder = folder
+        self.folder = folder
 
     def ready(self) -> None:
         assert self.process.stdout is not None
@@ -53,7 +53,7 @@ class Up:
         done = subprocess.run(
             [sys.executable, "-m", "ringpost", *words],
             cwd=ROOT,
-            env=settings(self._folder),
+            env=settings(self.folder),
             capture_output=True,
             text=True,
             timeout=PATIENCE_S,
@@ -73,9 +73,9 @@ class Up:
 
     def kill_and_see_it_again(self, sign: str) -> None:
         """kill -9 to the one process with this in its command line; wait for the next one."""
-        (pid,) = processes(self._folder, sign)
+        (pid,) = processes(self.folder, sign)
         os.kill(pid, signal.SIGKILL)
-        until(lambda: processes(self._folder, sign) not in ([], [pid]))
+        until(lambda: processes(self.folder, sign) not in ([], [pid]))
 
 
 def settings(folder: Path) -> dict[str, str]:
@@ -185,6 +185,23 @@ def test_what_is_killed_comes_back(sign: str, up: Up, ann: str) -> None:
     up.kill_and_see_it_again(sign)
     until(lambda: send(up, ann, f"after {sign}"))
     assert up.texts(ann, before + 1)[-1] == f"after {sign}"
+
+
+@pytest.mark.faults
+def test_engine_that_cannot_be_started_again_is_tried_until_it_can(up: Up, ann: str) -> None:
+    folder, away = up.folder / "redis", up.folder / "away"
+    (pid,) = processes(up.folder, "redis-server")
+    folder.rename(away)
+    folder.write_text("where the folder was")
+    os.kill(pid, signal.SIGKILL)
+    assert up.process.stdout is not None
+    for line in up.process.stdout:
+        if "File exists" in line or "Not a directory" in line:
+            break
+    folder.unlink()
+    away.rename(folder)
+    until(lambda: len(processes(up.folder, "redis-server")) == 1)
+    until(lambda: send(up, ann, "after the repair"))
 
 
 @pytest.fixture(scope="module")
