@@ -115,10 +115,6 @@ async def _health(url: str, within_s: float = ANSWER_S) -> str:
 
 def _reasons(body: dict[str, Any]) -> list[str]:
     """Each part that is not well, with what it says; and what else is given as a reason."""
-    reasons = [f"{name}: {said}".rstrip(".") for name, said in body.get("parts", {}).items() if said != "ok"]
-    match body.get("reasons"):
-        case dict(more):
-            reasons += [f"{name}: {said}".rstrip(".") for name, said in more.items()]
-        case list(more):
-            reasons += [str(said).rstrip(".") for said in more]
-    return list(dict.fromkeys(reasons))
+    reasons = [f"{name}: {said}" for name, said in body.get("parts", {}).items() if said != "ok"]
+    reasons += map(str, body.get("reasons") or ())
+    return list(dict.fromkeys(reason.rstrip(".") for reason in reasons))
