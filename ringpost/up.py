@@ -83,11 +83,11 @@ class _Up:
 
     def _told_to_stop(self, working: asyncio.Task[None]) -> None:
         if not self._stopping.is_set():
-            self._say("Stopping.")
             self._stopping.set()
             asyncio.get_running_loop().call_later(SAY_AFTER_S, self._say_awaited)
             if not self._engines_serve:
                 working.cancel()
+            self._say("Stopping.")  # last: it raises where nobody reads the output any more
 
     def _say_awaited(self) -> None:
         running = [TITLES[part.name] for part in self._running if part.running]
