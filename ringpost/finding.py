@@ -19,14 +19,10 @@ class Finding:
     ok: bool
     said: str
 
-    def __str__(self) -> str:
-        return f"{'ok ' if self.ok else 'BAD'}  {self.name}: {self.said}"
-
     def coloured(self) -> Text:
-        """The same for a terminal."""
-        text = Text(str(self))
-        text.stylize("green" if self.ok else "bold red", 0, 3)
-        return text
+        """A line for a terminal."""
+        sign = ("ok ", "green") if self.ok else ("BAD", "bold red")
+        return Text.assemble(sign, f"  {self.name}: {self.said}")
 
 
 class Ailing(Exception):
