@@ -237,7 +237,6 @@ def doctor(
 ) -> None:
     """Look at the engines, the API and the workers, and say what to do. Exit code 1 if something is wrong."""
     from ringpost.doctor import examine
-    from ringpost.parts import Places
     from ringpost.rights import known_parts
 
     if deep or against is not None:
@@ -245,11 +244,10 @@ def doctor(
 
         raise typer.Exit(0 if check_deep(settings_with_engines().mongo, against, as_json) else 1)
     settings = settings_with_engines("mongo", "kafka", "redis")
-    places = Places(
-        checked_url(api_url_by_settings(url, settings)), [checked_url(one) for one in worker or ()]
-    )
+    address = checked_url(api_url_by_settings(url, settings))
+    workers = [checked_url(one) for one in worker or ()]
     with progress("Asking MongoDB, Redis, Kafka, the API and the workers"):
-        findings = asyncio.run(examine(settings, places, known_parts(part or ())))
+        findings = asyncio.run(examine(settings, address, known_parts(part or ()), workers))
     show([asdict(one) for one in findings], as_json, Text("\n").join(one.coloured() for one in findings))
     if not all(one.ok for one in findings):
         raise typer.Exit(1)

@@ -18,15 +18,18 @@ from infra.redis.client import open_redis, ping
 from infra.settings import Settings
 from ringpost.finding import Ailing, Finding, found
 from ringpost.name import command_name
-from ringpost.parts import Places, api, consumer, relay, worker_at
+from ringpost.parts import api, consumer, relay, worker_at
 from ringpost.rights import ALL, kafka_rights, mongo_rights, redis_rights
 
 __all__ = ["Finding", "examine"]
 
 
-async def examine(settings: Settings, places: Places, rights_of: Sequence[str] = ()) -> list[Finding]:
+async def examine(
+    settings: Settings, url: str, rights_of: Sequence[str] = (), workers: Sequence[str] = ()
+) -> list[Finding]:
     """All findings. It never raises because an engine or a part of Ringpost is away.
 
+    The API is asked at `url`, and each of `workers` at its own address.
     With `rights_of` it looks at the engines only, and the user needs no more rights than these parts.
     """
     log, parts = Log(settings.kafka), rights_of or ALL
@@ -51,11 +54,11 @@ async def examine(settings: Settings, places: Places, rights_of: Sequence[str] =
             with_kafka = "Whether it runs is known once Kafka answers."
             with_mongo = "Whether it runs is known once MongoDB answers."
             looks += [
-                found("API", partial(api, places.api, outbox)),
+                found("API", partial(api, url, outbox)),
                 found("worker inbox", partial(consumer, "inbox", DELIVERIES, groups), with_kafka, queue),
                 found("worker push", partial(consumer, "push", ARRIVALS, groups), with_kafka, queue),
                 found("worker relay", partial(relay, outbox), with_mongo, store),
-                *(found(f"worker at {url}", partial(worker_at, url)) for url in places.workers),
+                *(found(f"worker at {place}", partial(worker_at, place)) for place in workers),
             ]
         return list(await asyncio.gather(*looks))
 

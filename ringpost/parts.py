@@ -11,8 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import httpx
 
@@ -26,13 +25,6 @@ from ringpost.name import command_name
 ANSWER_S = 5.0
 MOVES_S = 5.0
 """A consumer with records to do finishes one within it: it commits every second."""
-
-
-class Places(NamedTuple):
-    """Where parts of Ringpost answer for their health."""
-
-    api: str
-    workers: Sequence[str] = ()
 
 
 async def api(url: str, outbox: OutboxStore) -> str:

@@ -26,7 +26,6 @@ from infra.mongo.rights import command
 from infra.redis.client import open_redis, ping
 from infra.settings import KafkaSettings, MongoSettings, RedisSettings, Settings, load_settings
 from ringpost.doctor import examine
-from ringpost.parts import Places
 from ringpost.rights import ALL
 from tests.builders import until
 from tests.certificates import Authority
@@ -62,7 +61,7 @@ NAMES = {
 NOWHERE = Engines("mongodb://127.0.0.1:1", "127.0.0.1:1", "redis://127.0.0.1:1/0")
 """Each part is told its own addresses."""
 
-NO_PLACES = Places("http://127.0.0.1:1", [])
+NO_API = "http://127.0.0.1:1"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -158,7 +157,7 @@ async def test_dead_letters_need_the_documented_rights_only(secured: Secured) ->
 
 @pytest.mark.parametrize("part", ["api", "inbox", "push", "relay"])
 async def test_doctor_is_content_with_the_rights_of_a_part(secured: Secured, part: str) -> None:
-    findings = await examine(settings_of(secured, part), NO_PLACES, [part])
+    findings = await examine(settings_of(secured, part), NO_API, [part])
     assert [str(one) for one in findings if not one.ok] == []
     assert await refusals(secured) == []
 
@@ -187,17 +186,15 @@ async def test_doctor_says_which_right_is_missing_and_the_command_that_gives_it(
     take, right, give = TAKEN[name]
     settings = settings_of(secured, "inbox")
     await run(secured, take)
-    (bad,) = [one for one in await examine(settings, NO_PLACES, ["inbox"]) if not one.ok]
+    (bad,) = [one for one in await examine(settings, NO_API, ["inbox"]) if not one.ok]
     assert (bad.name, bad.said) == (name, f"The user ringpost-inbox lacks: {right}. Grant it: {give}")
     await run(secured, give)
-    assert all(one.ok for one in await examine(settings, NO_PLACES, ["inbox"]))
+    assert all(one.ok for one in await examine(settings, NO_API, ["inbox"]))
 
 
 async def test_doctor_tells_the_rights_that_lack_for_all_parts(secured: Secured) -> None:
     bad = {
-        one.name: one.said
-        for one in await examine(settings_of(secured, "push"), NO_PLACES, ALL)
-        if not one.ok
+        one.name: one.said for one in await examine(settings_of(secured, "push"), NO_API, ALL) if not one.ok
     }
     assert set(bad) == {"MongoDB rights", "Redis rights", "Kafka rights"}
     assert "insert on timelines" in bad["MongoDB rights"]
@@ -271,7 +268,7 @@ async def test_mongo_is_reached_over_tls_by_either_driver(secured: Secured, driv
 @pytest.mark.parametrize("engine", ["MONGO_URL", "REDIS_URL", "KAFKA_PASSWORD"])
 async def test_wrong_password_is_a_sentence_without_the_password(secured: Secured, engine: str) -> None:
     settings = settings_of(secured, "api", **{f"RINGPOST_{engine}": wrong(secured, engine)})
-    findings = await examine(settings, NO_PLACES, ["api"])
+    findings = await examine(settings, NO_API, ["api"])
     said = {one.said for one in findings if not one.ok}
     assert any(f"RINGPOST_{engine}" in one and "refuses the user" in one for one in said)
     assert not any("wrong" in one or secured.password in one for one in said)
@@ -288,6 +285,6 @@ async def test_authority_that_did_not_sign_is_named_by_the_doctor(secured: Secur
     mongo = secured.mongo.url_of("ringpost-api").replace(trusted, quote(other, ""))
     files = {"RINGPOST_KAFKA_CA_FILE": other, "RINGPOST_REDIS_CA_FILE": other, "RINGPOST_MONGO_URL": mongo}
     settings = settings_of(secured, "api", RINGPOST_MONGO_TIMEOUT_S="1", **files)
-    said = {one.name: one.said for one in await examine(settings, NO_PLACES, ["api"]) if not one.ok}
+    said = {one.name: one.said for one in await examine(settings, NO_API, ["api"]) if not one.ok}
     for engine in ("MongoDB", "Kafka", "Redis"):
         assert said[engine].startswith("The certificate of 127.0.0.1:")
