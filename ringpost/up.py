@@ -26,6 +26,7 @@ from infra.local.stack import ENGINES, LocalEngines
 from infra.retry import backoff_s
 from infra.settings import AuthSettings, Settings, SettingsError
 from ringpost.name import command_name
+from ringpost.output import OutputLost
 from ringpost.running import VARIABLES, Running, announced, http_url, without_address
 from ringpost.starting import Starting
 
@@ -83,11 +84,11 @@ class _Up:
 
     def _told_to_stop(self, working: asyncio.Task[None]) -> None:
         if not self._stopping.is_set():
+            self._say("Stopping.")
             self._stopping.set()
             asyncio.get_running_loop().call_later(SAY_AFTER_S, self._say_awaited)
             if not self._engines_serve:
                 working.cancel()
-            self._say("Stopping.")  # last: it raises where nobody reads the output any more
 
     def _say_awaited(self) -> None:
         running = [TITLES[part.name] for part in self._running if part.running]
@@ -153,7 +154,9 @@ class _Up:
             await self._stop(parts)
 
     def _say(self, text: str) -> None:
-        self._console.print(text, markup=False)
+        """What runs goes on where nobody reads the output any more."""
+        with suppress(OutputLost):
+            self._console.print(text, markup=False)
 
     async def _keep(self, part: ChildProcess) -> None:
         """Run the part. Start it again when it ends, after growing waits."""

@@ -21,7 +21,6 @@ import httpx
 import pytest
 
 from infra.local.folder import FolderLock
-from ringpost.entry import OUTPUT_CLOSED
 from ringpost.running import find_running
 from tests.docs.running import ROOT
 from tests.patience import PATIENCE_S
@@ -155,12 +154,14 @@ def test_however_it_ends_nothing_is_left_running_and_every_message_is_there(tmp_
         assert processes(tmp_path) == []
 
 
-def test_it_ends_when_told_to_also_where_nobody_reads_its_output_any_more(tmp_path: Path) -> None:
+@pytest.mark.faults
+def test_it_supervises_and_ends_also_where_nobody_reads_its_output_any_more(tmp_path: Path) -> None:
     with started(tmp_path) as up:
         assert up.process.stdout is not None
         up.process.stdout.close()
+        up.kill_and_see_it_again("ringpost worker push")
         up.process.terminate()
-        assert up.process.wait(PATIENCE_S) == OUTPUT_CLOSED
+        assert up.process.wait(PATIENCE_S) == 0
         assert processes(tmp_path) == []
 
 
