@@ -118,9 +118,8 @@ class _Up:
                 self._say(f"{ENGINES[key].name}: the one that your settings name")
 
         def serves(engine: EngineInfo) -> None:
-            starting.ready(
-                engine.name, f"{engine.name} {engine.version} at {engine.address}, {engine.source}"
-            )
+            text = f"{engine.name} {engine.version} at {engine.address}, {engine.source}"
+            starting.ready(engine.name, text)
 
         return LocalEngines(self._folder, starting.note, which, on_starting=starting.begin, on_serving=serves)
 
@@ -151,7 +150,9 @@ class _Up:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            await self._stop(parts)
+            # The API first, then the workers. The engines follow when the block around this one ends.
+            await parts[0].stop(STOP_S)
+            await asyncio.gather(*(part.stop(STOP_S) for part in parts[1:]))
 
     def _say(self, text: str) -> None:
         """What runs goes on where nobody reads the output any more."""
@@ -238,8 +239,3 @@ class _Up:
         if self._settings.http.host in {"127.0.0.1", "::1", "localhost"}:
             return self._url
         return f"http://localhost:{self._port}" if self._settings.http.host in {"0.0.0.0", "::"} else None
-
-    async def _stop(self, parts: Sequence[ChildProcess]) -> None:
-        """Stop the API first, then the workers. The engines follow when the block around this ends."""
-        await parts[0].stop(STOP_S)
-        await asyncio.gather(*(part.stop(STOP_S) for part in parts[1:]))
