@@ -105,7 +105,7 @@ class _Progress:
             print(json.dumps({"files": self._files, "bytes": self._bytes}), flush=True)  # noqa: T201
 
 
-def download(folder: Path, progress: _Progress) -> None:
+def download(folder: Path) -> None:
     """Make `folder` with all jars in it, unless another process has made it meanwhile."""
     with folder.with_name(f"{folder.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -114,17 +114,17 @@ def download(folder: Path, progress: _Progress) -> None:
         for leftover in folder.parent.glob(f"{folder.name}.part-*"):
             shutil.rmtree(leftover)
         with tempfile.TemporaryDirectory(prefix=f"{folder.name}.part-", dir=folder.parent) as part:
-            _fetch(Path(part), progress)
+            _fetch(Path(part))
             (Path(part) / "jars").rename(folder)
 
 
-def _fetch(part: Path, progress: _Progress) -> None:
+def _fetch(part: Path) -> None:
     from jgo.constants import MAVEN_CENTRAL_URL
     from jgo.env import EnvironmentBuilder, LinkStrategy
     from jgo.maven import MavenContext, PythonResolver
 
     context = MavenContext(
-        resolver=PythonResolver(progress_callback=progress.file),
+        resolver=PythonResolver(progress_callback=_Progress().file),
         repo_cache=part / "repository",
         remote_repos={"central": MAVEN_CENTRAL_URL},
         timeout=60,
@@ -138,4 +138,4 @@ def _fetch(part: Path, progress: _Progress) -> None:
 
 
 if __name__ == "__main__":
-    download(Path(sys.argv[1]), _Progress())
+    download(Path(sys.argv[1]))
