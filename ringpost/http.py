@@ -46,14 +46,10 @@ def checked_url(text: str) -> str:
         httpx.URL(text)
     except (ValueError, httpx.InvalidURL):
         name, known = "", False
-    if not name or not known or _is_more_than_a_place(text):
+    is_more_than_a_place = any(sign in text for sign in "?# ") or not text.isprintable()
+    if not name or not known or is_more_than_a_place:
         raise AddressError(f"{text!r} is not a URL that can be asked: {example}.")
     return text.rstrip("/")
-
-
-def _is_more_than_a_place(text: str) -> bool:
-    """Whether there is more than host, port and path."""
-    return "?" in text or "#" in text or not text.isprintable() or " " in text
 
 
 def checked_token(token: str) -> str:
