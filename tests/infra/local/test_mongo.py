@@ -20,7 +20,7 @@ async def test_client_of_a_server_that_hangs_is_closed_though_nobody_waits_any_l
     """A start that waits in vain asks again and again, and each time leaves in the middle of the close."""
     async with LocalEngines(tmp_path, which={"mongo"}) as engines:
         client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(
-            engines.mongo_url, serverMonitoringMode="poll"
+            engines.url("mongo"), serverMonitoringMode="poll"
         )
         await client.admin.command("ping")
         os.kill(engines.pid("mongo"), signal.SIGSTOP)
