@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
@@ -24,35 +24,25 @@ class SharedReads(Generic[Key, Value]):
 
     async def get(self, key: Key) -> Value:
         """The read goes on if a caller goes away."""
-        current = self._under_way.get(key)
-        if current is None:
-            task = self._begin(key, self._once(key))
-        else:
-            task = self._next.get(key) or self._following(key, current)
+        task = self._next.get(key)
+        if task is None:
+            task = asyncio.create_task(self._run(key, self._under_way.get(key)))
+            task.add_done_callback(_see_error)
+            self._next[key] = task
         return await asyncio.shield(task)
 
-    def _begin(self, key: Key, reading: Awaitable[Value]) -> asyncio.Task[Value]:
-        task = asyncio.ensure_future(reading)
-        self._under_way[key] = task
-        task.add_done_callback(lambda _: self._ended(key, task))
-        return task
-
-    def _following(self, key: Key, current: asyncio.Task[Value]) -> asyncio.Task[Value]:
-        async def after() -> Value:
-            await asyncio.wait([current])
-            del self._next[key]
-            self._begin(key, task)
+    async def _run(self, key: Key, before: asyncio.Task[Value] | None) -> Value:
+        """The read, once the one before it has ended. Whoever asks from then on gets another one."""
+        if before is not None:
+            await asyncio.wait([before])
+        self._under_way[key] = self._next.pop(key)
+        try:
             return await self._read(key)
-
-        task = asyncio.create_task(after())
-        self._next[key] = task
-        return task
-
-    async def _once(self, key: Key) -> Value:
-        return await self._read(key)
-
-    def _ended(self, key: Key, task: asyncio.Task[Value]) -> None:
-        if self._under_way.get(key) is task:
+        finally:
             del self._under_way[key]
-        if not task.cancelled():
-            task.exception()  # seen, also if everybody who asked has gone away
+
+
+def _see_error(task: asyncio.Task[Any]) -> None:
+    """asyncio logs an error that nobody has seen, and everybody who asked may have gone away."""
+    if not task.cancelled():
+        task.exception()
