@@ -13,7 +13,6 @@ def draft_of(device: Device, asked: SendMessage) -> tuple[Draft, UserId | None]:
     """The draft, and the user it goes to if the client named no conversation. Raises BadRequest."""
     if (asked.conversation_id is None) == (asked.to is None):
         raise BadRequest("Give either a conversation_id or a user to send to.", "conversation_id")
-    conversation = ConversationId(asked.conversation_id or "")
-    to = None if asked.to is None else UserId(asked.to)
+    conversation = asked.conversation_id or ConversationId("")
     draft = Draft(conversation, device.user_id, asked.client_message_id, asked.kind, asked.body)
-    return draft, to
+    return draft, asked.to

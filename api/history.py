@@ -134,7 +134,7 @@ class History:
         others = await self.others(user, [one.conversation.conversation_id for one in page])
         rows = await asyncio.gather(*(self._row(user, one) for one in page))
         for row in rows:
-            row.with_ = others.get(ConversationId(row.conversation_id), UNSET)
+            row.with_ = others.get(row.conversation_id, UNSET)
         following = _write_cursor(page[-1]) if len(active) > len(page) else None
         return ConversationList(list(rows), following, following is not None)
 

@@ -21,11 +21,11 @@ from starlette.routing import Route
 from api.caller import Callers
 from api.contract import JSON, error_response
 from api.strict import convert
-from api.views import AccountId, TokenView, encode
+from api.views import DeviceName, TokenView, encode
 from domain.clock import now_ms, rfc3339
 from domain.devices import Device
 from domain.errors import Forbidden, RingpostError
-from domain.ids import DeviceId, UserId
+from domain.ids import UserId
 from infra.mongo.accounts import AccountStore
 
 TOKEN_TTL_S = 600
@@ -58,7 +58,7 @@ class _TokenPath(Struct):
     """One of the two people, and the device that a window of the page stands for."""
 
     user_id: Literal["ann", "bob"]
-    device_id: AccountId
+    device_id: DeviceName
 
 
 class Stage:
@@ -106,10 +106,9 @@ class Stage:
         if request.headers.get("origin") != own or site != "same-origin":
             raise Forbidden("Only the page at / gets these tokens.")
         path = convert(request.path_params, _TokenPath)
-        user = UserId(path.user_id)
         for unknown in await self._accounts.unknown(UserId(person) for person in PEOPLE):
             await self._accounts.put_user(unknown, PEOPLE[unknown], now_ms())
-        device = Device(user, DeviceId(path.device_id))
+        device = Device(UserId(path.user_id), path.device_id)
         await self._accounts.put_device(device, now_ms())
         minted = self._callers.mint(device, TOKEN_TTL_S)
         view = TokenView(minted.token, rfc3339(minted.expires_at_ms))

@@ -7,25 +7,29 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
+from domain import ids
 from domain.conversations import ConversationKind
-from domain.ids import CONVERSATION_ID_PATTERN, ID_PATTERN, LIST_CURSOR_PATTERN, MAX_SEQ
 from domain.messages import Kind, SentKind
 
-AccountId = Annotated[str, Meta(pattern=ID_PATTERN, description="The application's own id of a user.")]
-DeviceName = Annotated[str, Meta(pattern=ID_PATTERN, description="The application's own id of a device.")]
+AccountId = Annotated[
+    ids.UserId, Meta(pattern=ids.ID_PATTERN, description="The application's own id of a user.")
+]
+DeviceName = Annotated[
+    ids.DeviceId, Meta(pattern=ids.ID_PATTERN, description="The application's own id of a device.")
+]
 AnyConversationId = Annotated[
-    str,
-    Meta(pattern=CONVERSATION_ID_PATTERN, max_length=131, description="The id of the conversation."),
+    ids.ConversationId,
+    Meta(pattern=ids.CONVERSATION_ID_PATTERN, max_length=131, description="The id of the conversation."),
 ]
 ListCursor = Annotated[
     str,
     Meta(
-        pattern=LIST_CURSOR_PATTERN,
+        pattern=ids.LIST_CURSOR_PATTERN,
         max_length=156,
         description="Where the page begins: `cursor` of the page before. Leave it out for the first page.",
     ),
 ]
-Seq = Annotated[int, Meta(ge=0, le=MAX_SEQ)]
+Seq = Annotated[int, Meta(ge=0, le=ids.MAX_SEQ)]
 InboxSeq = Annotated[
     Seq,
     Meta(description="The number of the last inbox entry that the device has; 0 when it has none."),
@@ -71,8 +75,7 @@ class ConversationPath(Struct):
     conversation_id: AnyConversationId
 
 
-class MemberPath(Struct):
-    conversation_id: AnyConversationId
+class MemberPath(ConversationPath):
     user_id: Annotated[AccountId, Meta(description="The id of the member.")]
 
 

@@ -8,7 +8,6 @@ from api.views import MintToken, PutUser, TokenView, UserPath, UserView
 from domain.clock import now_ms, rfc3339
 from domain.devices import Device
 from domain.errors import NotFound
-from domain.ids import DeviceId, UserId
 from infra.mongo.accounts import AccountStore
 
 
@@ -43,14 +42,13 @@ class Accounts:
         ]
 
     async def put_user(self, path: UserPath, body: PutUser) -> Answer:
-        user = await self._accounts.put_user(UserId(path.user_id), body.name, now_ms())
+        user = await self._accounts.put_user(path.user_id, body.name, now_ms())
         return Answer(UserView(user.user_id, user.name, rfc3339(user.created_at_ms)))
 
     async def mint_token(self, body: MintToken) -> Answer:
-        user = UserId(body.user_id)
-        if await self._accounts.unknown([user]):
-            raise NotFound(f"There is no user {user}.", "user_id")
-        device = Device(user, DeviceId(body.device_id), body.device_class)
+        if await self._accounts.unknown([body.user_id]):
+            raise NotFound(f"There is no user {body.user_id}.", "user_id")
+        device = Device(body.user_id, body.device_id, body.device_class)
         await self._accounts.put_device(device, now_ms())
         minted = self._callers.mint(device, body.expires_in_s or self._ttl_s)
         return Answer(TokenView(minted.token, rfc3339(minted.expires_at_ms)))

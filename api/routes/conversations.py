@@ -19,7 +19,7 @@ from api.views import (
 from domain.clock import rfc3339
 from domain.devices import Device
 from domain.errors import Conflict, Forbidden, NotFound, TooLarge
-from domain.ids import ConversationId, UserId
+from domain.ids import ConversationId
 from producers.groups import Groups
 
 
@@ -78,34 +78,30 @@ class Conversations:
 
     async def open(self, device: Device, body: OpenDirect | OpenGroup) -> Answer:
         if isinstance(body, OpenDirect):
-            opened, fresh = await self._groups.open_direct(device.user_id, UserId(body.with_), "with")
-            return Answer(await self._view(device, opened), 201 if fresh else 200)
-        others = [UserId(user) for user in body.members]
-        created = await self._groups.create(device.user_id, body.title, others)
-        return Answer(await self._view(device, created.conversation_id), 201)
+            opened, fresh = await self._groups.open_direct(device.user_id, body.with_, "with")
+            return await self._view(device, opened, 201 if fresh else 200)
+        created = await self._groups.create(device.user_id, body.title, body.members)
+        return await self._view(device, created.conversation_id, 201)
 
     async def list(self, device: Device, query: ListQuery) -> Answer:
         return Answer(await self._history.conversations(device.user_id, query.cursor, query.limit))
 
     async def view(self, device: Device, path: ConversationPath) -> Answer:
-        return Answer(await self._view(device, ConversationId(path.conversation_id)))
+        return await self._view(device, path.conversation_id)
 
     async def rename(self, device: Device, path: ConversationPath, body: Rename) -> Answer:
-        conversation = ConversationId(path.conversation_id)
-        await self._groups.rename(device.user_id, conversation, body.title)
-        return Answer(await self._view(device, conversation))
+        await self._groups.rename(device.user_id, path.conversation_id, body.title)
+        return await self._view(device, path.conversation_id)
 
     async def add(self, device: Device, path: MemberPath) -> Answer:
-        conversation = ConversationId(path.conversation_id)
-        await self._groups.add(device.user_id, conversation, UserId(path.user_id))
-        return Answer(await self._view(device, conversation))
+        await self._groups.add(device.user_id, path.conversation_id, path.user_id)
+        return await self._view(device, path.conversation_id)
 
     async def remove(self, device: Device, path: MemberPath) -> Answer:
-        conversation = ConversationId(path.conversation_id)
-        await self._groups.remove(device.user_id, conversation, UserId(path.user_id))
-        return Answer(await self._view(device, conversation))
+        await self._groups.remove(device.user_id, path.conversation_id, path.user_id)
+        return await self._view(device, path.conversation_id)
 
-    async def _view(self, device: Device, conversation: ConversationId) -> ConversationView:
+    async def _view(self, device: Device, conversation: ConversationId, status: int = 200) -> Answer:
         found, members = await self._groups.view(device.user_id, conversation)
         newest = await self._history.newest(conversation, members.by_user[device.user_id])
         view = ConversationView(
@@ -116,4 +112,4 @@ class Conversations:
         if members.has(device.user_id):
             view.members = sorted(member.user_id for member in members.present)
             view.owner_id = members.owner or UNSET
-        return view
+        return Answer(view, status)

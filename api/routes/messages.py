@@ -8,7 +8,6 @@ from api.history import History
 from api.views import ConversationPath, HistoryPage, HistoryQuery, SendMessage, SentView, page_bytes
 from domain.devices import Device
 from domain.errors import Conflict, Forbidden, NotFound, Overloaded
-from domain.ids import ConversationId
 from producers.send import Sender
 
 
@@ -46,6 +45,5 @@ class Messages:
         return Answer(outcome.sent, 201 if outcome.created else 200)
 
     async def page(self, device: Device, path: ConversationPath, query: HistoryQuery) -> Answer:
-        conversation = ConversationId(path.conversation_id)
-        messages, more = await self._history.page(device.user_id, conversation, query)
+        messages, more = await self._history.page(device.user_id, path.conversation_id, query)
         return Answer(page_bytes(messages, more))
