@@ -47,24 +47,8 @@ ClientMessageId = Annotated[
         ),
     ),
 ]
-Time = Annotated[str, Meta(description="A time in RFC 3339 form, in UTC, with milliseconds.")]
-CreatedAt = Annotated[Time, Meta(description="When it was created: RFC 3339, UTC, milliseconds.")]
-SentAt = Annotated[Time, Meta(description="When the message was stored: RFC 3339, UTC, milliseconds.")]
-MessageId = Annotated[
-    str, Meta(description="The name of the message for ever: `conversation_id`, a colon, and its `seq`.")
-]
-MessageSeq = Annotated[
-    int,
-    Meta(
-        description="The place of the message in its conversation. It rises, and some numbers may be unused."
-    ),
-]
-KindOfConversation = Annotated[ConversationKind, Meta(description="`direct` between two users, or `group`.")]
-TitleOrNull = Annotated[str | None, Meta(description="The title of a group; null when it has none.")]
-HeadSeq = Annotated[
-    int, Meta(description="The `seq` of the newest message that you may read; 0 when there is none.")
-]
-More = Annotated[bool, Meta(description="Whether there is more to read.")]
+CreatedAt = Annotated[str, Meta(description="When it was created: RFC 3339, UTC, milliseconds.")]
+SentAt = Annotated[str, Meta(description="When the message was stored: RFC 3339, UTC, milliseconds.")]
 
 
 class UserPath(Struct):
@@ -118,7 +102,7 @@ class TokenView(Struct):
     """A token of one device."""
 
     token: Annotated[str, Meta(description="The token. Give it to that device and to nobody else.")]
-    expires_at: Annotated[Time, Meta(description="When the token expires: RFC 3339, UTC, milliseconds.")]
+    expires_at: Annotated[str, Meta(description="When the token expires: RFC 3339, UTC, milliseconds.")]
 
 
 class OpenDirect(Struct, forbid_unknown_fields=True, tag_field="kind", tag="direct"):
@@ -154,13 +138,20 @@ With = Annotated[
 ]
 
 
-class ConversationView(Struct):
-    """A conversation. `members` and `owner_id` are absent for those who have left."""
+class _Conversation(Struct):
+    """What both views of a conversation begin with."""
 
     conversation_id: AnyConversationId
-    kind: KindOfConversation
-    title: TitleOrNull
-    head_seq: HeadSeq
+    kind: Annotated[ConversationKind, Meta(description="`direct` between two users, or `group`.")]
+    title: Annotated[str | None, Meta(description="The title of a group; null when it has none.")]
+    head_seq: Annotated[
+        int, Meta(description="The `seq` of the newest message that you may read; 0 when there is none.")
+    ]
+
+
+class ConversationView(_Conversation):
+    """A conversation. `members` and `owner_id` are absent for those who have left."""
+
     created_at: CreatedAt
     members: Annotated[list[str], Meta(description="The ids of the present members.")] | UnsetType = UNSET
     owner_id: (
@@ -181,13 +172,9 @@ class ListQuery(Struct, forbid_unknown_fields=True):
     limit: Limit = 50
 
 
-class ConversationRow(Struct):
+class ConversationRow(_Conversation):
     """A conversation in the list."""
 
-    conversation_id: AnyConversationId
-    kind: KindOfConversation
-    title: TitleOrNull
-    head_seq: HeadSeq
     read_seq: Annotated[int, Meta(description="Up to which `seq` you have read; it stays at 0 for now.")]
     unread: Annotated[int, Meta(description="How many messages of others came after `read_seq`.")]
     last_message: Annotated[
@@ -201,7 +188,7 @@ class ConversationList(Struct):
 
     conversations: Annotated[list[ConversationRow], Meta(description="The conversations of this page.")]
     cursor: Annotated[str | None, Meta(description="The `cursor` for the next page; null on the last page.")]
-    more: Annotated[More, Meta(description="Whether there is another page.")]
+    more: Annotated[bool, Meta(description="Whether there is another page.")]
 
 
 class SendMessage(Struct, forbid_unknown_fields=True):
@@ -223,12 +210,26 @@ class SendMessage(Struct, forbid_unknown_fields=True):
     ) = None
 
 
-class SentView(Struct):
+class _Message(Struct):
+    """A message by its place."""
+
+    message_id: Annotated[
+        str, Meta(description="The name of the message for ever: `conversation_id`, a colon, and its `seq`.")
+    ]
+    conversation_id: AnyConversationId
+    seq: Annotated[
+        int,
+        Meta(
+            description=(
+                "The place of the message in its conversation. It rises, and some numbers may be unused."
+            )
+        ),
+    ]
+
+
+class SentView(_Message):
     """Where the message stands. A repetition of the same send gets the same answer."""
 
-    message_id: MessageId
-    conversation_id: AnyConversationId
-    seq: MessageSeq
     sent_at: SentAt
 
 
@@ -270,12 +271,9 @@ class Cursor(Struct, forbid_unknown_fields=True):
     cursor: InboxSeq
 
 
-class MessageView(Struct):
+class MessageView(_Message):
     """A stored message."""
 
-    message_id: MessageId
-    conversation_id: AnyConversationId
-    seq: MessageSeq
     sender_id: Annotated[str, Meta(description="The user who sent it.")]
     client_message_id: Annotated[str, Meta(description="The name that the sender gave it.")]
     kind: Annotated[Kind, Meta(description="What the message is. It decides what `body` holds.")]
@@ -295,7 +293,7 @@ class HistoryPage(Struct):
     """A page of a conversation."""
 
     messages: Annotated[list[MessageView], Meta(description="The messages, always in rising order of `seq`.")]
-    more: Annotated[More, Meta(description="Whether there are more messages in the direction of reading.")]
+    more: Annotated[bool, Meta(description="Whether there are more messages in the direction of reading.")]
 
 
 class SyncPage(Struct):
@@ -304,7 +302,7 @@ class SyncPage(Struct):
     entries: Annotated[list[EntryView], Meta(description="The entries, in order, each once.")]
     cursor: Annotated[int, Meta(description="The cursor for the next pull. Store it with the entries.")]
     head: Annotated[int, Meta(description="The number of the newest entry that there is.")]
-    more: Annotated[More, Meta(description="Whether to pull again at once.")]
+    more: Annotated[bool, Meta(description="Whether to pull again at once.")]
 
 
 encode = msgspec.json.Encoder().encode
