@@ -58,7 +58,6 @@ class Route:
     handler: Handler
     summary: str
     answers: Mapping[int, type]
-    errors: Sequence[type[RingpostError]] = ()
     path_type: type | None = None
     query_type: type | None = None
     body_type: type | Any = None

@@ -16,15 +16,7 @@ from api.description.texts import ADMIN_KEY, DEVICE_TOKEN, introduction
 from api.errors import STATUS, ErrorAnswer
 from api.views import SendMessage
 from domain import messages
-from domain.errors import (
-    BadRequest,
-    Forbidden,
-    Internal,
-    RingpostError,
-    TooLarge,
-    Unauthenticated,
-    Unavailable,
-)
+from domain.errors import BadRequest, Internal, TooLarge, Unauthenticated, Unavailable
 
 _REF = "#/components/schemas/{name}"
 _BODIES: dict[str, Any] = {
@@ -122,13 +114,13 @@ def _responses(route: Route, by_type: dict[Any, Any]) -> dict[str, Any]:
         }
         for status, kind in sorted(route.answers.items())
     }
-    for status, errors in sorted(_errors(route).items()):
-        refusals = {error: text.refused.get(error, REFUSALS[error]) for error in errors}
-        said = {error.code: example_of(error, refusal) for error, refusal in refusals.items()}
+    usual = [BadRequest, Unauthenticated, Unavailable, Internal, *([TooLarge] if route.body_type else [])]
+    refusals = {error: REFUSALS[error] for error in usual} | dict(text.refused)
+    for status in sorted({STATUS[error] for error in refusals}):
+        errors = [error for error in refusals if STATUS[error] == status]
+        said = {error.code: example_of(error, refusals[error]) for error in errors}
         responses[str(status)] = {
-            "description": "  \n".join(
-                f"`{error.code}`: {refusal.when}" for error, refusal in refusals.items()
-            ),
+            "description": "  \n".join(f"`{error.code}`: {refusals[error].when}" for error in errors),
             "content": {JSON: {"schema": by_type[ErrorAnswer], **_prefilled(said)}},
             **_headers(status),
         }
@@ -157,18 +149,6 @@ def _headers(status: int) -> Mapping[str, Any]:
         text = "Seconds to wait before the same request is sent again."
         return {"headers": {"Retry-After": {"description": text, "schema": {"type": "integer"}}}}
     return {}
-
-
-def _errors(route: Route) -> dict[int, list[type[RingpostError]]]:
-    raised: list[type[RingpostError]] = [BadRequest, Unauthenticated, Unavailable, Internal, *route.errors]
-    if route.admin:
-        raised.append(Forbidden)
-    if route.body_type is not None:
-        raised.append(TooLarge)
-    by_status: dict[int, list[type[RingpostError]]] = {}
-    for error in dict.fromkeys(raised):
-        by_status.setdefault(STATUS[error], []).append(error)
-    return by_status
 
 
 def _parameters(kind: type | None, where: str, components: dict[str, Any]) -> list[dict[str, Any]]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
-from api.description.refusals import Refusal
-from domain.errors import Conflict, Forbidden, NotFound, RingpostError, TooLarge, Unauthenticated
+from api.description.refusals import REFUSALS, Refusal, Refusals
+from domain.errors import Conflict, CursorAhead, Forbidden, NotFound, Overloaded, TooLarge, Unauthenticated
 
 ACCOUNTS = "Users and tokens"
 MESSAGES = "Messages"
@@ -57,12 +58,12 @@ _YOUR_GROUP = (
 
 
 class Operation(NamedTuple):
-    """`done` is by status; `refused` says more than `REFUSALS` does of an error."""
+    """`done` is by status. `refused` has this call's own errors, and may say more of those of every call."""
 
     tag: str
     description: str
     done: Mapping[int, str]
-    refused: Mapping[type[RingpostError], Refusal]
+    refused: Refusals = MappingProxyType({})
 
 
 OPERATIONS = {
@@ -103,6 +104,7 @@ OPERATIONS = {
                 "This client_message_id was used for another message.",
                 "client_message_id",
             ),
+            Overloaded: REFUSALS[Overloaded],
         },
     ),
     "GET /v1/conversations/{conversation_id}/messages": Operation(
@@ -119,20 +121,19 @@ OPERATIONS = {
         "Your own messages are among them, so that your other devices get them. Begin with cursor 0. "
         "Store the entries and the new `cursor` together, and ask again with it.",
         {200: "The entries after the cursor; none if nothing came within `wait_s`."},
-        {},
+        {error: REFUSALS[error] for error in (CursorAhead, Overloaded)},
     ),
     "POST /v1/sync/ack": Operation(
         INBOX,
         "Tells the server how far this device is. The cursor only moves forward. Nothing is deleted. "
         "A socket that names no cursor begins here.",
         {200: "Where the cursor of this device stands now."},
-        {},
+        {CursorAhead: REFUSALS[CursorAhead]},
     ),
     "GET /v1/sync/ack": Operation(
         INBOX,
         "Each device of a user has a cursor of its own. It is 0 until the device acknowledges something.",
         {200: "Where the cursor of this device stands."},
-        {},
     ),
     "POST /v1/conversations": Operation(
         CONVERSATIONS,
@@ -154,7 +155,6 @@ OPERATIONS = {
         "The conversation with the newest message comes first. For the next page, give the `cursor` of the "
         "page before. Groups that you have left are in the list, too.",
         {200: "A page of the list."},
-        {},
     ),
     "GET /v1/conversations/{conversation_id}": Operation(
         CONVERSATIONS,

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
-from api.errors import STATUS, error_body
+from msgspec import to_builtins
+
+from api.errors import STATUS, ErrorAnswer, error_body
 from domain.errors import (
     BadRequest,
     Conflict,
@@ -33,7 +36,9 @@ class Refusal(NamedTuple):
     field: str | None = None
 
 
-REFUSALS: dict[type[RingpostError], Refusal] = {
+Refusals = Mapping[type[RingpostError], Refusal]
+
+REFUSALS: Refusals = {
     BadRequest: Refusal(
         "The request is not as described here; `field` names the part that is wrong.",
         'limit must be a whole number from 1 to 200, not "0".',
@@ -98,8 +103,5 @@ def error_table() -> str:
 
 def example_of(error: type[RingpostError], refusal: Refusal) -> dict[str, object]:
     """The answer to a refused call."""
-    body = error_body(error(refusal.message, refusal.field))
-    example: dict[str, object] = {"code": body.code, "message": body.message, "retriable": body.retriable}
-    if body.field is not None:
-        example["field"] = body.field
-    return {"error": example}
+    answer: dict[str, object] = to_builtins(ErrorAnswer(error_body(error(refusal.message, refusal.field))))
+    return answer

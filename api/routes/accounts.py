@@ -35,7 +35,6 @@ class Accounts:
                 self.mint_token,
                 "Mint a token for a device of a user",
                 {200: TokenView},
-                errors=(NotFound,),
                 body_type=MintToken,
                 admin=True,
             ),

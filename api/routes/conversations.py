@@ -18,7 +18,6 @@ from api.views import (
 )
 from domain.clock import rfc3339
 from domain.devices import Device
-from domain.errors import Conflict, Forbidden, NotFound, TooLarge
 from domain.ids import ConversationId
 from producers.groups import Groups
 
@@ -33,7 +32,6 @@ class Conversations:
             "/v1/conversations/{conversation_id}",
             "/v1/conversations/{conversation_id}/members/{user_id}",
         )
-        change = (NotFound, Forbidden)
         view = {200: ConversationView}
         return [
             Route(
@@ -42,7 +40,6 @@ class Conversations:
                 self.open,
                 "Open the direct conversation with a user, or create a group",
                 {201: ConversationView, 200: ConversationView},
-                errors=(NotFound, TooLarge),
                 body_type=OpenDirect | OpenGroup,
             ),
             Route(
@@ -53,27 +50,10 @@ class Conversations:
                 {200: ConversationList},
                 query_type=ListQuery,
             ),
-            Route("GET", one, self.view, "One conversation", view, change, ConversationPath),
-            Route(
-                "PATCH",
-                one,
-                self.rename,
-                "Change the title",
-                view,
-                change,
-                ConversationPath,
-                body_type=Rename,
-            ),
-            Route("PUT", member, self.add, "Add a member", view, (*change, TooLarge, Conflict), MemberPath),
-            Route(
-                "DELETE",
-                member,
-                self.remove,
-                "Remove a member, or leave",
-                view,
-                (*change, Conflict),
-                MemberPath,
-            ),
+            Route("GET", one, self.view, "One conversation", view, ConversationPath),
+            Route("PATCH", one, self.rename, "Change the title", view, ConversationPath, body_type=Rename),
+            Route("PUT", member, self.add, "Add a member", view, MemberPath),
+            Route("DELETE", member, self.remove, "Remove a member, or leave", view, MemberPath),
         ]
 
     async def open(self, device: Device, body: OpenDirect | OpenGroup) -> Answer:

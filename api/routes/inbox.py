@@ -9,7 +9,7 @@ from api.gateway.hub import Hub
 from api.sync import Page, Sync
 from api.views import Cursor, SyncPage, SyncQuery
 from domain.devices import Device
-from domain.errors import CursorAhead, Overloaded
+from domain.errors import CursorAhead
 from infra.mongo.accounts import AccountStore
 
 DEAF_LOOK_S = 3.0
@@ -36,7 +36,6 @@ class Inbox:
                 self.pull,
                 "What came after a cursor; `wait_s` holds the answer until there is something",
                 {200: SyncPage},
-                errors=(CursorAhead, Overloaded),
                 query_type=SyncQuery,
             ),
             Route(
@@ -45,7 +44,6 @@ class Inbox:
                 self.acknowledge,
                 "Move this device's cursor, only forward",
                 {200: Cursor},
-                errors=(CursorAhead,),
                 body_type=Cursor,
             ),
             Route("GET", "/v1/sync/ack", self.acknowledged, "This device's cursor", {200: Cursor}),

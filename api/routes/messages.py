@@ -7,7 +7,6 @@ from api.drafts import draft_of
 from api.history import History
 from api.views import ConversationPath, HistoryPage, HistoryQuery, SendMessage, SentView, page_bytes
 from domain.devices import Device
-from domain.errors import Conflict, Forbidden, NotFound, Overloaded
 from producers.send import Sender
 
 
@@ -24,7 +23,6 @@ class Messages:
                 self.send,
                 "Send a message; durable when answered, the same answer for a repetition",
                 {201: SentView, 200: SentView},
-                errors=(NotFound, Forbidden, Conflict, Overloaded),
                 body_type=SendMessage,
             ),
             Route(
@@ -33,7 +31,6 @@ class Messages:
                 self.page,
                 "Messages of a conversation, ascending by seq",
                 {200: HistoryPage},
-                errors=(NotFound, Forbidden),
                 path_type=ConversationPath,
                 query_type=HistoryQuery,
             ),
