@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
@@ -15,25 +15,18 @@ from api.description.refusals import REFUSALS, example_of
 from api.description.texts import ADMIN_KEY, DEVICE_TOKEN, introduction
 from api.errors import STATUS, ErrorAnswer
 from api.views import SendMessage
-from domain import messages
 from domain.errors import BadRequest, Internal, TooLarge, Unauthenticated, Unavailable
+from domain.messages import BODY_DECODERS, SentKind
 
 _REF = "#/components/schemas/{name}"
-_BODIES: dict[str, Any] = {
-    "text": messages.TextBody,
-    "image": messages.ImageBody,
-    "voice": messages.VoiceBody,
-    "file": messages.FileBody,
-    "custom": dict[str, Any],
-}
+_BODIES = {kind: BODY_DECODERS[kind].type for kind in get_args(SentKind)}
 
 
 def describe(routes: Sequence[Route], version: str) -> dict[str, Any]:
     """The whole description, in the order in which a person reads."""
     types: list[Any] = [ErrorAnswer, *_BODIES.values(), SendMessage]
     for route in routes:
-        types += [*route.answers.values()]
-        types += [kind for kind in (route.body_type, route.path_type, route.query_type) if kind is not None]
+        types += [*route.answers.values(), *([route.body_type] if route.body_type else [])]
     unique = list(dict.fromkeys(types))
     schemas, components = msgspec.json.schema_components(unique, ref_template=_REF)
     by_type = dict(zip(unique, schemas, strict=True))
@@ -41,9 +34,7 @@ def describe(routes: Sequence[Route], version: str) -> dict[str, Any]:
     paths: dict[str, Any] = {}
     tags = list(TAGS)
     for route in sorted(routes, key=lambda one: tags.index(OPERATIONS[one.name].tag)):
-        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, by_type, components)
-    for kind in {kind for route in routes for kind in (route.path_type, route.query_type) if kind}:
-        components.pop(kind.__name__, None)
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, by_type)
     for component in components.values():
         _describe_tags(component)
     return {
@@ -67,7 +58,7 @@ def describe(routes: Sequence[Route], version: str) -> dict[str, Any]:
     }
 
 
-def _operation(route: Route, by_type: dict[Any, Any], components: dict[str, Any]) -> dict[str, Any]:
+def _operation(route: Route, by_type: dict[Any, Any]) -> dict[str, Any]:
     text, examples = OPERATIONS[route.name], EXAMPLES[route.name]
     operation: dict[str, Any] = {
         "operationId": _operation_id(route.name),
@@ -80,7 +71,8 @@ def _operation(route: Route, by_type: dict[Any, Any], components: dict[str, Any]
     parameters = [
         parameter | _prefilled(examples.parameters.get(parameter["name"], {}))
         for kind, where in ((route.path_type, "path"), (route.query_type, "query"))
-        for parameter in _parameters(kind, where, components)
+        if kind is not None
+        for parameter in _parameters(kind, where)
     ]
     if parameters:
         operation["parameters"] = parameters
@@ -151,24 +143,18 @@ def _headers(status: int) -> Mapping[str, Any]:
     return {}
 
 
-def _parameters(kind: type | None, where: str, components: dict[str, Any]) -> list[dict[str, Any]]:
-    if kind is None:
-        return []
-    schema = components[kind.__name__]
-    required = set(schema.get("required", ()))
-    parameters = []
-    for name, described in schema["properties"].items():
-        present = {key: value for key, value in described.items() if key != "description"}
-        parameters.append(
-            {
-                "name": name,
-                "in": where,
-                "description": described["description"],
-                "required": name in required,
-                "schema": present,
-            }
-        )
-    return parameters
+def _parameters(kind: type, where: str) -> list[dict[str, Any]]:
+    schema = msgspec.json.schema(kind)["$defs"][kind.__name__]
+    return [
+        {
+            "name": name,
+            "in": where,
+            "description": described.pop("description"),
+            "required": name in schema["required"],
+            "schema": described,
+        }
+        for name, described in schema["properties"].items()
+    ]
 
 
 def _describe_tags(component: dict[str, Any]) -> None:

@@ -80,7 +80,7 @@ BODY_LIMIT_BYTES: dict[str, int] = {
 MOST_LEVELS = 64
 """The most levels to which a body may nest."""
 
-_BODIES: dict[str, Any] = {
+BODY_DECODERS: dict[str, Any] = {
     "text": msgspec.json.Decoder(TextBody),
     "image": msgspec.json.Decoder(ImageBody),
     "voice": msgspec.json.Decoder(VoiceBody),
@@ -110,7 +110,7 @@ class Draft(Struct, frozen=True):
         """16 bytes over kind and body; the order of fields and white space do not matter."""
         raw = memoryview(self.body).tobytes()
         if self.kind == "text":  # the same bytes as below, in less than half of the time
-            body = f'{{"text": {_quoted(_BODIES["text"].decode(raw).text)}}}'
+            body = f'{{"text": {_quoted(BODY_DECODERS["text"].decode(raw).text)}}}'
         else:
             body = json.dumps(json.loads(raw), sort_keys=True)
         return hashlib.blake2b(f"{self.kind}\0{body}".encode(), digest_size=16).digest()
@@ -157,9 +157,9 @@ def checked_body(kind: Kind, body: Raw) -> Raw:
     if len(memoryview(body)) > BODY_BYTES:
         raise TooLarge(f"A body may have {BODY_BYTES} bytes, with all escapes and white space.", "body")
     try:
-        value = numbers.decode(_BODIES[kind], memoryview(body).tobytes())
+        value = numbers.decode(BODY_DECODERS[kind], memoryview(body).tobytes())
     except msgspec.ValidationError as error:
-        raise mismatch(error, _BODIES[kind].type, _parsed(body), "body") from None
+        raise mismatch(error, BODY_DECODERS[kind].type, _parsed(body), "body") from None
     except RecursionError:
         raise BadRequest(f"The body may nest to {MOST_LEVELS} levels.", "body") from None
     except ValueError:

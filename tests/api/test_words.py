@@ -18,7 +18,7 @@ from api.routes.inbox import Inbox
 from api.routes.messages import Messages
 from api.strict import read_json, read_query
 from domain.errors import BadRequest, TooLarge
-from domain.messages import _BODIES, checked_body
+from domain.messages import BODY_DECODERS, checked_body
 
 ROUTES = [
     route for noun in (Accounts, Conversations, Messages, Inbox) for route in object.__new__(noun).routes()
@@ -117,10 +117,10 @@ def test_no_body_and_no_frame_gets_an_error_in_the_words_of_a_library(name, data
     checked(read_json, json.dumps(data.draw(sent(BODIES[name]))), BODIES[name])
 
 
-@pytest.mark.parametrize("kind", _BODIES)
+@pytest.mark.parametrize("kind", BODY_DECODERS)
 @given(data=st.data())
 def test_no_message_gets_an_error_in_the_words_of_a_library(kind, data):
-    fields = data.draw(sent(_BODIES[kind].type))
+    fields = data.draw(sent(BODY_DECODERS[kind].type))
     checked(checked_body, kind, Raw(json.dumps(fields).encode()))
 
 
@@ -159,7 +159,7 @@ def test_no_bytes_get_an_error_in_the_words_of_a_library(name, raw):
     checked(read_json, raw, BODIES[name])
 
 
-@pytest.mark.parametrize("kind", _BODIES)
+@pytest.mark.parametrize("kind", BODY_DECODERS)
 @pytest.mark.parametrize("raw", RAW, ids=lambda raw: repr(raw[:12]))
 def test_no_bytes_of_a_message_get_an_error_in_the_words_of_a_library(kind, raw):
     checked(checked_body, kind, Raw(raw))
