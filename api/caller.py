@@ -5,21 +5,18 @@ from __future__ import annotations
 import hmac
 import time
 from collections import OrderedDict
-from typing import Any, NamedTuple
+from typing import Any
 
 import jwt
 
+from api.views import TokenView
+from domain.clock import rfc3339
 from domain.devices import Device
 from domain.errors import Forbidden, Unauthenticated
 from domain.ids import DeviceId, UserId, is_account_id
 from infra.keys import Keys
 
 CACHED_TOKENS = 10_000
-
-
-class Minted(NamedTuple):
-    token: str
-    expires_at_ms: int
 
 
 class Callers:
@@ -30,7 +27,7 @@ class Callers:
         self._algorithm = algorithm
         self._seen: OrderedDict[str, tuple[Device, float]] = OrderedDict()
 
-    def mint(self, device: Device, ttl_s: int) -> Minted:
+    def mint(self, device: Device, ttl_s: int) -> TokenView:
         now = int(time.time())
         claims: dict[str, Any] = {
             "sub": device.user_id,
@@ -40,7 +37,8 @@ class Callers:
         }
         if device.device_class is not None:
             claims["cls"] = device.device_class
-        return Minted(jwt.encode(claims, self._keys.token, self._algorithm), (now + ttl_s) * 1000)
+        token = jwt.encode(claims, self._keys.token, self._algorithm)
+        return TokenView(token, rfc3339((now + ttl_s) * 1000))
 
     def device(self, authorization: str | None) -> Device:
         """The device of a `Bearer` token. Raises Unauthenticated."""

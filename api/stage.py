@@ -21,8 +21,8 @@ from starlette.routing import Route
 from api.caller import Callers
 from api.contract import JSON, error_response
 from api.strict import convert
-from api.views import DeviceName, TokenView, encode
-from domain.clock import now_ms, rfc3339
+from api.views import DeviceName, encode
+from domain.clock import now_ms
 from domain.devices import Device
 from domain.errors import Forbidden, RingpostError
 from domain.ids import UserId
@@ -111,8 +111,7 @@ class Stage:
         device = Device(UserId(path.user_id), path.device_id)
         await self._accounts.put_device(device, now_ms())
         minted = self._callers.mint(device, TOKEN_TTL_S)
-        view = TokenView(minted.token, rfc3339(minted.expires_at_ms))
-        return Response(encode(view), headers=HEADERS, media_type=JSON)
+        return Response(encode(minted), headers=HEADERS, media_type=JSON)
 
 
 def _file(content: bytes, media_type: str) -> Handler:

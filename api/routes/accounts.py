@@ -49,5 +49,4 @@ class Accounts:
             raise NotFound(f"There is no user {body.user_id}.", "user_id")
         device = Device(body.user_id, body.device_id, body.device_class)
         await self._accounts.put_device(device, now_ms())
-        minted = self._callers.mint(device, body.expires_in_s or self._ttl_s)
-        return Answer(TokenView(minted.token, rfc3339(minted.expires_at_ms)))
+        return Answer(self._callers.mint(device, body.expires_in_s or self._ttl_s))
