@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-import msgspec
-from msgspec import UNSET, Raw, Struct, UnsetType
+from msgspec import UNSET, Raw, UnsetType
 
 from api.shared import SharedReads
 from api.views import ConversationList, ConversationRow, HistoryQuery, Person
@@ -16,6 +15,7 @@ from domain.conversations import Conversation, Member
 from domain.errors import Unavailable
 from domain.ids import MAX_SEQ, ConversationId, UserId, other_of
 from domain.limits import whole
+from domain.messages import sent_of
 from infra.mongo.accounts import AccountStore
 from infra.mongo.conversations import ConversationStore
 from infra.mongo.messages import MessageStore
@@ -43,20 +43,13 @@ class _Range(NamedTuple):
     newest: bool
 
 
-class _SentAt(Struct):
-    sent_at: str
-
-
 class _Active(NamedTuple):
-    """A conversation with the time of its newest message, or of its creation."""
+    """A conversation, and where it stands in the list (a `ListCursor`)."""
 
-    at: str
+    cursor: str
     conversation: Conversation
     member: Member
     newest: _Newest
-
-
-_sent_at = msgspec.json.Decoder(_SentAt)
 
 
 class History:
@@ -88,18 +81,15 @@ class History:
         low = 0 if isinstance(asked.after, UnsetType) else asked.after + 1
         high = MAX_SEQ if isinstance(asked.before, UnsetType) else asked.before - 1
         backwards = asked.after is UNSET
-        found: list[tuple[int, bytes]] = []
+        found: list[bytes] = []  # in the direction of reading
         for window in reversed(member.windows) if backwards else member.windows:
             start, end = max(low, window.joined), min(high, window.left - 1)
             room = asked.limit + 1 - len(found)
             if start <= end and room > 0:
                 part = await self._pages.get(_Range(conversation, start, end, room, backwards))
-                found = part + found if backwards else found + part
-        kept = found[-asked.limit :] if backwards else found[: asked.limit]
-        sizes = [len(message) for _, message in kept]
-        fitting = whole(sizes[::-1] if backwards else sizes)
-        kept = kept[-fitting:] if backwards else kept[:fitting]
-        return [message for _, message in kept], len(kept) < len(found)
+                found += [message for _, message in part]
+        kept = found[: whole([len(message) for message in found[: asked.limit]])]
+        return kept[::-1] if backwards else kept, len(kept) < len(found)
 
     async def _read(self, wanted: _Range) -> list[tuple[int, bytes]]:
         return await self._messages.page(
@@ -124,26 +114,23 @@ class History:
 
     async def conversations(self, user: UserId, cursor: str | UnsetType, limit: int) -> ConversationList:
         """The user's conversations, newest activity first."""
-        after = None if cursor is UNSET else _read_cursor(str(cursor))
         active = await self._active(user)
-        active.sort(key=lambda one: (one.at, one.conversation.conversation_id), reverse=True)
-        if after is not None:
-            active = [one for one in active if (one.at, one.conversation.conversation_id) < after]
+        active.sort(key=lambda one: one.cursor, reverse=True)
+        if not isinstance(cursor, UnsetType):
+            active = [one for one in active if one.cursor < cursor]
         page = active[:limit]
         page = page[: whole([len(one.newest.message or b"") for one in page])]
         others = await self.others(user, [one.conversation.conversation_id for one in page])
-        rows = await asyncio.gather(*(self._row(user, one) for one in page))
-        for row in rows:
-            row.with_ = others.get(row.conversation_id, UNSET)
-        following = _write_cursor(page[-1]) if len(active) > len(page) else None
-        return ConversationList(list(rows), following, following is not None)
+        rows = await asyncio.gather(*(self._row(user, one, others) for one in page))
+        more = len(active) > len(page)
+        return ConversationList(list(rows), page[-1].cursor if more else None, more)
 
     async def _active(self, user: UserId) -> list[_Active]:
         mine = dict(await self._conversations.of_user(user))
         known = await self._conversations.get_many(mine)
         newest = await self._newest_of({c: mine[c] for c in known})
         return [
-            _Active(_activity(conversation, newest[c]), conversation, mine[c], newest[c])
+            _Active(f"{_activity(conversation, newest[c])}~{c}", conversation, mine[c], newest[c])
             for c, conversation in known.items()
         ]
 
@@ -170,7 +157,9 @@ class History:
         await asyncio.gather(*(look_up(c) for c in conversations if c not in newest))
         return newest
 
-    async def _row(self, user: UserId, one: _Active) -> ConversationRow:
+    async def _row(
+        self, user: UserId, one: _Active, others: Mapping[ConversationId, Person]
+    ) -> ConversationRow:
         conversation = one.conversation
         unread = 0
         for window in one.member.windows:
@@ -186,6 +175,7 @@ class History:
             one.member.read_seq,
             unread,
             message,
+            others.get(conversation.conversation_id, UNSET),
         )
 
 
@@ -193,14 +183,4 @@ def _activity(conversation: Conversation, newest: _Newest) -> str:
     """The time of the last activity. RFC 3339 in UTC sorts as text."""
     if newest.message is None:
         return rfc3339(conversation.created_at_ms)
-    return _sent_at.decode(newest.message).sent_at
-
-
-def _write_cursor(last: _Active) -> str:
-    """The place where a page ended: a `ListCursor`."""
-    return f"{last.at}~{last.conversation.conversation_id}"
-
-
-def _read_cursor(cursor: str) -> tuple[str, str]:
-    at, _, conversation = cursor.partition("~")
-    return at, conversation
+    return sent_of(newest.message).sent_at

@@ -119,12 +119,10 @@ class MessageStore:
     async def page(
         self, conversation: ConversationId, low: int, high: int, limit: int, *, newest: bool
     ) -> list[tuple[int, bytes]]:
-        """Up to `limit` messages with `low <= seq <= high`, ascending: the newest or the oldest of them."""
+        """Up to `limit` messages with `low <= seq <= high`, from the newest or from the oldest on."""
         found = await self._messages.find(
             _range(conversation, low, high), ["m"], descending=newest, limit=limit
         )
-        if newest:
-            found.reverse()
         return [(document["_id"]["q"], document["m"]) for document in found]
 
     async def count_from_others(self, conversation: ConversationId, user: UserId, low: int, high: int) -> int:

@@ -81,8 +81,8 @@ async def test_last_can_be_asked_as_of_a_number(store):
     assert await store.last("d:ann:bob", at_most=0) is None
 
 
-@pytest.mark.parametrize("newest, expected", [(True, [6, 8]), (False, [2, 4])])
-async def test_page_takes_the_newest_or_the_oldest_ascending(store, newest, expected):
+@pytest.mark.parametrize("newest, expected", [(True, [8, 6]), (False, [2, 4])])
+async def test_page_begins_at_the_newest_or_at_the_oldest(store, newest, expected):
     await store.insert([stored("d:ann:bob", seq) for seq in (2, 4, 6, 8)])
     assert [seq for seq, _ in await store.page("d:ann:bob", 1, 9, 2, newest=newest)] == expected
 
