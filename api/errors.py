@@ -6,40 +6,24 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from domain.errors import (
-    BadRequest,
-    Conflict,
-    CursorAhead,
-    Forbidden,
-    HeadTooLarge,
-    Internal,
-    MethodNotAllowed,
-    NotFound,
-    Overloaded,
-    RateLimited,
-    RingpostError,
-    TooLarge,
-    TooSlow,
-    Unauthenticated,
-    Unavailable,
-)
+from domain import errors
 
-STATUS: dict[type[RingpostError], int] = {
-    RingpostError: 500,
-    Internal: 500,
-    BadRequest: 400,
-    Unauthenticated: 401,
-    Forbidden: 403,
-    NotFound: 404,
-    MethodNotAllowed: 405,
-    Conflict: 409,
-    CursorAhead: 409,
-    TooLarge: 413,
-    TooSlow: 408,
-    HeadTooLarge: 431,
-    RateLimited: 429,
-    Unavailable: 503,
-    Overloaded: 503,
+STATUS: dict[type[errors.RingpostError], int] = {
+    errors.RingpostError: 500,
+    errors.Internal: 500,
+    errors.BadRequest: 400,
+    errors.Unauthenticated: 401,
+    errors.Forbidden: 403,
+    errors.NotFound: 404,
+    errors.MethodNotAllowed: 405,
+    errors.Conflict: 409,
+    errors.CursorAhead: 409,
+    errors.TooLarge: 413,
+    errors.TooSlow: 408,
+    errors.HeadTooLarge: 431,
+    errors.RateLimited: 429,
+    errors.Unavailable: 503,
+    errors.Overloaded: 503,
 }
 
 RETRY_AFTER_S = 1
@@ -62,9 +46,9 @@ class ErrorAnswer(Struct):
     error: Annotated[ErrorBody, Meta(description="What went wrong.")]
 
 
-def status_of(error: RingpostError) -> int:
+def status_of(error: errors.RingpostError) -> int:
     return STATUS[type(error)]
 
 
-def error_body(error: RingpostError) -> ErrorBody:
+def error_body(error: errors.RingpostError) -> ErrorBody:
     return ErrorBody(error.code, error.message, error.retriable, error.field)

@@ -8,24 +8,7 @@ from typing import NamedTuple
 from msgspec import to_builtins
 
 from api.errors import STATUS, ErrorAnswer, error_body
-from domain.errors import (
-    BadRequest,
-    Conflict,
-    CursorAhead,
-    Forbidden,
-    HeadTooLarge,
-    Internal,
-    MethodNotAllowed,
-    NotFound,
-    Overloaded,
-    RateLimited,
-    RingpostError,
-    TooLarge,
-    TooSlow,
-    Unauthenticated,
-    Unavailable,
-    every_error,
-)
+from domain import errors
 
 
 class Refusal(NamedTuple):
@@ -36,56 +19,56 @@ class Refusal(NamedTuple):
     field: str | None = None
 
 
-Refusals = Mapping[type[RingpostError], Refusal]
+Refusals = Mapping[type[errors.RingpostError], Refusal]
 
 REFUSALS: Refusals = {
-    BadRequest: Refusal(
+    errors.BadRequest: Refusal(
         "The request is not as described here; `field` names the part that is wrong.",
         'limit must be a whole number from 1 to 200, not "0".',
         "limit",
     ),
-    Unauthenticated: Refusal(
+    errors.Unauthenticated: Refusal(
         "There is no token or key, or it is wrong, or it has expired.", "The token has expired."
     ),
-    Forbidden: Refusal("You may not do this.", "You are not a member of this conversation."),
-    NotFound: Refusal("There is no such user, conversation or path.", "There is no such path."),
-    MethodNotAllowed: Refusal(
+    errors.Forbidden: Refusal("You may not do this.", "You are not a member of this conversation."),
+    errors.NotFound: Refusal("There is no such user, conversation or path.", "There is no such path."),
+    errors.MethodNotAllowed: Refusal(
         "The path does not take this method; the header `Allow` says which it takes.",
         "This path does not take this method.",
     ),
-    Conflict: Refusal(
+    errors.Conflict: Refusal(
         "Another message has this `client_message_id`, or others changed the members at the same moment.",
         "This client_message_id was used for another message.",
         "client_message_id",
     ),
-    CursorAhead: Refusal(
+    errors.CursorAhead: Refusal(
         "The cursor lies beyond the inbox. Forget it, and pull from 0.",
         "The cursor is ahead of the inbox, which ends at 2.",
         "cursor",
     ),
-    TooLarge: Refusal(
+    errors.TooLarge: Refusal(
         "The request, or a part of it, is larger than it may be.", "A text may have 65536 bytes of UTF-8."
     ),
-    HeadTooLarge: Refusal(
+    errors.HeadTooLarge: Refusal(
         "The path, the query or the headers are larger than they may be.",
         "The path and query of a request may have 16384 bytes.",
     ),
-    TooSlow: Refusal(
+    errors.TooSlow: Refusal(
         "The request did not arrive within 30 seconds; the server closes the connection.",
         "The request was not complete within 30 s.",
     ),
-    RateLimited: Refusal(
+    errors.RateLimited: Refusal(
         "You ask too often. Wait for the seconds of `Retry-After`; no call answers this yet.",
         "You have sent too many requests.",
     ),
-    Internal: Refusal(
+    errors.Internal: Refusal(
         "The server has a fault, and its log says which.", "The server has a fault. Its log says which."
     ),
-    Unavailable: Refusal(
+    errors.Unavailable: Refusal(
         "An engine behind the server does not answer. Send the same request again after `Retry-After`.",
         "The message store does not answer.",
     ),
-    Overloaded: Refusal(
+    errors.Overloaded: Refusal(
         "Too many sends are waiting. Nothing was stored: send the same request again after `Retry-After`.",
         "Too many messages are waiting to be stored.",
     ),
@@ -95,13 +78,13 @@ REFUSALS: Refusals = {
 def error_table() -> str:
     """A Markdown table of all codes, in the order of their status."""
     rows = ["| code | status | try again | when |", "|---|---|---|---|"]
-    for error in sorted(every_error()[1:], key=lambda one: (STATUS[one], one.code)):
+    for error in sorted(errors.every_error()[1:], key=lambda one: (STATUS[one], one.code)):
         again = "yes" if error.retriable else "no"
         rows.append(f"| `{error.code}` | {STATUS[error]} | {again} | {REFUSALS[error].when} |")
     return "\n".join(rows)
 
 
-def example_of(error: type[RingpostError], refusal: Refusal) -> dict[str, object]:
+def example_of(error: type[errors.RingpostError], refusal: Refusal) -> dict[str, object]:
     """The answer to a refused call."""
     answer: dict[str, object] = to_builtins(ErrorAnswer(error_body(error(refusal.message, refusal.field))))
     return answer
