@@ -121,15 +121,11 @@ def _responses(route: Route, by_type: dict[Any, Any]) -> dict[str, Any]:
 
 def _links(name: str, status: int) -> Mapping[str, Any]:
     """The calls that take what is in this answer."""
-    targets = LINKS.get(name, {}).get(status, ())
-    if not targets:
-        return {}
     parameters = {"conversation_id": "$response.body#/conversation_id"}
     text = "The id of the new group is what this call takes."
-    ids = map(_operation_id, targets)
-    return {
-        "links": {one: {"operationId": one, "parameters": parameters, "description": text} for one in ids}
-    }
+    ids = map(_operation_id, LINKS.get(name, {}).get(status, ()))
+    links = {one: {"operationId": one, "parameters": parameters, "description": text} for one in ids}
+    return {"links": links} if links else {}
 
 
 def _headers(status: int) -> Mapping[str, Any]:

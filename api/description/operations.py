@@ -94,15 +94,9 @@ OPERATIONS = {
         },
         {
             NotFound: Refusal("There is no such user or conversation.", "There is no user bob.", "to"),
-            Forbidden: Refusal(
-                "You are not a member of the conversation.",
-                "You are not a member of this conversation.",
-                "conversation_id",
-            ),
-            Conflict: Refusal(
-                "You gave another message of this conversation the same `client_message_id`.",
-                "This client_message_id was used for another message.",
-                "client_message_id",
+            Forbidden: _NO_MEMBER._replace(when="You are not a member of the conversation."),
+            Conflict: REFUSALS[Conflict]._replace(
+                when="You gave another message of this conversation the same `client_message_id`."
             ),
             Overloaded: REFUSALS[Overloaded],
         },
@@ -143,10 +137,9 @@ OPERATIONS = {
         {201: "The conversation was created.", 200: "The direct conversation was there already."},
         {
             NotFound: Refusal("One of the users does not exist.", "There is no user bob.", "members"),
-            TooLarge: Refusal(
-                "The request is too large, or the group would have more members than it may.",
-                "A group may have 1000 members.",
-                "members",
+            TooLarge: _GROUP_FULL._replace(
+                when="The request is too large, or the group would have more members than it may.",
+                field="members",
             ),
         },
     ),
@@ -192,10 +185,8 @@ OPERATIONS = {
                 "They are not a member of this conversation.",
                 "user_id",
             ),
-            Forbidden: Refusal(
-                "You are neither the owner nor the member, or the conversation is a direct one.",
-                "Only the owner of a group may change it.",
-                "conversation_id",
+            Forbidden: _NO_OWNER._replace(
+                when="You are neither the owner nor the member, or the conversation is a direct one."
             ),
             Conflict: _BUSY,
         },
