@@ -18,7 +18,6 @@ from infra.mongo.timelines import TimelineStore
 from infra.redis.ring import Ring, Slice
 from infra.telemetry.names import PULL_S, PULLED, RING_FILLS
 
-FILL_BYTES = 4_194_304
 READ_AT_ONCE = 100
 """Messages that one query asks the store for: 40 MB at the most."""
 
@@ -71,14 +70,12 @@ class Sync:
         held = await self._held(user, cursor, limit)
         if held is None or cursor > held.head:
             async with self._store_pulls:
-                page = await self._from_store(user, cursor, limit)
+                entries, head = await self._from_store(user, cursor, limit)
         else:
-            page = await self._joined(user, cursor, limit, held)
-        fitting = whole([len(entry.message) for entry in page.entries])
-        if fitting < len(page.entries):
-            page = Page(page.entries[:fitting], page.entries[fitting - 1].seq, page.head)
+            entries, head = await self._joined(user, cursor, limit, held), held.head
+        entries = entries[: whole([len(entry.message) for entry in entries])]
         PULL_S.observe(time.perf_counter() - began)
-        return page
+        return Page(entries, entries[-1].seq if entries else cursor, head)
 
     async def head(self, user: UserId, cursor: int = 0) -> int:
         """The newest entry that every device can pull. 0 for an empty inbox. It makes no ring.
@@ -145,7 +142,7 @@ class Sync:
             return None
         return held
 
-    async def _joined(self, user: UserId, cursor: int, limit: int, held: Slice) -> Page:
+    async def _joined(self, user: UserId, cursor: int, limit: int, held: Slice) -> list[Entry]:
         """Older entries from the store, the rest from the ring."""
         older = min(limit, held.oldest - 1 - cursor)
         entries = held.entries
@@ -154,14 +151,16 @@ class Sync:
                 stored = await self._stored(user, cursor, older)
             entries = stored + entries if len(stored) == older else stored
         _FROM_RING.inc(len(held.entries))
-        return Page(entries, entries[-1].seq if entries else cursor, held.head)
+        return entries
 
-    async def _from_store(self, user: UserId, cursor: int, limit: int) -> Page:
+    async def _from_store(self, user: UserId, cursor: int, limit: int) -> tuple[list[Entry], int]:
+        """Entries, and the head of the timeline."""
         head = await self._timelines.head(user)
         if cursor > head:
             raise CursorAhead(f"The cursor is ahead of the inbox, which ends at {head}.", "cursor")
-        entries = await self._stored(user, cursor, min(limit, head - cursor)) if cursor < head else []
-        return Page(entries, entries[-1].seq if entries else cursor, head)
+        if cursor == head:
+            return [], head
+        return await self._stored(user, cursor, min(limit, head - cursor)), head
 
     async def _stored(
         self, user: UserId, after: int, limit: int, most_bytes: float = PAGE_BYTES
@@ -196,17 +195,14 @@ class Sync:
         head = await self._timelines.head(user)
         wanted = min(self._ring.fill_limit, head)
         entries: list[Entry] = []
-        while len(entries) < wanted and _bytes(entries) < FILL_BYTES:  # the newest first, then twice as many
+        while len(entries) < wanted and _bytes(entries) < PAGE_BYTES:  # the newest first, then twice as many
             count = min(wanted - len(entries), len(entries) or READ_AT_ONCE)
             older = await self._stored(user, head - len(entries) - count, count, math.inf)
             if len(older) < count:
                 return
             entries = older + entries
-        size, first = 0, len(entries)
-        while first > 0 and size < FILL_BYTES:
-            first -= 1
-            size += len(entries[first].message)
-        if await self._ring.fill(user, token, head - len(entries) + first, entries[first:]):
+        kept = whole([len(entry.message) for entry in reversed(entries)])  # the newest that one answer holds
+        if await self._ring.fill(user, token, head - kept, entries[len(entries) - kept :]):
             RING_FILLS.inc()
 
 
