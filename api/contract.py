@@ -113,8 +113,7 @@ async def _asked(request: Request, route: Route, callers: Callers, max_bytes: in
         asked["device"] = callers.device(authorization)
     if route.path_type is not None:
         asked["path"] = convert(request.path_params, route.path_type)
-    query_type: type = route.query_type or _NoQuery
-    query: Any = read_query(request.query_params.multi_items(), query_type)
+    query: Any = read_query(request.query_params.multi_items(), route.query_type or _NoQuery)
     if route.query_type is not None:
         asked["query"] = query
     if route.body_type is not None:
