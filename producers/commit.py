@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import count
 from typing import NamedTuple
 
 from domain.clock import now_ms, rfc3339
@@ -115,9 +117,7 @@ class Commit:
         and handed out the same number twice.
         """
         try:
-            changed = await self._membership.changed(
-                {item.members.conversation_id: item.members for item in stored}.values()
-            )
+            changed = await self._membership.changed(item.members for item in stored)
         except RingpostError:
             self._lease.give_up(row)  # the relay will ask
             return
@@ -131,22 +131,22 @@ class Commit:
         self, drafts: Sequence[tuple[int, Draft]], outcomes: list[Outcome | Exception]
     ) -> list[_Numbered]:
         """Give each draft its seq. A draft whose sender is no member at that seq gets its error."""
-        by_conversation: dict[ConversationId, list[tuple[int, Draft]]] = {}
-        for index, draft in drafts:
-            by_conversation.setdefault(draft.conversation_id, []).append((index, draft))
-        taken = await self._numbering.take([(c, len(some)) for c, some in by_conversation.items()])
-        numbers = dict(zip(by_conversation, taken, strict=True))
+        wanted = Counter(draft.conversation_id for _, draft in drafts)
+        taken = await self._numbering.take(list(wanted.items()))
+        numbers = dict(zip(wanted, taken, strict=True))
         lists = await self._lists({c: n.version for c, n in numbers.items()})
+        seqs = {c: count(n.first) for c, n in numbers.items()}
         sent_at = rfc3339(now_ms())
         numbered: list[_Numbered] = []
-        for conversation, some in by_conversation.items():
-            members = lists[conversation]
-            if isinstance(members, Members):
-                numbered += _of_members(some, members, numbers[conversation].first, sent_at, outcomes)
+        for index, draft in drafts:
+            seq = next(seqs[draft.conversation_id])
+            members = lists[draft.conversation_id]
+            if isinstance(members, RingpostError):
+                outcomes[index] = members
+            elif members.holds(draft.sender_id, seq):
+                numbered.append(_Numbered(index, draft, members, _stored(draft, seq, sent_at)))
             else:
-                for index, _ in some:
-                    outcomes[index] = members
-        numbered.sort(key=lambda item: item.at)
+                outcomes[index] = Forbidden("You are not a member of this conversation.", "conversation_id")
         return numbered
 
     async def _lists(
@@ -199,22 +199,6 @@ def _answer_of(first: Stored | None, again: Stored) -> Outcome | Exception:
     if first.content_hash != again.content_hash:
         return Conflict("This client_message_id was used for another message.", "client_message_id")
     return Outcome(sent_of(first.message), False)
-
-
-def _of_members(
-    drafts: Sequence[tuple[int, Draft]],
-    members: Members,
-    first: int,
-    sent_at: str,
-    outcomes: list[Outcome | Exception],
-) -> list[_Numbered]:
-    numbered = []
-    for seq, (index, draft) in enumerate(drafts, first):
-        if members.holds(draft.sender_id, seq):
-            numbered.append(_Numbered(index, draft, members, _stored(draft, seq, sent_at)))
-        else:
-            outcomes[index] = Forbidden("You are not a member of this conversation.", "conversation_id")
-    return numbered
 
 
 def _stored(draft: Draft, seq: int, sent_at: str) -> Stored:
