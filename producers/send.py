@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from domain.conversations import Members
 from domain.errors import BadRequest, Forbidden, Overloaded, RingpostError, Unavailable
-from domain.ids import UserId, direct_pair
+from domain.ids import UserId
 from domain.messages import Draft, checked_body
 from infra.settings import SendSettings
 from infra.telemetry.names import QUEUE, SEND_S, SENT
@@ -103,12 +103,9 @@ class Sender:
         """
         if not draft.conversation_id:
             raise BadRequest("Give a conversation_id, or the user to send to.", "conversation_id")
-        pair = direct_pair(draft.conversation_id)
-        if pair is None or draft.sender_id in pair:
-            members = await self._membership.at(draft.conversation_id, 0)
-            if members.has(draft.sender_id):
-                return members
-        members = await self._membership.seen_by(draft.sender_id, draft.conversation_id)
+        members = self._membership.known(draft.conversation_id, 0)
+        if members is None or not members.has(draft.sender_id):
+            members = await self._membership.seen_by(draft.sender_id, draft.conversation_id)
         if not members.has(draft.sender_id):
             raise Forbidden("You are no longer a member of this conversation.", "conversation_id")
         return members
