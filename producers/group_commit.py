@@ -102,10 +102,3 @@ class GroupCommit(Generic[Item, Result]):
                 future.set_exception(result)
             else:
                 future.set_result(result)
-
-    async def drain(self) -> None:
-        """Returns when no item waits and no flush runs."""
-        while self._waiting or self._running:
-            await asyncio.sleep(0)
-            if self._running:
-                await asyncio.wait(self._running)

@@ -109,7 +109,3 @@ class Sender:
         if not members.has(draft.sender_id):
             raise Forbidden("You are no longer a member of this conversation.", "conversation_id")
         return members
-
-    async def drain(self) -> None:
-        """Returns when every send in progress is answered."""
-        await self._commits.drain()

@@ -116,17 +116,6 @@ async def test_caller_who_goes_away_stops_nothing(store):
     assert store.batches == [[1, 2]]
 
 
-async def test_drain_returns_when_every_add_is_answered(store):
-    commits = GroupCommit(store, limit=2, in_flight=1)
-    adding = [asyncio.create_task(commits.add(n)) for n in range(5)]
-    await _begun(store, 1)
-    store.open.set()
-    await commits.drain()
-    await asyncio.sleep(0)
-    assert all(task.done() for task in adding)
-    assert len(commits) == 0
-
-
 async def test_who_waited_too_long_is_refused_and_not_flushed(store):
     """I8: by the time in the queue, whatever its length."""
     commits = GroupCommit(store, in_flight=1, queue_s=0.05)

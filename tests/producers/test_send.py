@@ -317,11 +317,11 @@ async def test_send_that_takes_too_long_is_unavailable(town, held):
     conversation = await town.direct()
     settings = town.clients.settings.send
     town.clients.settings.send = settings.model_copy(update={"deadline_s": 0.05})
-    sender = (await send_path(town.clients)).sender
+    path = await send_path(town.clients)
     with pytest.raises(Unavailable, match="in time"):
-        await sender.send(draft(conversation))
+        await path.sender.send(draft(conversation))
     held[0].go.set()
-    await sender.drain()
+    await until(lambda: path.spreader.submitted)
 
 
 async def test_outsider_is_refused_and_uses_up_no_number(town):
