@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from domain.clock import now_ms
 from domain.conversations import ALWAYS, Conversation, Member, Members
-from domain.errors import Conflict, Forbidden, NotFound, TooLarge, Unavailable
+from domain.errors import Forbidden, NotFound, TooLarge, Unavailable
 from domain.ids import ConversationId, UserId, direct_id, new_group_id
 from infra.crash import crash_point
 from infra.mongo.accounts import AccountStore
@@ -81,30 +81,20 @@ class Groups:
             if len(members.present) >= self._most_members:
                 raise TooLarge(f"A group may have {self._most_members} members.", "user_id")
             await self._must_exist([user], "user_id")
-            await self._change(conversation, user, join=True)
+            await self._membership.change(conversation, user, join=True)
 
     async def remove(self, caller: UserId, conversation: ConversationId, user: UserId) -> None:
         """The user receives no message numbered after this was answered. Changes nothing if they left."""
         if caller == user:
-            members = (await self._group(caller, conversation))[1]
+            members = await self._group(caller, conversation)
         else:
             members = await self._owned(caller, conversation)
         member = members.by_user.get(user)
         if member is None:
             raise NotFound("They are not a member of this conversation.", "user_id")
         if member.present:
-            await self._change(conversation, user, join=False)
+            await self._membership.change(conversation, user, join=False)
             await self._owned_by_a_member(await self._membership.newest(conversation))
-
-    async def _change(self, conversation: ConversationId, user: UserId, *, join: bool) -> None:
-        await self._membership.check_numbering(conversation)
-        for _ in range(5):
-            if not await self._conversations.begin(conversation, user, join=join):
-                return
-            await self._membership.finish_change(conversation)
-        raise Conflict(
-            "Others are changing the members of this conversation. Send the request again.", "user_id"
-        )
 
     async def _owned_by_a_member(self, members: Members) -> Members:
         """The list, with an owner among its members. Raises Unavailable."""
@@ -118,14 +108,14 @@ class Groups:
             members = await self._membership.newest(members.conversation_id)
         raise Unavailable("The members of the conversation change too fast.")
 
-    async def _group(self, caller: UserId, conversation: ConversationId) -> tuple[Conversation, Members]:
+    async def _group(self, caller: UserId, conversation: ConversationId) -> Members:
         found, members = await self.view(caller, conversation)
         if found.kind != "group":
             raise Forbidden("A direct conversation cannot be changed.", "conversation_id")
-        return found, members
+        return members
 
     async def _owned(self, caller: UserId, conversation: ConversationId) -> Members:
-        members = (await self._group(caller, conversation))[1]
+        members = await self._group(caller, conversation)
         if members.owner != caller or not members.has(caller):
             raise Forbidden("Only the owner of a group may change it.", "conversation_id")
         return members

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Iterable
 
 from domain.conversations import Members, direct_members
-from domain.errors import Forbidden, NotFound, Unavailable
+from domain.errors import Conflict, Forbidden, NotFound, Unavailable
 from domain.ids import ConversationId, UserId, direct_pair
 from infra.crash import crash_point
 from infra.mongo.conversations import ConversationStore, PendingChange
@@ -95,7 +95,7 @@ class Membership:
             try:
                 members = await self._conversations.members(conversation)
             except PendingChange:
-                await self.finish_change(conversation)
+                await self._finish_change(conversation)
                 continue
             if members is None:
                 raise NotFound("There is no such conversation.", "conversation_id")
@@ -103,11 +103,18 @@ class Membership:
             return members
         raise Unavailable("The members of the conversation change too fast.")
 
-    async def check_numbering(self, conversation: ConversationId) -> None:
-        """Raises Unavailable if a change could not be finished now, so that it is not begun."""
-        await self._numbering.restore(conversation)
+    async def change(self, conversation: ConversationId, user: UserId, *, join: bool) -> None:
+        """Let the user in or out, for every message numbered afterwards. Raises Conflict, Unavailable."""
+        await self._numbering.restore(conversation)  # a change that could not be numbered is not begun
+        for _ in range(5):
+            if not await self._conversations.begin(conversation, user, join=join):
+                return
+            await self._finish_change(conversation)
+        raise Conflict(
+            "Others are changing the members of this conversation. Send the request again.", "user_id"
+        )
 
-    async def finish_change(self, conversation: ConversationId) -> None:
+    async def _finish_change(self, conversation: ConversationId) -> None:
         """Number what `ConversationStore.begin` wrote: it holds for every message numbered from now on."""
         crash_point("change-begun")
         pending = await self._conversations.pending(conversation)
