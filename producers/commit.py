@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import count
 from typing import NamedTuple
 
@@ -42,6 +43,7 @@ class _Numbered(NamedTuple):
     stored: Stored
 
 
+@dataclass(frozen=True)
 class Commit:
     """Stores a batch of drafts. Returns for each an outcome, or the error that its sender gets.
 
@@ -49,21 +51,12 @@ class Commit:
     order of the batch.
     """
 
-    def __init__(
-        self,
-        messages: MessageStore,
-        numbering: Numbering,
-        membership: Membership,
-        lease: Lease,
-        barrier: Barrier,
-        spreader: Spreader,
-    ) -> None:
-        self._messages = messages
-        self._numbering = numbering
-        self._membership = membership
-        self._lease = lease
-        self._barrier = barrier
-        self._spreader = spreader
+    _messages: MessageStore
+    _numbering: Numbering
+    _membership: Membership
+    _lease: Lease
+    _barrier: Barrier
+    _spreader: Spreader
 
     async def __call__(self, drafts: Sequence[Draft]) -> list[Outcome | Exception]:
         began = time.perf_counter()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from msgspec.structs import replace
 
@@ -16,6 +17,7 @@ from infra.mongo.conversations import ConversationStore
 from producers.membership import Membership
 
 
+@dataclass(frozen=True)
 class Groups:
     """The owner of a group adds, removes and renames; a member may leave.
 
@@ -27,17 +29,10 @@ class Groups:
     Raises NotFound for an unknown conversation, and Forbidden if the caller was never a member.
     """
 
-    def __init__(
-        self,
-        conversations: ConversationStore,
-        accounts: AccountStore,
-        membership: Membership,
-        most_members: int,
-    ) -> None:
-        self._conversations = conversations
-        self._accounts = accounts
-        self._membership = membership
-        self._most_members = most_members
+    _conversations: ConversationStore
+    _accounts: AccountStore
+    _membership: Membership
+    _most_members: int
 
     async def open_direct(self, caller: UserId, other: UserId, field: str) -> tuple[ConversationId, bool]:
         """The conversation of the two, and whether this call created it."""
