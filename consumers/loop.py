@@ -11,7 +11,8 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from contextlib import suppress
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from consumers.dead_letter import DeadLetters
 from consumers.pace import Pace
@@ -74,6 +75,10 @@ class _Begun(NamedTuple):
     large: bool
 
 
+class _Leaving(Exception):
+    """The loop is told to stop, or its partitions go to another member: no more tries."""
+
+
 class Loop(Generic[Event]):
     """Runs one handler as a member of its group.
 
@@ -102,7 +107,6 @@ class Loop(Generic[Event]):
         self._on_assigned = on_assigned
         self._pace = pace or Pace()
         self._taken: deque[LogRecord] = deque()
-        self._beginning = False
         self._begun: deque[_Begun] = deque()
         self._in_flight = 0
         self._finished: Offsets = {}
@@ -131,7 +135,7 @@ class Loop(Generic[Event]):
 
     async def has_work(self) -> bool:
         """Whether our partitions hold records that are not finished. Raises Unavailable."""
-        return self._beginning or bool(self._taken or self._begun) or await self._reader.lags()
+        return bool(self._taken or self._begun) or await self._reader.lags()
 
     def stop(self) -> None:
         self._stopping.set()
@@ -148,9 +152,8 @@ class Loop(Generic[Event]):
         async with self._busy:
             self._taken.extend(records)
             if self._taken:
-                self._beginning = True
-                await self._begin()
-                self._beginning = False
+                with suppress(_Leaving):
+                    await self._begin()
             while self._begun and (self._oldest_done() or self._in_flight > self._settings.in_flight):
                 await self._finish_oldest()
             if self._is_time_to_commit():
@@ -171,26 +174,28 @@ class Loop(Generic[Event]):
         return finish is None or finish.done()
 
     async def _begin(self) -> None:
-        """Begin the work of one batch. It has whole records, until they hold `batch` messages or more."""
+        """Begin the work of one batch. It has whole records, until they hold `batch` messages or more.
+
+        Raises _Leaving. Then its records are still among those that were taken.
+        """
         records: list[LogRecord] = []
         batch: list[tuple[LogRecord, Taken[Event]]] = []
-        while self._taken and len(batch) < self._settings.batch:
-            record = self._taken[0]
-            messages = await self._read(record)
-            if messages is None:
-                return
-            records.append(self._taken.popleft())
-            batch += messages
+        for record in self._taken:
+            records.append(record)
+            batch += await self._read(record)
+            if len(batch) >= self._settings.batch:
+                break
         finish = await self._patiently(batch)
-        if finish is not _ABANDONED:
-            first = {record.partition: record.offset for record in reversed(records)}
-            offsets = {record.partition: record.offset + 1 for record in records}
-            future = None if finish is None else asyncio.ensure_future(finish)
-            self._begun.append(_Begun(future, first, offsets, len(batch), self._pace.was_large))
-            self._in_flight += len(batch)
+        for _ in records:
+            self._taken.popleft()
+        first = {record.partition: record.offset for record in reversed(records)}
+        offsets = {record.partition: record.offset + 1 for record in records}
+        future = None if finish is None else asyncio.ensure_future(finish)
+        self._begun.append(_Begun(future, first, offsets, len(batch), self._pace.was_large))
+        self._in_flight += len(batch)
 
-    async def _read(self, record: LogRecord) -> list[tuple[LogRecord, Taken[Event]]] | None:
-        """The messages of a record. Buries those that can never be processed. None when told to leave."""
+    async def _read(self, record: LogRecord) -> list[tuple[LogRecord, Taken[Event]]]:
+        """The messages of a record. Buries those that can never be processed. Raises _Leaving."""
         value = record.value or b""
         try:
             events = self._handler.decode(value)
@@ -198,62 +203,57 @@ class Loop(Generic[Event]):
             events = [Broken(value, error)]
         messages = []
         for event in events:
-            if not isinstance(event, Broken):
+            if isinstance(event, Broken):
+                await self._bury(record, event)
+            else:
                 messages.append((record, Taken(record.partition, event)))
-            elif not await self._bury(record, event):
-                return None
         return messages
 
-    async def _patiently(self, batch: Sequence[tuple[LogRecord, Taken[Event]]]) -> Any:
-        """The handler's answer, after as many tries as needed. _ABANDONED when told to leave."""
+    async def _patiently(self, batch: Sequence[tuple[LogRecord, Taken[Event]]]) -> Awaitable[object] | None:
+        """The handler's answer, after as many tries as needed. Raises _Leaving."""
         waits = backoff_s()
         while True:
             try:
                 return await self._handler.handle([taken for _, taken in batch]) if batch else None
             except BadRequest as error:
-                return await self._isolate(batch, error)
+                await self._isolate(batch, error)
+                return None
             except Exception as error:  # weather, whatever it is
-                if not await self._wait(next(waits), error):
-                    return _ABANDONED
+                await self._wait(next(waits), error)
 
-    async def _isolate(self, batch: Sequence[tuple[LogRecord, Taken[Event]]], error: BadRequest) -> Any:
+    async def _isolate(self, batch: Sequence[tuple[LogRecord, Taken[Event]]], error: BadRequest) -> None:
         """Find the poison by halving the batch, down to one message, and handle all others."""
         if len(batch) == 1:
             record, taken = batch[0]
-            letter = Broken(self._handler.encode(taken.event), error)
-            return None if await self._bury(record, letter) else _ABANDONED
-        middle = len(batch) // 2
-        for half in (batch[:middle], batch[middle:]):
-            if not await self._wholly(half):
-                return _ABANDONED
-        return None
+            await self._bury(record, Broken(self._handler.encode(taken.event), error))
+        else:
+            middle = len(batch) // 2
+            await self._wholly(batch[:middle])
+            await self._wholly(batch[middle:])
 
-    async def _wholly(self, batch: Sequence[tuple[LogRecord, Taken[Event]]]) -> bool:
-        """Handle a batch and wait until it is finished. False when told to leave."""
+    async def _wholly(self, batch: Sequence[tuple[LogRecord, Taken[Event]]]) -> None:
+        """Handle a batch and wait until it is finished. Raises _Leaving."""
         waits = backoff_s()
-        while (finish := await self._patiently(batch)) is not _ABANDONED:
+        while True:
+            finish = await self._patiently(batch)
             try:
                 if finish is not None:
                     await finish
-                return True
+                return
             except Exception as error:  # weather, whatever it is
-                if not await self._wait(next(waits), error):
-                    break
-        return False
+                await self._wait(next(waits), error)
 
-    async def _bury(self, record: LogRecord, letter: Broken) -> bool:
-        """Put a message on the dead letter topic. False when told to leave before that was possible."""
+    async def _bury(self, record: LogRecord, letter: Broken) -> None:
+        """Put a message on the dead letter topic. Raises _Leaving if that was not possible before."""
         waits = backoff_s()
         while True:
             try:
-                await self._letters.bury(self._handler.topic, self.name, record, letter)
-                return True
+                return await self._letters.bury(self._handler.topic, self.name, record, letter)
             except Unavailable as fault:
-                if not await self._wait(next(waits), fault):
-                    return False
+                await self._wait(next(waits), fault)
 
-    async def _wait(self, wait_s: float, error: Exception) -> bool:
-        """Pause before the next try. False when it is time to leave instead.
+    async def _wait(self, wait_s: float, error: Exception) -> None:
+        """Pause before the next try. Raises _Leaving when it is time to leave instead.
 
         What an engine says that it does not answer is a warning. Anything else needs a person.
         """
@@ -264,11 +264,9 @@ class Loop(Generic[Event]):
         else:
             said = error.message if isinstance(error, RingpostError) else type(error).__name__
             logger().error("will try again", error=said, wait_s=round(wait_s, 3), exc_info=error)
-        try:
+        with suppress(TimeoutError):
             await asyncio.wait_for(self._leaving.wait(), wait_s)
-        except TimeoutError:
-            return True
-        return False
+            raise _Leaving
 
     async def _finish_oldest(self) -> None:
         """Wait for the oldest batch. If it fails, all unfinished records are read again."""
@@ -296,7 +294,8 @@ class Loop(Generic[Event]):
         self._begun.clear()
         self._in_flight = 0
         self._reader.rewind(first)
-        await self._wait(1.0, error)
+        with suppress(_Leaving):
+            await self._wait(1.0, error)
 
     async def _finish_all(self) -> None:
         while self._begun:
@@ -345,6 +344,3 @@ class Loop(Generic[Event]):
         finally:
             if not self._stopping.is_set():
                 self._leaving.clear()
-
-
-_ABANDONED: Any = object()
