@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 from typing import Protocol
 
 from domain.errors import Unavailable
@@ -43,7 +44,8 @@ class Watchdog:
 
     async def run(self) -> None:
         while not self._stopping.is_set():
-            await self._pause()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), self._stall_s / LOOKS)
             await self.step()
 
     def stop(self) -> None:
@@ -69,9 +71,3 @@ class Watchdog:
                 return await self._watched.has_work()
         except (Unavailable, TimeoutError):
             return False
-
-    async def _pause(self) -> None:
-        try:
-            await asyncio.wait_for(self._stopping.wait(), self._stall_s / LOOKS)
-        except TimeoutError:
-            return

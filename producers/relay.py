@@ -84,7 +84,8 @@ class Relay:
             with suppress(RingpostError):
                 earlier = earlier and await self._outbox.take_earlier()
             if not await self.step():
-                await self._pause()
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._stopping.wait(), self._settings.scan_s)
         with suppress(Unavailable):
             await self._outbox.end_turn(self.lease.owner)
 
@@ -130,12 +131,6 @@ class Relay:
         """Leave incomplete rows to the relay whose turn it is. Our own turn may not come again soon."""
         self.lease.give_up_written(row.row.row_id for row in self._incomplete)
         self._incomplete.clear()
-
-    async def _pause(self) -> None:
-        try:
-            await asyncio.wait_for(self._stopping.wait(), self._settings.scan_s)
-        except TimeoutError:
-            return
 
     async def _spread(self, rows: Sequence[_Adopted]) -> None:
         if not rows:
