@@ -10,32 +10,28 @@ from infra.telemetry.logs import logger
 from infra.telemetry.names import DEAD_LETTERS
 
 
-class DeadLetters:
-    def __init__(self, publisher: Publisher) -> None:
-        self._publisher = publisher
+async def bury(publisher: Publisher, topic: str, group: str, record: LogRecord, letter: Broken) -> None:
+    """Durable on the dead letter topic, in the same partition, when it returns. Raises Unavailable.
 
-    async def bury(self, topic: str, group: str, record: LogRecord, letter: Broken) -> None:
-        """Durable on the dead letter topic, in the same partition, when it returns. Raises Unavailable.
-
-        The record may hold other messages. The letter is of one of them, or it is the whole record.
-        """
-        error = letter.error
-        headers = (
-            ("topic", topic.encode()),
-            ("partition", b"%d" % record.partition),
-            ("offset", b"%d" % record.offset),
-            ("timestamp", b"%d" % record.timestamp),
-            ("group", group.encode()),
-            ("error", type(error).__name__.encode()),
-            ("message", str(error).encode()[:1000]),
-        )
-        buried = Record(topic + DLQ, record.partition, record.key or b"", letter.record, headers)
-        await (await self._publisher.enqueue([buried])).confirmed()
-        DEAD_LETTERS.labels(topic).inc()
-        logger().error(
-            "record put on the dead letter topic",
-            topic=topic,
-            partition=record.partition,
-            offset=record.offset,
-            error=type(error).__name__,
-        )
+    The record may hold other messages. The letter is of one of them, or it is the whole record.
+    """
+    error = letter.error
+    headers = (
+        ("topic", topic.encode()),
+        ("partition", b"%d" % record.partition),
+        ("offset", b"%d" % record.offset),
+        ("timestamp", b"%d" % record.timestamp),
+        ("group", group.encode()),
+        ("error", type(error).__name__.encode()),
+        ("message", str(error).encode()[:1000]),
+    )
+    buried = Record(topic + DLQ, record.partition, record.key or b"", letter.record, headers)
+    await (await publisher.enqueue([buried])).confirmed()
+    DEAD_LETTERS.labels(topic).inc()
+    logger().error(
+        "record put on the dead letter topic",
+        topic=topic,
+        partition=record.partition,
+        offset=record.offset,
+        error=type(error).__name__,
+    )

@@ -14,12 +14,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
-from consumers.dead_letter import DeadLetters
+from consumers.dead_letter import bury
 from consumers.pace import Pace
 from domain.errors import BadRequest, RingpostError, Unavailable
 from domain.events import Broken
 from infra.crash import crash_point
 from infra.kafka.clients import Log, Offsets
+from infra.kafka.publisher import Publisher
 from infra.kafka.reader import LogRecord, Reader
 from infra.retry import backoff_s
 from infra.settings import WorkerSettings
@@ -91,17 +92,17 @@ class Loop(Generic[Event]):
         self,
         log: Log,
         handler: Handler[Event],
-        letters: DeadLetters,
+        publisher: Publisher,
         settings: WorkerSettings,
         on_assigned: Callable[[list[int]], None] = lambda partitions: None,
         pace: Pace | None = None,
     ) -> None:
-        """`pace` is committed with the offsets, for senders to see."""
+        """The publisher is for dead letters. `pace` is committed with the offsets, for senders to see."""
         self.name = handler.group
         self.moves = 0
         """Grows with each batch finished, each try, each change of partitions."""
         self._handler = handler
-        self._letters = letters
+        self._publisher = publisher
         self._settings = settings
         self._reader = Reader(log, handler.group, handler.topic, settings.session_s, settings.instance)
         self._on_assigned = on_assigned
@@ -248,7 +249,7 @@ class Loop(Generic[Event]):
         waits = backoff_s()
         while True:
             try:
-                return await self._letters.bury(self._handler.topic, self.name, record, letter)
+                return await bury(self._publisher, self._handler.topic, self.name, record, letter)
             except Unavailable as fault:
                 await self._wait(next(waits), fault)
 

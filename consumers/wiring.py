@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from consumers.behind import Behind
-from consumers.dead_letter import DeadLetters
 from consumers.inbox import Inbox
 from consumers.loop import Loop
 from consumers.push import Push
@@ -24,12 +23,11 @@ def inbox(clients: Clients) -> tuple[Loop[Delivery], Behind]:
     ring = Ring(clients.redis, Keys(settings.redis.key_prefix), settings.ring)
     behind = Behind(ring, BehindStore(database), clients.partitions)
     handler = Inbox(TimelineWriter(TimelineStore(database)), ring, behind, publisher)
-    letters = DeadLetters(publisher)
-    return Loop(clients.log, handler, letters, settings.worker, behind.assigned, handler.pace), behind
+    return Loop(clients.log, handler, publisher, settings.worker, behind.assigned, handler.pace), behind
 
 
 def push(clients: Clients) -> Loop[Arrival]:
     settings, keys = clients.settings, Keys(clients.settings.redis.key_prefix)
     presence = Presence(clients.redis, keys, settings.gateway.presence_ttl_s)
     handler = Push(presence, Signals(clients.redis, keys))
-    return Loop(clients.log, handler, DeadLetters(clients.publisher), settings.worker)
+    return Loop(clients.log, handler, clients.publisher, settings.worker)

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import pytest
 
-from consumers.dead_letter import DeadLetters
 from consumers.loop import Loop
 from infra.kafka.publisher import Record
 from infra.kafka.topics import DELIVERIES
@@ -32,7 +31,7 @@ async def stores(settings):
 
 @pytest.fixture
 def loop_of(town, settings):
-    return lambda handler: Loop(town.log, handler, DeadLetters(town.publisher), settings.worker)
+    return lambda handler: Loop(town.log, handler, town.publisher, settings.worker)
 
 
 @pytest.fixture

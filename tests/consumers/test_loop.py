@@ -8,7 +8,6 @@ import itertools
 import pytest
 from prometheus_client import REGISTRY
 
-from consumers.dead_letter import DeadLetters
 from consumers.loop import Loop
 from domain.errors import Unavailable
 from infra.kafka.groups import GroupTool
@@ -156,7 +155,7 @@ async def test_bound_of_begun_work_pauses_reading(town, publish, settings):
     notes = Slow()
     tight = settings.worker.model_copy(update={"batch": 10, "in_flight": 30})
     await publish(range(200))
-    async with running(Loop(town.log, notes, DeadLetters(town.publisher), tight)):
+    async with running(Loop(town.log, notes, town.publisher, tight)):
         await until(lambda: notes.begun > 30)
         assert notes.begun <= 40
         finish.set()
@@ -222,7 +221,7 @@ async def test_worker_with_the_name_of_one_that_is_gone_takes_up_its_partitions(
     for _ in range(2):
         notes = Notes()
         await publish(range(3), 1)
-        async with running(Loop(town.log, notes, DeadLetters(town.publisher), named)):
+        async with running(Loop(town.log, notes, town.publisher, named)):
             await until(lambda notes=notes: len(notes.done) == 3)
         members = (await GroupTool(town.log).look("inbox", DELIVERIES)).hosts
         assert len(members) == 1

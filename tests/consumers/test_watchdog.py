@@ -6,7 +6,6 @@ import asyncio
 
 import pytest
 
-from consumers.dead_letter import DeadLetters
 from consumers.loop import Loop
 from consumers.watchdog import Stalled, Watchdog
 from domain.errors import Unavailable
@@ -52,7 +51,7 @@ def handler() -> Handler:
 
 @pytest.fixture
 async def loop(town, settings, handler):
-    return Loop(town.log, handler, DeadLetters(town.publisher), settings.worker)
+    return Loop(town.log, handler, town.publisher, settings.worker)
 
 
 async def publish(town) -> None:
