@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
-from functools import lru_cache
 
 
 def now_ms() -> int:
@@ -14,10 +13,4 @@ def now_ms() -> int:
 
 def rfc3339(at_ms: int) -> str:
     """`1700000000123` → `2023-11-14T22:13:20.123Z`."""
-    return f"{_second(at_ms // 1000)}.{at_ms % 1000:03d}Z"
-
-
-@lru_cache(maxsize=8)
-def _second(at_s: int) -> str:
-    """Many messages of one second share it."""
-    return f"{datetime.fromtimestamp(at_s, UTC):%Y-%m-%dT%H:%M:%S}"
+    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -24,7 +24,6 @@ LIST_CURSOR_PATTERN = (
 MAX_SEQ = 2**53 - 1
 
 _account_id = re.compile(ID_PATTERN)
-_conversation_id = re.compile(CONVERSATION_ID_PATTERN)
 
 
 def direct_id(one: UserId, other: UserId) -> ConversationId:
@@ -57,11 +56,6 @@ def new_group_id() -> ConversationId:
 def is_account_id(text: str) -> bool:
     """Whether the text may be the id of a user or a device; says nothing of its existence."""
     return _account_id.match(text) is not None
-
-
-def is_conversation_id(text: str) -> bool:
-    """Whether the text has the form of a conversation id; says nothing of its existence."""
-    return _conversation_id.match(text) is not None
 
 
 def message_id(conversation: ConversationId, seq: int) -> str:

@@ -8,18 +8,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.ids import (
+    CONVERSATION_ID_PATTERN,
     ID_PATTERN,
     direct_id,
     direct_pair,
     inbox_partition,
     is_account_id,
-    is_conversation_id,
     message_id,
     new_group_id,
     other_of,
 )
 
 user_ids = st.from_regex(r"[A-Za-z0-9_.@-]{1,64}", fullmatch=True).filter(lambda id_: id_ not in {".", ".."})
+
+
+def is_conversation_id(text):
+    return re.search(CONVERSATION_ID_PATTERN, text) is not None
 
 
 @given(user_ids, user_ids)
