@@ -14,16 +14,12 @@ Role = Literal["owner", "admin", "member"]
 
 
 class Conversation(Struct, frozen=True):
-    """`version` counts the changes of the member list. It stays 0 in a direct conversation.
-
-    `owner` is the owner of a group. A group from before this field has its owner in the member's role.
-    """
+    """`owner` is the owner of a group. A group from before this field has its owner in the member's role."""
 
     conversation_id: ConversationId
     kind: ConversationKind
     title: str | None
     created_at_ms: int
-    version: int = 0
     owner: UserId | None = None
 
 
@@ -59,7 +55,7 @@ ALWAYS = (Window(1),)
 
 
 class Members(Struct, frozen=True):
-    """The member list of one conversation at one version.
+    """The member list of one conversation at one version: `version` counts its changes.
 
     Windows make it timeless. Take a message that was numbered at this version or earlier: every process
     computes the same recipients, at any time. `owner` is what the store has, also if the owner has left.

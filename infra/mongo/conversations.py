@@ -43,14 +43,8 @@ def _owner_by_role(by_user: Mapping[UserId, Member]) -> UserId | None:
 
 
 def _conversation(document: Document) -> Conversation:
-    return Conversation(
-        document["_id"],
-        document["kind"],
-        document["title"],
-        document["at"],
-        document["ver"],
-        document.get("owner"),
-    )
+    owner = document.get("owner")
+    return Conversation(document["_id"], document["kind"], document["title"], document["at"], owner)
 
 
 def all_members(conversation: ConversationId) -> Document:
