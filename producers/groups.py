@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from msgspec.structs import replace
 
 from domain.clock import now_ms
-from domain.conversations import ALWAYS, Conversation, Member, Members
+from domain.conversations import Conversation, Members
 from domain.errors import Forbidden, NotFound, TooLarge, Unavailable
 from domain.ids import ConversationId, UserId, direct_id, new_group_id
 from infra.crash import crash_point
@@ -41,9 +41,8 @@ class Groups:
             await self._membership.at(conversation, 0)
         except NotFound:
             await self._must_exist([caller, other], field)
-            both = [Member(user, "member", ALWAYS) for user in dict.fromkeys((caller, other))]
             created = Conversation(conversation, "direct", None, now_ms())
-            return conversation, await self._conversations.create(created, both)
+            return conversation, await self._conversations.create(created, {caller, other})
         return conversation, False
 
     async def create(self, owner: UserId, title: str | None, others: Sequence[UserId]) -> Conversation:
@@ -53,8 +52,7 @@ class Groups:
             raise TooLarge(f"A group may have {self._most_members} members.", "members")
         await self._must_exist(users, "members")
         conversation = Conversation(new_group_id(), "group", title, now_ms(), owner=owner)
-        members = [Member(user, "member", ALWAYS) for user in users]
-        await self._conversations.create(conversation, members)
+        await self._conversations.create(conversation, users)
         return conversation
 
     async def view(self, caller: UserId, conversation: ConversationId) -> tuple[Conversation, Members]:

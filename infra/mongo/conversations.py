@@ -9,10 +9,10 @@ a message, at any time.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from domain.conversations import Conversation, Member, Members, Role, Window
+from domain.conversations import Conversation, Member, Members, Window
 from domain.ids import MAX_SEQ, ConversationId, UserId
 from infra.mongo.client import Database
 from infra.mongo.terms import Document, Duplicate
@@ -52,8 +52,8 @@ def all_members(conversation: ConversationId) -> Document:
     return {"_id": {"$gte": low, "$lte": high}}
 
 
-def _row(conversation: ConversationId, user: UserId, role: Role, joined: int) -> Document:
-    return {"_id": {"c": conversation, "u": user}, "r": role, "w": [[joined, None]], "read": 0}
+def _row(conversation: ConversationId, user: UserId, joined: int) -> Document:
+    return {"_id": {"c": conversation, "u": user}, "r": "member", "w": [[joined, None]], "read": 0}
 
 
 class ConversationStore:
@@ -63,12 +63,12 @@ class ConversationStore:
         self._conversations = database.collection("conversations")
         self._members = database.collection("members")
 
-    async def create(self, conversation: Conversation, members: Sequence[Member]) -> bool:
+    async def create(self, conversation: Conversation, users: Iterable[UserId]) -> bool:
         """Put in a conversation with its first members. False if it exists.
 
         Members are written first, so that a conversation that can be seen has them.
         """
-        rows = [_row(conversation.conversation_id, m.user_id, m.role, 1) for m in members]
+        rows = [_row(conversation.conversation_id, user, 1) for user in users]
         await self._members.insert_many(rows, ordered=False)
         document: dict[str, Any] = {
             "_id": conversation.conversation_id,
@@ -144,7 +144,7 @@ class ConversationStore:
                 return False
             if row is None:
                 try:
-                    await self._members.insert(_row(conversation, user, "member", PENDING))
+                    await self._members.insert(_row(conversation, user, PENDING))
                 except Duplicate:
                     continue
                 return True

@@ -9,7 +9,6 @@ import pymongo
 import pymongo.errors
 import pytest
 
-from domain.conversations import Member, Window
 from domain.devices import Device
 from infra.mongo import audit
 from infra.mongo.accounts import AccountStore
@@ -35,12 +34,11 @@ async def database(engines, unique):
 async def settle(database) -> None:
     """Ann and Bob have `MESSAGES` direct messages and as many in a group, which Cem left after the third."""
     accounts, conversations = AccountStore(database), ConversationStore(database)
-    members = [Member(user, "member", (Window(1),)) for user in (ANN, BOB, CEM)]
     for user in (ANN, BOB, CEM):
         await accounts.put_user(user, None, 1)
         await accounts.put_device(Device(user, "phone", "mobile"), 1)
-    await conversations.create(conversation(ANN_BOB), members[:2])
-    await conversations.create(conversation(GROUP, owner=ANN), members)
+    await conversations.create(conversation(ANN_BOB), [ANN, BOB])
+    await conversations.create(conversation(GROUP, owner=ANN), [ANN, BOB, CEM])
     assert await conversations.begin(GROUP, CEM, join=False)
     await conversations.finish(GROUP, await conversations.pending(GROUP), 4)
     seqs = range(1, MESSAGES + 1)
