@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import suppress
-from typing import Protocol
+from typing import Any
 
+from consumers.loop import Loop
 from domain.errors import Unavailable
 from infra.telemetry.logs import logger
 
@@ -18,14 +19,6 @@ class Stalled(Exception):
     """A consumer has work and makes no progress. Its process must be started again."""
 
 
-class Watched(Protocol):
-    name: str
-    moves: int
-
-    async def has_work(self) -> bool:
-        """Raises Unavailable when it cannot find out."""
-
-
 class Watchdog:
     """Fails, and so ends its process, when a consumer with work has not moved for `stall_s`.
 
@@ -34,7 +27,7 @@ class Watchdog:
 
     name = "watchdog"
 
-    def __init__(self, watched: Watched, stall_s: float) -> None:
+    def __init__(self, watched: Loop[Any], stall_s: float) -> None:
         self._watched = watched
         self._stall_s = stall_s
         self._moves = watched.moves
