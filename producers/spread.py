@@ -68,11 +68,6 @@ class Spreader:
         self._backlog.enter(recipients)
         self._rows.put_nowait(_Waiting(row, items, time.perf_counter(), size, recipients))
 
-    @property
-    def idle(self) -> bool:
-        """Whether no row waits, and none is on its way to Kafka."""
-        return self._rows.empty() and not self._slots.locked() and not self._unconfirmed
-
     async def run(self) -> None:
         while (waiting := await self._rows.get()) is not None:
             self._queued.set(self._rows.qsize())
