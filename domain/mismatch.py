@@ -119,13 +119,12 @@ def _tags(kind: inspect.Type, step: str | int) -> inspect.Type | None:
 
 
 def _no_such_field(name: str, kind: inspect.Type | None, value: Any, field: str) -> BadRequest:
-    known = _chosen(kind, value)
-    names = _names(known) if known is not None else []
+    names = _names(_chosen(kind, value))
     there = f" There {'are' if len(names) > 1 else 'is only'} {_listed(names, 'and')}." if names else ""
     return BadRequest(f"There is no field {shortened(name)}.{there}", _joined(field, shortened(name)))
 
 
-def _names(kind: inspect.Type) -> list[str]:
+def _names(kind: inspect.Type | None) -> list[str]:
     if not isinstance(kind, inspect.StructType):
         return []
     return ([kind.tag_field] if kind.tag_field else []) + [field.encode_name for field in kind.fields]
