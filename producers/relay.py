@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import suppress
 from itertools import groupby
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import NamedTuple
 
 from domain.errors import RingpostError, Unavailable
@@ -185,9 +185,5 @@ def _in_order(rows: Sequence[_Adopted], stored: Mapping[Place, bytes]) -> dict[P
 
 def _farthest(records: Iterable[Confirmed]) -> list[Confirmed]:
     """The last record of each partition. Once it is processed, all before it are."""
-    last: dict[tuple[str, int], Confirmed] = {}
-    for record in records:
-        place = record.topic, record.partition
-        if place not in last or record.offset > last[place].offset:
-            last[place] = record
-    return list(last.values())
+    rising = sorted(records, key=attrgetter("offset"))
+    return list({(record.topic, record.partition): record for record in rising}.values())
