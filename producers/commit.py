@@ -146,7 +146,8 @@ class Commit:
         self, versions: Mapping[ConversationId, int]
     ) -> dict[ConversationId, Members | RingpostError]:
         """The member list of each conversation at this version or later, or the error that it gives."""
-        lists: dict[ConversationId, Members | RingpostError] = {}
+        known = {c: self._membership.known(c, version) for c, version in versions.items()}
+        lists: dict[ConversationId, Members | RingpostError] = {c: m for c, m in known.items() if m}
 
         async def read(conversation: ConversationId, version: int) -> None:
             try:
@@ -154,15 +155,8 @@ class Commit:
             except RingpostError as error:
                 lists[conversation] = error
 
-        unknown = []
-        for conversation, version in versions.items():
-            members = self._membership.known(conversation, version)
-            if members is None:
-                unknown.append(read(conversation, version))
-            else:
-                lists[conversation] = members
-        if unknown:
-            await asyncio.gather(*unknown)
+        if len(lists) < len(versions):
+            await asyncio.gather(*[read(c, version) for c, version in versions.items() if c not in lists])
         return lists
 
     async def _answer_again(self, repeated: Sequence[_Numbered], outcomes: list[Outcome | Exception]) -> None:
