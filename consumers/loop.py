@@ -109,7 +109,6 @@ class Loop(Generic[Event]):
         self._pace = pace or Pace()
         self._taken: deque[LogRecord] = deque()
         self._begun: deque[_Begun] = deque()
-        self._in_flight = 0
         self._finished: Offsets = {}
         self._committing: asyncio.Task[None] | None = None
         self._committed_at = 0.0
@@ -155,10 +154,14 @@ class Loop(Generic[Event]):
             if self._taken:
                 with suppress(_Leaving):
                     await self._begin()
-            while self._begun and (self._oldest_done() or self._in_flight > self._settings.in_flight):
+            while self._begun and (self._oldest_done() or self._unfinished() > self._settings.in_flight):
                 await self._finish_oldest()
             if self._is_time_to_commit():
                 await self._commit_beside()
+
+    def _unfinished(self) -> int:
+        """How many messages are begun and not finished."""
+        return sum(begun.messages for begun in self._begun)
 
     async def _take(self) -> Sequence[LogRecord]:
         """The next records. Empty when told to stop: a rebalance may hold them back for long."""
@@ -193,7 +196,6 @@ class Loop(Generic[Event]):
         offsets = {record.partition: record.offset + 1 for record in records}
         future = None if finish is None else asyncio.ensure_future(finish)
         self._begun.append(_Begun(future, first, offsets, len(batch), self._pace.was_large))
-        self._in_flight += len(batch)
 
     async def _read(self, record: LogRecord) -> list[tuple[LogRecord, Taken[Event]]]:
         """The messages of a record. Buries those that can never be processed. Raises _Leaving."""
@@ -234,24 +236,23 @@ class Loop(Generic[Event]):
 
     async def _wholly(self, batch: Sequence[tuple[LogRecord, Taken[Event]]]) -> None:
         """Handle a batch and wait until it is finished. Raises _Leaving."""
-        waits = backoff_s()
-        while True:
+        for wait_s in backoff_s():
             finish = await self._patiently(batch)
             try:
                 if finish is not None:
                     await finish
                 return
             except Exception as error:  # weather, whatever it is
-                await self._wait(next(waits), error)
+                await self._wait(wait_s, error)
 
     async def _bury(self, record: LogRecord, letter: Broken) -> None:
         """Put a message on the dead letter topic. Raises _Leaving if that was not possible before."""
-        waits = backoff_s()
-        while True:
+        for wait_s in backoff_s():
             try:
-                return await bury(self._publisher, self._handler.topic, self.name, record, letter)
+                await bury(self._publisher, self._handler.topic, self.name, record, letter)
+                return
             except Unavailable as fault:
-                await self._wait(next(waits), fault)
+                await self._wait(wait_s, fault)
 
     async def _wait(self, wait_s: float, error: Exception) -> None:
         """Pause before the next try. Raises _Leaving when it is time to leave instead.
@@ -279,7 +280,6 @@ class Loop(Generic[Event]):
             await self._rewind(error)
             return
         self._begun.popleft()
-        self._in_flight -= begun.messages
         self.moves += 1
         self._finished.update(begun.offsets)
         self._awaited |= begun.large
@@ -293,7 +293,6 @@ class Loop(Generic[Event]):
                 begun.finish.cancel()
         self._taken.clear()
         self._begun.clear()
-        self._in_flight = 0
         self._reader.rewind(first)
         with suppress(_Leaving):
             await self._wait(1.0, error)
@@ -327,7 +326,7 @@ class Loop(Generic[Event]):
             crash_point("committing")
         try:
             await self._reader.commit(offsets, self._pace.value)
-            WORKER_LAG.labels(self.name).set(await self._reader.behind() + self._in_flight)
+            WORKER_LAG.labels(self.name).set(await self._reader.behind() + self._unfinished())
         except Unavailable as error:
             self._finished = offsets | self._finished
             self.moves += 1

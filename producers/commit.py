@@ -189,9 +189,8 @@ def _answer_of(first: Stored | None, again: Stored) -> Outcome | Exception:
 
 
 def _stored(draft: Draft, seq: int, sent_at: str) -> Stored:
-    name = message_id(draft.conversation_id, seq)
     message = Message(
-        name,
+        message_id(draft.conversation_id, seq),
         draft.conversation_id,
         seq,
         draft.sender_id,
