@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, TypeVar
 
 from domain.errors import Overloaded
@@ -19,6 +20,7 @@ class _Waiting(NamedTuple, Generic[Item, Result]):
     since: float
 
 
+@dataclass(eq=False)
 class GroupCommit(Generic[Item, Result]):
     """Batches around one callable; each caller gets its own result or error.
 
@@ -28,37 +30,27 @@ class GroupCommit(Generic[Item, Result]):
     `queue_s`, or when it has itself waited `queue_s`. Nothing was done for it then.
     """
 
-    def __init__(
-        self,
-        flush: Callable[[Sequence[Item]], Awaitable[Sequence[Result | Exception]]],
-        limit: int = 256,
-        in_flight: int = 2,
-        waiting: int = 5000,
-        queue_s: float = 2.0,
-    ) -> None:
-        self._flush = flush
-        self._limit = limit
-        self._in_flight = in_flight
-        self._most_waiting = waiting
-        self._queue_s = queue_s
-        self._waiting: deque[_Waiting[Item, Result]] = deque()
-        self._running: set[asyncio.Task[None]] = set()
-        self._scheduled = False
+    flush: Callable[[Sequence[Item]], Awaitable[Sequence[Result | Exception]]]
+    limit: int = 256
+    in_flight: int = 2
+    waiting: int = 5000
+    queue_s: float = 2.0
+    _queue: deque[_Waiting[Item, Result]] = field(default_factory=deque, init=False)
+    _running: set[asyncio.Task[None]] = field(default_factory=set, init=False)
+    _scheduled: bool = field(default=False, init=False)
 
     def __len__(self) -> int:
         """How many items wait for a flush."""
-        return len(self._waiting)
+        return len(self._queue)
 
     async def add(self, item: Item) -> Result:
         """Returns once the whole batch is flushed. The flush goes on if a caller goes away."""
         loop = asyncio.get_running_loop()
         now = loop.time()
-        if len(self._waiting) >= self._most_waiting or (
-            self._waiting and now - self._waiting[0].since > self._queue_s
-        ):
+        if len(self._queue) >= self.waiting or (self._queue and now - self._queue[0].since > self.queue_s):
             raise Overloaded("Too many messages are waiting to be stored.")
         future: asyncio.Future[Result] = loop.create_future()
-        self._waiting.append(_Waiting(item, future, now))
+        self._queue.append(_Waiting(item, future, now))
         if not self._scheduled:
             self._scheduled = True
             loop.call_soon(self._start)
@@ -66,7 +58,7 @@ class GroupCommit(Generic[Item, Result]):
 
     def _start(self) -> None:
         self._scheduled = False
-        while self._waiting and len(self._running) < self._in_flight:
+        while self._queue and len(self._running) < self.in_flight:
             if batch := self._take():
                 task = asyncio.create_task(self._run(batch))
                 self._running.add(task)
@@ -74,10 +66,10 @@ class GroupCommit(Generic[Item, Result]):
 
     def _take(self) -> list[_Waiting[Item, Result]]:
         """The next batch, without items that waited too long and without callers that went away."""
-        latest = asyncio.get_running_loop().time() - self._queue_s
+        latest = asyncio.get_running_loop().time() - self.queue_s
         batch: list[_Waiting[Item, Result]] = []
-        while self._waiting and len(batch) < self._limit:
-            one = self._waiting.popleft()
+        while self._queue and len(batch) < self.limit:
+            one = self._queue.popleft()
             if one.future.done():
                 continue
             if one.since < latest:
@@ -92,7 +84,7 @@ class GroupCommit(Generic[Item, Result]):
 
     async def _run(self, batch: Sequence[_Waiting[Item, Result]]) -> None:
         try:
-            results = await self._flush([one.item for one in batch])
+            results = await self.flush([one.item for one in batch])
         except Exception as error:
             results = [error] * len(batch)
         for (_, future, _), result in zip(batch, results, strict=True):
