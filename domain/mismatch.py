@@ -46,8 +46,7 @@ def mismatch(
     value, field = given, within
     for step in _steps(path):
         found, value = _inside(found, value, step)
-        field += f"[{step}]" if isinstance(step, int) else f".{step}"
-    field = field.removeprefix(".")
+        field = f"{field}[{step}]" if isinstance(step, int) else _joined(field, step)
     if reason.startswith(_UNKNOWN):
         return _no_such_field(reason.removeprefix(_UNKNOWN)[:-1], found, value, field)
     if reason.startswith(_MISSING):
