@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 
 from api.gateway.frames import Close
 from api.gateway.hub import Hub
@@ -12,25 +13,17 @@ from api.socket import SocketProtocol
 from infra.telemetry.logs import logger
 
 
+@dataclass(eq=False, repr=False, slots=True)
 class Connection:
     """Hears what a socket tells. There is a task only while frames are handled."""
 
-    __slots__ = ("_frames", "_handle", "_hub", "_opening", "_socket", "_working", "session")
-
-    def __init__(
-        self,
-        socket: SocketProtocol,
-        session: Session,
-        hub: Hub,
-        handle: Callable[[Session, bytes | None], Awaitable[None]],
-    ) -> None:
-        self.session = session
-        self._socket = socket
-        self._hub = hub
-        self._handle = handle
-        self._frames: list[bytes | None] = []
-        self._opening = True
-        self._working: asyncio.Task[None] | None = None
+    session: Session
+    _socket: SocketProtocol
+    _hub: Hub
+    _handle: Callable[[Session, bytes | None], Awaitable[None]]
+    _frames: list[bytes | None] = field(default_factory=list)
+    _opening: bool = True
+    _working: asyncio.Task[None] | None = None
 
     def opened(self) -> None:
         """The device is welcome: handle what it said meanwhile, and what it says from now on."""

@@ -97,7 +97,7 @@ class Gateway:
             socket.close(ended.code)
             return
         session = Session(device, self._sync, socket, self._settings.queue_bytes)
-        connection = Connection(socket, session, self._hub, self._on_frame)
+        connection = Connection(session, socket, self._hub, self._on_frame)
         socket.take_over(connection)
         await self._open(session, cursor)
         connection.opened()

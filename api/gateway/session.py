@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 from api.gateway.frames import Close, entries_frame, heartbeat_frame
@@ -37,6 +39,7 @@ class Socket(Protocol):
         """Close it with this code. Ignored if it is closed already."""
 
 
+@dataclass(eq=False, repr=False, slots=True)
 class Session:
     """Sends each entry after the cursor once, in order of its number.
 
@@ -49,46 +52,24 @@ class Session:
     All that waits at the end of a turn of the event loop goes out in one write. An idle session has no task.
     """
 
-    __slots__ = (
-        "_catching",
-        "_closing",
-        "_counted_bytes",
-        "_drained",
-        "_entries",
-        "_entries_bytes",
-        "_frames",
-        "_paused",
-        "_queue_bytes",
-        "_scheduled",
-        "_seen",
-        "_socket",
-        "_started",
-        "_stuck",
-        "_sync",
-        "device",
-        "sent",
-        "session_id",
-    )
-
-    def __init__(self, device: Device, sync: Sync, socket: Socket, queue_bytes: int) -> None:
-        self.session_id = secrets.token_hex(8)
-        self.device = device
-        self.sent = 0
-        self._sync = sync
-        self._socket = socket
-        self._queue_bytes = queue_bytes
-        self._frames: list[tuple[bytes, int]] = []  # each with its part of `_counted_bytes`
-        self._entries: list[Entry] = []
-        self._entries_bytes = 0  # their part of `_counted_bytes`
-        self._counted_bytes = 0
-        self._seen = 0
-        self._started = False
-        self._scheduled = False
-        self._paused = False
-        self._stuck: asyncio.TimerHandle | None = None
-        self._catching: asyncio.Task[None] | None = None
-        self._drained: asyncio.Future[None] | None = None
-        self._closing: Close | None = None
+    device: Device
+    _sync: Sync
+    _socket: Socket
+    _queue_bytes: int
+    session_id: str = field(default_factory=partial(secrets.token_hex, 8))
+    sent: int = 0
+    _frames: list[tuple[bytes, int]] = field(default_factory=list)  # each with its part of `_counted_bytes`
+    _entries: list[Entry] = field(default_factory=list)
+    _entries_bytes: int = 0  # their part of `_counted_bytes`
+    _counted_bytes: int = 0
+    _seen: int = 0
+    _started: bool = False
+    _scheduled: bool = False
+    _paused: bool = False
+    _stuck: asyncio.TimerHandle | None = None
+    _catching: asyncio.Task[None] | None = None
+    _drained: asyncio.Future[None] | None = None
+    _closing: Close | None = None
 
     @property
     def over(self) -> bool:
