@@ -8,10 +8,11 @@ the Sentinels. With `rediss+sentinel://` the connections to both use TLS.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any, NamedTuple
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
@@ -19,17 +20,17 @@ from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
+from infra.addresses import Address, hosts_of
 from infra.settings import RedisSettings
 from infra.tasks import ended
 
 SCHEMES = ("redis+sentinel", "rediss+sentinel")
-PORT = 26379
 LOOK_S = 1.0
 ASK_S = 0.5
 
 
 class SentinelUrl(NamedTuple):
-    sentinels: list[tuple[str, int]]
+    sentinels: list[Address]
     name: str
     db: int
     username: str | None
@@ -37,23 +38,12 @@ class SentinelUrl(NamedTuple):
 
 
 def parse_url(url: str) -> SentinelUrl:
-    """Raises ValueError, with a sentence, if it has another form."""
-    parts = urlsplit(url)
-    login, _, hosts = parts.netloc.rpartition("@")
-    username, _, password = (unquote(part) for part in login.partition(":"))
-    name, _, db = parts.path.strip("/").partition("/")
-    if parts.scheme not in SCHEMES or not name or not hosts or not (db.isdigit() or not db):
-        raise ValueError(f"it should be {SCHEMES[0]}://[:password@]host:{PORT},host:{PORT}/name[/db]")
-    return SentinelUrl(
-        [_address(host) for host in hosts.split(",")], name, int(db or 0), username or None, password or None
-    )
-
-
-def _address(text: str) -> tuple[str, int]:
-    split = urlsplit(f"//{text}")
-    if not split.hostname:
-        raise ValueError(f"{text!r} is no host of a Sentinel")
-    return split.hostname, split.port or PORT
+    """The parts of an address whose form the settings have checked."""
+    address = re.split(r"[?#]", url)[0]
+    authority, _, path = address.partition("://")[2].partition("/")
+    username, _, password = (unquote(part) for part in authority.rpartition("@")[0].partition(":"))
+    name, _, db = path.strip("/").partition("/")
+    return SentinelUrl(hosts_of(url), name, int(db or 0), username or None, password or None)
 
 
 class PrimaryPool(SentinelConnectionPool):
@@ -90,7 +80,7 @@ class PrimaryPool(SentinelConnectionPool):
 
 @asynccontextmanager
 async def open_primary(settings: RedisSettings, **options: Any) -> AsyncIterator[PrimaryPool]:
-    """A pool that follows the primary. `options` are those of a pool. ValueError for a bad URL."""
+    """A pool that follows the primary. `options` are those of a pool."""
     given = parse_url(settings.url)
     if settings.tls is not None:
         options["ssl"] = True

@@ -32,6 +32,7 @@ def test_url_names_sentinels_and_service():
         [("a", 26379), ("::1", 7)], "name", 3, "me", "p@ss"
     )
     assert parse_url("redis+sentinel://:secret@a/name").password == "secret"
+    assert parse_url("redis+sentinel://a/name/?#").name == "name"
 
 
 @pytest.mark.parametrize("rest", ["", "a:1", "a:1/", "/name", "a:x/name", ":1/name", "a/name/x", "a,,b/name"])
