@@ -89,12 +89,11 @@ def _tls_options(settings: RedisSettings) -> dict[str, Any]:
     """Of a connection with TLS; an option in the URL wins over it."""
     if settings.tls is None:
         return {}
-    named = {
-        "ssl_ca_certs": settings.ca_file,
-        "ssl_certfile": settings.cert_file,
-        "ssl_keyfile": settings.key_file,
+    return {
+        "ssl_ca_certs": settings.ca_file or None,
+        "ssl_certfile": settings.cert_file or None,
+        "ssl_keyfile": settings.key_file or None,
     }
-    return {name: path for name, path in named.items() if path}
 
 
 @cache
