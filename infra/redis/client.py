@@ -29,6 +29,20 @@ _NOT_IN_A_SCRIPT = ("ACL failure in script", "executing the script can't")
 _FAULTS = ("ERR", "WRONGTYPE")
 """How the error of a wrong script begins. All other errors say that the server cannot run it now."""
 
+Call = tuple[Sequence[str], Sequence[Any]]
+"""The keys and the arguments of one call of a script."""
+
+
+@cache
+def script_source(name: str) -> str:
+    """The whole text of a script, as Redis gets it."""
+    return "".join((_LUA / f"{part}.lua").read_text() for part in ("generation", name))
+
+
+@cache
+def _script_sha(name: str) -> str:
+    return hashlib.sha1(script_source(name).encode()).hexdigest()
+
 
 class Client(Redis):
     """redis-py's client, except that all its commands share one connection behind a breaker.
@@ -46,6 +60,45 @@ class Client(Redis):
         Commands may be run twice if the connection breaks. Raises Unavailable.
         """
         return await self.link.run(commands)
+
+    async def call(self, script: str, keys: Sequence[str], args: Sequence[Any]) -> Any:
+        """The reply of one call of a script of `lua/`. Raises Unavailable."""
+        return (await self.call_each(script, [(keys, args)]))[0]
+
+    async def call_each(self, script: str, calls: Sequence[Call]) -> list[Any]:
+        """The replies of all calls. They run in order, in few round trips. Raises Unavailable."""
+        sha = _script_sha(script)
+        commands: list[Command] = [("EVALSHA", sha, len(keys), *keys, *args) for keys, args in calls]
+        replies: list[Any] = []
+        for start in range(0, len(commands), CALLS_AT_ONCE):
+            replies += await self._called(script, commands[start : start + CALLS_AT_ONCE])
+        return replies
+
+    async def _called(self, script: str, commands: Sequence[Command]) -> list[Any]:
+        """A server that lost the script gets it again, with the calls that it refused for this."""
+        replies = await self.run(commands)
+        refused = [index for index, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
+        if refused:
+            again = [commands[index] for index in refused]
+            loaded, *later = await self.run([("SCRIPT", "LOAD", script_source(script)), *again])
+            if isinstance(loaded, Exception):
+                self._raise(loaded)
+            for index, reply in zip(refused, later, strict=True):
+                replies[index] = reply
+        for reply in replies:
+            if isinstance(reply, Exception):
+                self._raise(reply)
+        return replies
+
+    def _raise(self, error: Exception) -> None:
+        """Raises Internal for a fault in the script, and Unavailable if the server cannot run it now."""
+        if isinstance(error, ReadOnlyError):  # it was the primary: whoever is it now needs new connections
+            self.link.reconnect()
+        if isinstance(error, NoPermissionError) or any(words in str(error) for words in _NOT_IN_A_SCRIPT):
+            raise Unavailable(NOT_ALLOWED) from error
+        if str(error).startswith(_FAULTS):
+            raise Internal("A Redis script failed.") from error
+        raise Unavailable("Redis refused a command.") from error
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
         """One command, with the reply in redis-py's form. Raises Unavailable, or redis-py's error."""
@@ -94,68 +147,6 @@ def _tls_options(settings: RedisSettings) -> dict[str, Any]:
         "ssl_certfile": settings.cert_file or None,
         "ssl_keyfile": settings.key_file or None,
     }
-
-
-@cache
-def script_source(name: str) -> str:
-    """The whole text of a script, as Redis gets it."""
-    return "".join((_LUA / f"{part}.lua").read_text() for part in ("generation", name))
-
-
-class LuaScript:
-    """One script of `lua/`, called alone or many times in one round trip.
-
-    A server that lost its scripts gets them again. Calls that it refused for this are repeated.
-    """
-
-    def __init__(self, client: Client, name: str) -> None:
-        self._client = client
-        self._source = script_source(name)
-        self._sha = hashlib.sha1(self._source.encode()).hexdigest()
-
-    async def call(self, keys: Sequence[str], args: Sequence[Any]) -> Any:
-        """The reply of one call. Raises Unavailable."""
-        return (await self.call_each([(keys, args)]))[0]
-
-    async def call_each(self, calls: Sequence[tuple[Sequence[str], Sequence[Any]]]) -> list[Any]:
-        """The replies of all calls. They run in order, in few round trips. Raises Unavailable."""
-        replies: list[Any] = []
-        for start in range(0, len(calls), CALLS_AT_ONCE):
-            replies += await self._round_trip(calls[start : start + CALLS_AT_ONCE])
-        return replies
-
-    async def _round_trip(self, calls: Sequence[tuple[Sequence[str], Sequence[Any]]]) -> list[Any]:
-        replies: list[Any] = [None] * len(calls)
-        waiting = list(range(len(calls)))
-        for _ in range(3):
-            results = await self._client.run(
-                [("EVALSHA", self._sha, len(calls[at][0]), *calls[at][0], *calls[at][1]) for at in waiting]
-            )
-            again = []
-            for index, result in zip(waiting, results, strict=True):
-                if isinstance(result, NoScriptError):
-                    again.append(index)
-                elif isinstance(result, Exception):
-                    self._raise(result)
-                else:
-                    replies[index] = result
-            if not again:
-                return replies
-            waiting = again
-            (loaded,) = await self._client.run([("SCRIPT", "LOAD", self._source)])
-            if isinstance(loaded, Exception):
-                self._raise(loaded)
-        raise Unavailable("Redis lost a script right after it was loaded.")
-
-    def _raise(self, error: Exception) -> None:
-        """Raises Internal for a fault in the script, and Unavailable if the server cannot run it now."""
-        if isinstance(error, ReadOnlyError):  # it was the primary: whoever is it now needs new connections
-            self._client.link.reconnect()
-        if isinstance(error, NoPermissionError) or any(words in str(error) for words in _NOT_IN_A_SCRIPT):
-            raise Unavailable(NOT_ALLOWED) from error
-        if str(error).startswith(_FAULTS):
-            raise Internal("A Redis script failed.") from error
-        raise Unavailable("Redis refused a command.") from error
 
 
 async def ping(client: Redis) -> str:

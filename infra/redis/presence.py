@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from domain.ids import DeviceId, UserId
-from infra.redis.client import Client, LuaScript
+from infra.redis.client import Client
 from infra.redis.keys import Keys
 
 
@@ -34,27 +34,23 @@ class Presence:
     """Raises Unavailable."""
 
     def __init__(self, client: Client, keys: Keys, ttl_s: float) -> None:
+        self._client = client
         self._keys = keys
         self._ttl_ms = round(ttl_s * 1000)
-        self._renew = LuaScript(client, "renew")
-        self._places = LuaScript(client, "places")
-        self._stands = LuaScript(client, "stands")
 
     async def write(self, gateway_id: str, changes: Iterable[tuple[Online, bool]]) -> list[list[Place]]:
         """Each session is on the gateway (true), from now for the time to live, or has left it (false).
 
         The changes take effect in order, in few round trips. Returns where each one's user is then.
         """
-        found = await self._renew.call_each(
-            [
-                (
-                    [self._keys.online(session.user_id)],
-                    (f"{gateway_id}/{session.device_id}/{session.session_id}", self._ttl_ms if here else 0),
-                )
-                for session, here in changes
-            ]
-        )
-        return [_places(members) for members in found]
+        calls = [
+            (
+                [self._keys.online(session.user_id)],
+                (f"{gateway_id}/{session.device_id}/{session.session_id}", self._ttl_ms if here else 0),
+            )
+            for session, here in changes
+        ]
+        return [_places(members) for members in await self._client.call_each("renew", calls)]
 
     async def stands(self, gateway_id: str) -> bool:
         """Whether all that the gateway wrote is still there, except what it let expire.
@@ -62,12 +58,13 @@ class Presence:
         False the first time, and once after Redis was emptied or failed over. Then renew everything; pushes
         since the last call may be lost. Call it more often than the time to live.
         """
-        return bool(await self._stands.call([self._keys.gateway_mark(gateway_id)], (self._ttl_ms,)))
+        mark = self._keys.gateway_mark(gateway_id)
+        return bool(await self._client.call("stands", [mark], [self._ttl_ms]))
 
     async def places(self, users: Sequence[UserId]) -> list[list[Place]]:
         """Where each user's devices are now, in few round trips."""
-        found = await self._places.call_each([([self._keys.online(user)], ()) for user in users])
-        return [_places(members) for members in found]
+        calls = [([self._keys.online(user)], ()) for user in users]
+        return [_places(members) for members in await self._client.call_each("places", calls)]
 
 
 def _places(members: Iterable[bytes]) -> list[Place]:

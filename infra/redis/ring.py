@@ -25,7 +25,7 @@ from domain.entries import Entry
 from domain.errors import Unavailable
 from domain.ids import MAX_SEQ, UserId
 from domain.limits import PAGE_BYTES
-from infra.redis.client import Client, LuaScript
+from infra.redis.client import Client
 from infra.redis.keys import Keys, escaped
 from infra.settings import RingSettings
 
@@ -56,10 +56,6 @@ class Ring:
         self._client = client
         self._keys = keys
         self._settings = settings
-        self._append = LuaScript(client, "append")
-        self._read = LuaScript(client, "read")
-        self._begin_fill = LuaScript(client, "begin_fill")
-        self._fill = LuaScript(client, "fill")
         self._generation = b""
         self._settled_at = 0.0
 
@@ -76,15 +72,14 @@ class Ring:
         Returns the gateways on which each user has devices now.
         """
         limits = (self._settings.capacity, self._settings.idle_ttl_s)
-        gateways = await self._append.call_each(
-            [
-                (
-                    (*self._names(user), self._keys.online(user)),
-                    (*limits, entries[0].seq, *[entry.message for entry in entries]),
-                )
-                for user, entries in runs
-            ]
-        )
+        calls = [
+            (
+                (*self._names(user), self._keys.online(user)),
+                (*limits, entries[0].seq, *[entry.message for entry in entries]),
+            )
+            for user, entries in runs
+        ]
+        gateways = await self._client.call_each("append", calls)
         return {
             user: [gateway.decode() for gateway in some]
             for (user, _), some in zip(runs, gateways, strict=True)
@@ -122,7 +117,7 @@ class Ring:
         Holds the first of them alone if they have more bytes than an answer holds.
         """
         asked = (cursor, limit, self._settings.idle_ttl_s, PAGE_BYTES)
-        reply = await self._read.call(self._names(user), asked)
+        reply = await self._client.call("read", self._names(user), asked)
         if reply is None:
             return None
         oldest, head, *elements = reply
@@ -131,7 +126,7 @@ class Ring:
     async def heads(self, users: Sequence[UserId]) -> list[int | None]:
         """The seq of each ring's newest entry, in few round trips. None for a user without a ring."""
         asked = (MAX_SEQ, 0, self._settings.idle_ttl_s, 0)
-        replies = await self._read.call_each([(self._names(user), asked) for user in users])
+        replies = await self._client.call_each("read", [(self._names(user), asked) for user in users])
         return [None if reply is None else reply[1] for reply in replies]
 
     async def begin_fill(self, user: UserId) -> str | None:
@@ -143,7 +138,7 @@ class Ring:
             return None
         token = secrets.token_hex(8)
         asked = (token, FILL_CLAIM_MS, self._generation)
-        generation, claimed = await self._begin_fill.call(self._names(user), asked)
+        generation, claimed = await self._client.call("begin_fill", self._names(user), asked)
         if self._generation not in (b"", generation):
             self._settled_at = time.monotonic() + SETTLE_S
         self._generation = generation
@@ -158,7 +153,7 @@ class Ring:
         """
         messages = (entry.message for entry in entries)
         args = (token, self._settings.capacity, self._settings.idle_ttl_s, after, *messages)
-        return bool(await self._fill.call(self._names(user), args))
+        return bool(await self._client.call("fill", self._names(user), args))
 
     def _names(self, user: UserId) -> tuple[str, str]:
         return self._keys.ring(user), self._keys.filling(user)

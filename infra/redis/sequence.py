@@ -11,7 +11,7 @@ from collections.abc import Sequence as Many
 from typing import NamedTuple
 
 from domain.ids import ConversationId
-from infra.redis.client import Client, LuaScript
+from infra.redis.client import Client
 from infra.redis.keys import Keys
 
 IDLE_TTL_S = 7 * 24 * 3600
@@ -29,29 +29,24 @@ class Sequence:
     """Raises Unavailable."""
 
     def __init__(self, client: Client, keys: Keys) -> None:
+        self._client = client
         self._keys = keys
-        self._number = LuaScript(client, "number")
-        self._restore = LuaScript(client, "restore")
-        self._raise = LuaScript(client, "raise")
-        self._head = LuaScript(client, "head")
 
     async def take(self, wanted: Many[tuple[ConversationId, int]]) -> list[Numbers | None]:
         """So many seqs of each conversation, in one round trip. None where Redis has no counter."""
         calls = [([self._keys.counter(conversation)], [count, IDLE_TTL_S]) for conversation, count in wanted]
-        replies = await self._number.call_each(calls)
+        replies = await self._client.call_each("number", calls)
         return [Numbers(*reply) if reply else None for reply in replies]
 
     async def restore(self, conversation: ConversationId, last_seq: int, version: int) -> int:
         """Set the counter from the store; values only rise. Returns the last seq handed out."""
-        return int(
-            await self._restore.call([self._keys.counter(conversation)], [last_seq, version, IDLE_TTL_S])
-        )
+        counter = self._keys.counter(conversation)
+        return int(await self._client.call("restore", [counter], [last_seq, version, IDLE_TTL_S]))
 
     async def raise_to(self, lasts: Many[tuple[ConversationId, int]]) -> None:
         """Raise the counters that are behind these seqs. A lost counter stays lost."""
-        await self._raise.call_each(
-            [([self._keys.counter(conversation)], [last]) for conversation, last in lasts]
-        )
+        calls = [([self._keys.counter(conversation)], [last]) for conversation, last in lasts]
+        await self._client.call_each("raise", calls)
 
     async def heads(self, conversations: Many[ConversationId]) -> list[int]:
         """The last seq handed out in each conversation. 0 where Redis has no counter.
@@ -59,4 +54,4 @@ class Sequence:
         It may belong to a message that is not stored yet, or never will be.
         """
         calls = [([self._keys.counter(conversation)], ()) for conversation in conversations]
-        return [int(head) for head in await self._head.call_each(calls)]
+        return [int(head) for head in await self._client.call_each("head", calls)]

@@ -5,7 +5,7 @@ import socket
 import pytest
 
 from domain.errors import Internal, Unavailable
-from infra.redis.client import LuaScript, open_redis, ping
+from infra.redis.client import open_redis, ping
 from infra.redis.keys import Keys
 from infra.redis.presence import Presence
 from infra.redis.ring import Ring
@@ -50,7 +50,7 @@ async def test_script_that_fails_is_a_fault_of_ours(client, keys, value, cursor)
     if value:
         await client.set(keys.ring("ann"), value)
     with pytest.raises(Internal):
-        await LuaScript(client, "read").call([keys.ring("ann"), keys.filling("ann")], (cursor, 1, 1))
+        await client.call("read", [keys.ring("ann"), keys.filling("ann")], (cursor, 1, 1))
 
 
 async def test_demoted_primary_is_unavailable_and_a_new_one_is_used_at_once(engines, unique):

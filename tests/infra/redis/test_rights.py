@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from domain.errors import Unavailable
-from infra.redis.client import Client, LuaScript, open_redis
+from infra.redis.client import Client, open_redis
 from infra.redis.keys import Keys
 from infra.redis.link import NOT_ALLOWED
 from infra.redis.rights import RIGHTS, command, missing_rights
@@ -61,4 +61,4 @@ async def test_right_that_is_missing_inside_a_script_is_no_fault_of_the_script(c
     counter = Keys(settings.redis.key_prefix).counter("g:x")
     async with user_of("relay", client, settings, unique, "-hget") as user:
         with pytest.raises(Unavailable, match=NOT_ALLOWED):
-            await LuaScript(user, "restore").call([counter], [1, 1])
+            await user.call("restore", [counter], [1, 1])
