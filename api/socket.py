@@ -10,7 +10,7 @@ from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from api.connection import READ_S
-from api.gateway.frames import REASONS, Close
+from api.gateway.frames import Close
 from infra.telemetry.names import CLOSED
 
 ABORT_S = 3.0
@@ -159,10 +159,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         """Close with this code, and wait for the device to do the same, unless it does not read."""
         if self.close_sent or self.transport.is_closing():
             return
-        self.conn.send_close(code, REASONS[code])
-        self.transport.write(b"".join(self.conn.data_to_send()))
-        self.close_sent = True
-        self.queue.put_nowait({"type": "websocket.disconnect", "code": int(code)})
+        self._send_close(code)
         self.release()
         if self.writable.is_set():
             self.close_timer = self.loop.call_later(self.close_timeout, self.transport.close)
@@ -188,12 +185,15 @@ class SocketProtocol(WebSocketsSansIOProtocol):
     def _end(self, code: Close) -> None:
         self.stop_keepalive()
         if not self.close_sent and self.handshake_complete and not self.transport.is_closing():
-            self.conn.send_close(code, REASONS[code])
-            self.transport.write(b"".join(self.conn.data_to_send()))
-            self.close_sent = True
-            self.queue.put_nowait({"type": "websocket.disconnect", "code": int(code)})
+            self._send_close(code)
         self.transport.close()
         self.loop.call_later(ABORT_S, self.transport.abort)
+
+    def _send_close(self, code: Close) -> None:
+        self.conn.send_close(code, code.reason)
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.close_sent = True
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": int(code)})
 
 
 def _head(size: int) -> bytes:

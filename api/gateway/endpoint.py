@@ -186,7 +186,7 @@ class Gateway:
                 case Ack():
                     await self._acknowledge(session, got.cursor)
                 case Ping():
-                    session.put(frame("pong", **({} if got.ref is None else {"ref": got.ref})))
+                    session.put(frame("pong", got.ref))
                 case Hello():
                     raise BadRequest("`hello` is the first frame, and is sent once.", "type")
         except BadRequest as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from enum import IntEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import msgspec
 from msgspec import Meta, Raw, Struct
@@ -20,26 +20,25 @@ from domain.messages import Sent
 
 
 class Close(IntEnum):
-    GOING_AWAY = 4000
-    SLOW = 4001
-    HEARTBEAT_MISSED = 4002
-    REPLACED = 4003
-    BAD_FRAME = 4500
-    UNAUTHENTICATED = 4501
-    SIGNED_OUT = 4502
-    NO_HELLO = 4503
+    """A close code, with the reason that goes with it."""
 
+    reason: str
 
-REASONS = {
-    Close.GOING_AWAY: "going away",
-    Close.SLOW: "slow, pull again",
-    Close.HEARTBEAT_MISSED: "heartbeat missed",
-    Close.REPLACED: "replaced by a newer connection of this device",
-    Close.BAD_FRAME: "bad frame",
-    Close.UNAUTHENTICATED: "unauthenticated",
-    Close.SIGNED_OUT: "signed out",
-    Close.NO_HELLO: "no hello",
-}
+    def __new__(cls, code: int, reason: str) -> Self:
+        member = int.__new__(cls, code)
+        member._value_ = code
+        member.reason = reason
+        return member
+
+    GOING_AWAY = 4000, "going away"
+    SLOW = 4001, "slow, pull again"
+    HEARTBEAT_MISSED = 4002, "heartbeat missed"
+    REPLACED = 4003, "replaced by a newer connection of this device"
+    BAD_FRAME = 4500, "bad frame"
+    UNAUTHENTICATED = 4501, "unauthenticated"
+    SIGNED_OUT = 4502, "signed out"
+    NO_HELLO = 4503, "no hello"
+
 
 Ref = Annotated[
     Annotated[str, Meta(max_length=REF_CHARACTERS)] | int,
@@ -126,16 +125,15 @@ def heartbeat_frame(head: int) -> bytes:
     return b'{"type":"heartbeat","head":%d}' % head
 
 
-def frame(type_: str, **fields: Any) -> bytes:
-    """A frame of the server."""
-    return _encode({"type": type_, **fields})
+def frame(type_: str, ref: str | int | None = None, **fields: Any) -> bytes:
+    """A frame of the server, with the `ref` of the one that it answers."""
+    named = {} if ref is None else {"ref": ref}
+    return _encode({"type": type_, **named, **fields})
 
 
 def error_frame(error: RingpostError, ref: str | int | None = None) -> bytes:
-    body: dict[str, object] = {} if ref is None else {"ref": ref}
-    if isinstance(error, Overloaded):
-        body["retry_after_s"] = error.retry_after_s
-    return frame("error", **body, error=error_body(error))
+    pause = {"retry_after_s": error.retry_after_s} if isinstance(error, Overloaded) else {}
+    return frame("error", ref, **pause, error=error_body(error))
 
 
 def entries_frame(entries: Sequence[Entry]) -> bytes:

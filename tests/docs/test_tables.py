@@ -7,7 +7,7 @@ import re
 import pytest
 
 from api.errors import STATUS, error_body
-from api.gateway.frames import REASONS, Close
+from api.gateway.frames import Close
 from api.views import HistoryQuery, SendMessage, SyncQuery
 from domain.errors import every_error
 from domain.messages import BODY_LIMIT_BYTES
@@ -42,7 +42,7 @@ def test_error_table_is_that_of_the_code():
 
 def test_close_codes_are_those_of_the_gateway():
     documented = {int(code): meaning for code, meaning, _ in rows(page("gateway.md"), "code")}
-    assert documented == {int(code): REASONS[code] for code in Close}
+    assert documented == {int(code): code.reason for code in Close}
 
 
 def test_body_limits_are_those_of_the_code():
