@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from typing import Any
 
 from api.caller import Callers
@@ -51,26 +52,18 @@ class _Gone(Exception):
     """The device left."""
 
 
+@dataclass(frozen=True)
 class Gateway:
     """Accepts sockets. It stores nothing: a device finds what it missed in its inbox.
 
     It stands in front of the application with the routes, which gets all requests but those of sockets here.
     """
 
-    def __init__(
-        self,
-        callers: Callers,
-        hub: Hub,
-        sync: Sync,
-        sender: Sender,
-        accounts: AccountStore,
-    ) -> None:
-        self._callers = callers
-        self._hub = hub
-        self._sync = sync
-        self._sender = sender
-        self._accounts = accounts
-        self._settings = hub.settings
+    _callers: Callers
+    _hub: Hub
+    _sync: Sync
+    _sender: Sender
+    _accounts: AccountStore
 
     def before(self, app: Any) -> Any:
         """The application, with the gateway in front of it."""
@@ -96,7 +89,7 @@ class Gateway:
             CLOSED.labels(str(int(ended.code))).inc()
             socket.close(ended.code)
             return
-        session = Session(device, self._sync, socket, self._settings.queue_bytes)
+        session = Session(device, self._sync, socket, self._hub.settings.queue_bytes)
         connection = Connection(session, socket, self._hub, self._on_frame)
         socket.take_over(connection)
         await self._open(session, cursor)
@@ -106,7 +99,7 @@ class Gateway:
         self, socket: SocketProtocol, receive: Any, headers: dict[bytes, bytes]
     ) -> tuple[Device, int | None]:
         try:
-            async with asyncio.timeout(self._settings.hello_timeout_s):
+            async with asyncio.timeout(self._hub.settings.hello_timeout_s):
                 message = await receive()
         except TimeoutError:
             raise _Ended(Close.NO_HELLO) from None
@@ -162,7 +155,7 @@ class Gateway:
                 device_id=device.device_id,
                 cursor=cursor,
                 head=head,
-                heartbeat_s=self._settings.heartbeat_s,
+                heartbeat_s=self._hub.settings.heartbeat_s,
             )
         )
         session.start(cursor, head, entries)
