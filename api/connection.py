@@ -43,7 +43,6 @@ class HttpProtocol(HttpToolsProtocol):
         self._header_bytes = 0
         self._unclaimed_bytes = 0  # received, and no part yet of a header or a body that the parser told
         self._over = False  # nothing more is read here
-        self._refusal: RingpostError | None = None
         self._refusal_status: HTTPStatus | None = None  # where it is not that of the error
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -69,8 +68,11 @@ class HttpProtocol(HttpToolsProtocol):
         self._unclaimed_bytes += len(data)
         try:
             self._feed(data)
-        except httptools.HttpParserError:
-            self._refuse(self._refusal or BadRequest("This is not an HTTP request."))
+        except httptools.HttpParserError as error:
+            raised = error.__context__  # by a callback: the parser ends with an error of its own then
+            if not isinstance(raised, RingpostError):
+                raised = BadRequest("This is not an HTTP request.")
+            self._refuse(raised)
             return
         if self._unclaimed_bytes > MOST_HEADER_BYTES:
             self._refuse(_too_large())
@@ -122,19 +124,19 @@ class HttpProtocol(HttpToolsProtocol):
         super().on_url(url)
         self._unclaimed_bytes = 0
         if len(self.url) > MOST_LINE_BYTES:
-            self._stop(HeadTooLarge(f"The path and query of a request may have {MOST_LINE_BYTES} bytes."))
+            raise HeadTooLarge(f"The path and query of a request may have {MOST_LINE_BYTES} bytes.")
 
     def on_header(self, name: bytes, value: bytes) -> None:
         super().on_header(name, value)
         self._unclaimed_bytes = 0
         self._header_bytes += len(name) + len(value) + len(b": \r\n")
         if self._header_bytes > MOST_HEADER_BYTES or len(self.headers) > MOST_HEADERS:
-            self._stop(_too_large())
+            raise _too_large()
 
     def on_headers_complete(self) -> None:
         self._await_nothing()
         if self.parser.get_method() == b"CONNECT":
-            self._stop(BadRequest("CONNECT is not served here."))
+            raise BadRequest("CONNECT is not served here.")
         self._check_framing()
         if not self.parser.should_upgrade():
             self._await_more()
@@ -148,18 +150,15 @@ class HttpProtocol(HttpToolsProtocol):
         """Whom a request is for, and where it ends, are said once (RFC 9112, 3.2 and 6.1)."""
         hosts = len(values(self.headers, b"host"))
         if hosts > 1 or (hosts == 0 and self.parser.get_http_version() == "1.1"):
-            self._stop(BadRequest("A request names its host once, in the header Host."))
+            raise BadRequest("A request names its host once, in the header Host.")
         if _words(self.headers, b"transfer-encoding") not in ([], [b"chunked"]):
-            self._stop(BadRequest("The only transfer coding that is served here is chunked."))
+            raise BadRequest("The only transfer coding that is served here is chunked.")
 
     def _check_handshake(self) -> None:
-        try:
-            check_handshake(self.url, self.headers)
-        except RingpostError as error:
-            self._stop(error)
+        check_handshake(self.url, self.headers)
         if not speaks_our_version(self.headers):
-            message = f"Sec-WebSocket-Version must be given once: {VERSION.decode()}."
-            self._stop(BadRequest(message), HTTPStatus.UPGRADE_REQUIRED)
+            self._refusal_status = HTTPStatus.UPGRADE_REQUIRED
+            raise BadRequest(f"Sec-WebSocket-Version must be given once: {VERSION.decode()}.")
 
     def on_body(self, body: bytes) -> None:
         self._unclaimed_bytes = 0
@@ -187,12 +186,6 @@ class HttpProtocol(HttpToolsProtocol):
         else:
             self._refuse(TooSlow(f"The request was not complete within {self._read_s:g} s."))
 
-    def _stop(self, error: RingpostError, status: HTTPStatus | None = None) -> None:
-        """Leave the parser by an exception, which the parser replaces with its own."""
-        self._refusal = error
-        self._refusal_status = status
-        raise error
-
     def _refuse(self, error: RingpostError) -> None:
         """Close the connection. An answer comes first, unless one has begun or an earlier request waits."""
         self._await_nothing()
@@ -219,8 +212,8 @@ def _too_large() -> HeadTooLarge:
 
 def _words(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> list[bytes]:
     """The members of a list header, over all its lines, in lower case."""
-    values = b",".join(value for header, value in headers if header == name)
-    return [word for part in values.lower().split(b",") if (word := part.strip())]
+    members = b",".join(values(headers, name)).lower().split(b",")
+    return [word for member in members if (word := member.strip())]
 
 
 def _answer(error: RingpostError, status: HTTPStatus) -> bytes:

@@ -7,7 +7,7 @@ import math
 import secrets
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from api.gateway.frames import Close
 from api.gateway.heart import Heart
@@ -100,9 +100,7 @@ class Hub:
         """
         user, device = session.device.user_id, session.device.device_id
         mine = self._sessions.setdefault(user, {})
-        for older in list(mine.values()):
-            if older.device.device_id == device:
-                older.close(Close.REPLACED)
+        self._replace(user, device, session.session_id)
         if sum(other.device.device_id != device for other in mine.values()) >= self.settings.user_sockets:
             raise Overloaded("This user has too many connections.")
         mine[session.session_id] = session
@@ -116,6 +114,12 @@ class Hub:
                 await self._signals.send(dict.fromkeys(elsewhere, told))
         except RingpostError:
             self._lose()
+
+    def _replace(self, user: UserId, device: DeviceId, newest: str) -> None:
+        """End the sessions of a device except the newest."""
+        for older in list(self._sessions.get(user, {}).values()):
+            if older.device.device_id == device and older.session_id != newest:
+                older.close(Close.REPLACED)
 
     def leave(self, session: Session) -> None:
         """The session ended. It changes nothing if the session has not joined."""
@@ -164,9 +168,7 @@ class Hub:
                         for poll in self._polls.get(user, ()):
                             poll.set()
                 case Replaced(user_id=user, device_id=device, session_id=newer):
-                    for session in list(self._sessions.get(user, {}).values()):
-                        if session.device.device_id == device and session.session_id != newer:
-                            session.close(Close.REPLACED)
+                    self._replace(user, device, newer)
 
     async def on_subscribed(self) -> None:
         """Pushes before the subscription are lost."""
@@ -244,7 +246,5 @@ def _online(session: Session) -> Online:
 
 async def _pause(event: asyncio.Event) -> None:
     """Until the event, and for a tick at the most."""
-    try:
+    with suppress(TimeoutError):
         await asyncio.wait_for(event.wait(), TICK_S)
-    except TimeoutError:
-        return
