@@ -99,8 +99,8 @@ class Hub:
         Raises Overloaded if the user has too many connections here.
         """
         user, device = session.device.user_id, session.device.device_id
-        mine = self._sessions.setdefault(user, {})
         self._replace(user, device, session.session_id)
+        mine = self._sessions.setdefault(user, {})  # behind that: the last one to leave takes it away
         if sum(other.device.device_id != device for other in mine.values()) >= self.settings.user_sockets:
             raise Overloaded("This user has too many connections.")
         mine[session.session_id] = session

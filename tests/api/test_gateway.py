@@ -25,7 +25,7 @@ from infra.mongo.timelines import TimelineStore
 from infra.redis.client import open_redis
 from infra.redis.presence import Presence
 from infra.redis.ring import Ring
-from infra.redis.signals import Signals
+from infra.redis.signals import Pushed, Signals
 from infra.tasks import ended
 from tests.builders import BOB, keys_of, open_town, opened_stores, opened_without_kafka, settings_for, until
 from tests.patience import FAR_OFF_S, PATIENCE_S
@@ -140,6 +140,27 @@ async def test_connection_beyond_those_of_a_user_is_told_so_and_the_device_may_r
         assert (first.codes, second.codes, third.codes) == ([Close.REPLACED], [Close.GOING_AWAY], [])
         await until(lambda: [frame["type"] for frame in third.frames] == ["welcome"])
         third.close(Close.GOING_AWAY)
+
+
+async def test_connection_that_replaces_the_only_one_of_its_user_is_pushed_to_and_leaves(engines, unique):
+    settings = settings_for(engines, unique)
+    async with opened_stores(settings) as stores:
+        ring = Ring(stores.redis, stores.keys, settings.ring)
+        sync = Sync(ring, stores.timelines, stores.messages)
+        presence = Presence(stores.redis, stores.keys, settings.gateway.presence_ttl_s)
+        hub = Hub(presence, Signals(stores.redis, stores.keys), sync, settings.gateway)
+        gateway = Gateway(CALLERS, hub, sync, None, stores.accounts)
+        older, newer = Socket("phone"), Socket("phone")
+        for socket in (older, newer):
+            await asyncio.wait_for(connecting_to(gateway, socket), PATIENCE_S)
+        hub.on_signals([Pushed([("ann", 1)], b"{}")])
+        await until(lambda: newer.types() == ["welcome", "entries"])
+        newer.close(Close.GOING_AWAY)
+
+        async def nowhere() -> bool:
+            return await presence.places(["ann"]) == [[]]
+
+        await until(nowhere)
 
 
 @pytest.mark.parametrize("pause_s", [0.01, FAR_OFF_S])
