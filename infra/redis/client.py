@@ -23,6 +23,7 @@ from infra.settings import RedisSettings, SettingsError
 
 _LUA = Path(__file__).parent / "lua"
 CALLS_AT_ONCE = 1_000
+REFUSED = "Redis refused a command."
 _NOT_IN_A_SCRIPT = ("ACL failure in script", "executing the script can't")
 """What Redis 7.2 and later, and earlier ones, say of a command in a script that the user may not run."""
 
@@ -54,12 +55,16 @@ class Client(Redis):
         super().__init__(connection_pool=pool)
         self.link = Link(pool, timeout_s)
 
-    async def run(self, commands: Sequence[Command]) -> list[Any]:
-        """The replies in order, from one round trip; an error reply is an exception in the list.
+    async def run(self, commands: Sequence[Command], refusal: str = REFUSED) -> list[Any]:
+        """The replies in order, from one round trip. Commands may be run twice if the connection breaks.
 
-        Commands may be run twice if the connection breaks. Raises Unavailable.
+        Raises Unavailable, in the words of `refusal` if Redis replies with an error.
         """
-        return await self.link.run(commands)
+        replies = await self.link.run(commands)
+        for reply in replies:
+            if isinstance(reply, Exception):
+                raise Unavailable(refusal) from reply
+        return replies
 
     async def call(self, script: str, keys: Sequence[str], args: Sequence[Any]) -> Any:
         """The reply of one call of a script of `lua/`. Raises Unavailable."""
@@ -76,11 +81,11 @@ class Client(Redis):
 
     async def _called(self, script: str, commands: Sequence[Command]) -> list[Any]:
         """A server that lost the script gets it again, with the calls that it refused for this."""
-        replies = await self.run(commands)
+        replies = await self.link.run(commands)
         refused = [index for index, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
         if refused:
             again = [commands[index] for index in refused]
-            loaded, *later = await self.run([("SCRIPT", "LOAD", script_source(script)), *again])
+            loaded, *later = await self.link.run([("SCRIPT", "LOAD", script_source(script)), *again])
             if isinstance(loaded, Exception):
                 self._raise(loaded)
             for index, reply in zip(refused, later, strict=True):
@@ -98,7 +103,7 @@ class Client(Redis):
             raise Unavailable(NOT_ALLOWED) from error
         if str(error).startswith(_FAULTS):
             raise Internal("A Redis script failed.") from error
-        raise Unavailable("Redis refused a command.") from error
+        raise Unavailable(REFUSED) from error
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
         """One command, with the reply in redis-py's form. Raises Unavailable, or redis-py's error."""

@@ -9,12 +9,7 @@ from typing import Any, TypeVar
 
 from redis.asyncio import ConnectionPool, SSLConnection
 from redis.asyncio.connection import UnixDomainSocketConnection
-from redis.exceptions import (
-    AuthenticationError,
-    NoPermissionError,
-    RedisError,
-    ResponseError,
-)
+from redis.exceptions import AuthenticationError, NoPermissionError, RedisError, ResponseError
 
 from domain.errors import Unavailable
 from infra.breaker import Breaker

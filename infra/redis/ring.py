@@ -22,7 +22,6 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from domain.entries import Entry
-from domain.errors import Unavailable
 from domain.ids import MAX_SEQ, UserId
 from domain.limits import PAGE_BYTES
 from infra.redis.client import Client
@@ -89,9 +88,8 @@ class Ring:
         """Remove rings, and rings that are being rebuilt. Readers rebuild them."""
         for start in range(0, len(users), DROPS_AT_ONCE):
             some = users[start : start + DROPS_AT_ONCE]
-            for reply in await self._client.run([("DEL", *self._names(user)) for user in some]):
-                if isinstance(reply, Exception):
-                    raise Unavailable("Redis refused to remove a ring.") from reply
+            commands = [("DEL", *self._names(user)) for user in some]
+            await self._client.run(commands, "Redis refused to remove a ring.")
 
     async def drop_all(self, chosen: Callable[[UserId], bool]) -> None:
         """Remove the rings of all chosen users, and those that are being rebuilt. It looks at every key.
@@ -104,10 +102,7 @@ class Ring:
             cursor: int | bytes = b""
             while cursor != b"0":
                 scan = ("SCAN", cursor or 0, "MATCH", f"{escaped(before)}*{after}", "COUNT", DROPS_AT_ONCE)
-                (reply,) = await self._client.run([scan])
-                if isinstance(reply, Exception):
-                    raise Unavailable("Redis refused to list rings.") from reply
-                cursor, keys = reply
+                ((cursor, keys),) = await self._client.run([scan], "Redis refused to list rings.")
                 users = [UserId(key.decode()[len(before) : -len(after)]) for key in keys]
                 await self.drop([user for user in users if chosen(user)])
 

@@ -74,10 +74,8 @@ class Signals:
         ]
         heard = 0
         for start in range(0, len(pieces), PIECES_AT_ONCE):
-            for reply in await self._client.run(pieces[start : start + PIECES_AT_ONCE]):
-                if isinstance(reply, Exception):
-                    raise Unavailable("Redis refused a signal.") from reply
-                heard += reply
+            some = pieces[start : start + PIECES_AT_ONCE]
+            heard += sum(await self._client.run(some, "Redis refused a signal."))
         return heard
 
     async def listen(

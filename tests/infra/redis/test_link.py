@@ -44,7 +44,7 @@ async def test_every_caller_gets_the_replies_to_its_own_commands(client, unique)
 
 
 async def test_error_reply_is_one_reply_among_others(client):
-    first, error, last = await client.run([("ECHO", "a"), ("NO-SUCH-COMMAND",), ("ECHO", "b")])
+    first, error, last = await client.link.run([("ECHO", "a"), ("NO-SUCH-COMMAND",), ("ECHO", "b")])
     assert (first, last) == (b"a", b"b")
     assert isinstance(error, Exception)
 
