@@ -146,8 +146,7 @@ class Session:
             return
         self._closing = code
         _CLOSED[code].inc()
-        self._unstick()
-        self._stop_catching()
+        self._await_nothing()
         if code != Close.SLOW:
             self._flush()
         if code == Close.SLOW or not self._paused:
@@ -158,15 +157,15 @@ class Session:
     def ended(self) -> None:
         """The socket is gone."""
         self._closing = self._closing or Close.GOING_AWAY
-        self._unstick()
-        self._stop_catching()
+        self._await_nothing()
 
     def _unstick(self) -> None:
         if self._stuck is not None:
             self._stuck.cancel()
             self._stuck = None
 
-    def _stop_catching(self) -> None:
+    def _await_nothing(self) -> None:
+        self._unstick()
         if self._catching is not None:
             self._catching.cancel()
 
