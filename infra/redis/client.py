@@ -127,8 +127,11 @@ async def open_redis(settings: RedisSettings) -> AsyncIterator[Client]:
         "socket_connect_timeout": settings.timeout_s,
         "health_check_interval": 0,
         "retry": Retry(NoBackoff(), 1),
-        **_tls_options(settings),
     }
+    if settings.tls is not None:  # an option in the URL wins over these
+        options["ssl_ca_certs"] = settings.ca_file or None
+        options["ssl_certfile"] = settings.cert_file or None
+        options["ssl_keyfile"] = settings.key_file or None
     async with AsyncExitStack() as opened:
         try:
             if settings.url.partition(":")[0] in SCHEMES:
@@ -141,17 +144,6 @@ async def open_redis(settings: RedisSettings) -> AsyncIterator[Client]:
             raise SettingsError(f"RINGPOST_REDIS_URL must be {REDIS_FORM}.") from None
         opened.push_async_callback(client.link.aclose)
         yield client
-
-
-def _tls_options(settings: RedisSettings) -> dict[str, Any]:
-    """Of a connection with TLS; an option in the URL wins over it."""
-    if settings.tls is None:
-        return {}
-    return {
-        "ssl_ca_certs": settings.ca_file or None,
-        "ssl_certfile": settings.cert_file or None,
-        "ssl_keyfile": settings.key_file or None,
-    }
 
 
 async def ping(client: Redis) -> str:
