@@ -4,6 +4,7 @@ import asyncio
 import gc
 import os
 import signal
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,16 @@ from pymongo import AsyncMongoClient
 
 from infra.local.mongo import closed
 from infra.local.stack import LocalEngines
+from tests.builders import until
 
 pytestmark = pytest.mark.own_engines
+
+
+def state(pid: int) -> str:
+    """`T`: it is stopped."""
+    return subprocess.run(
+        ["ps", "-o", "state=", "-p", str(pid)], capture_output=True, text=True, check=True
+    ).stdout.strip()[:1]
 
 
 async def test_client_of_a_server_that_hangs_is_closed_though_nobody_waits_any_longer(tmp_path: Path) -> None:
@@ -23,11 +32,13 @@ async def test_client_of_a_server_that_hangs_is_closed_though_nobody_waits_any_l
             engines.url("mongo"), serverMonitoringMode="poll"
         )
         await client.admin.command("ping")
-        os.kill(engines.pid("mongo"), signal.SIGSTOP)
+        pid = engines.pid("mongo")
+        os.kill(pid, signal.SIGSTOP)
+        await until(lambda: state(pid) == "T")  # the signal is sent, and takes effect a moment later
         try:
             with pytest.raises(TimeoutError):
                 await asyncio.wait_for(closed(client), 0.2)
         finally:
-            os.kill(engines.pid("mongo"), signal.SIGCONT)
+            os.kill(pid, signal.SIGCONT)
     del client
     gc.collect()  # an open client would be an error of this test
