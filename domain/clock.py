@@ -13,4 +13,5 @@ def now_ms() -> int:
 
 def rfc3339(at_ms: int) -> str:
     """`1700000000123` → `2023-11-14T22:13:20.123Z`."""
-    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    at = datetime.fromtimestamp(at_ms // 1000, UTC).replace(microsecond=at_ms % 1000 * 1000)  # exact
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
