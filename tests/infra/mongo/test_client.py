@@ -175,7 +175,7 @@ async def test_nobody_waits_for_a_store_that_is_known_not_to_answer(unique, driv
     """One time-out for all that wait already, none for those that come later, and over when it is back."""
     async with LocalEngines(tmp_path, which=("mongo",)) as local:
         made = settings_for(
-            Engines(local.url("mongo"), "", ""), unique, mongo={"driver": driver, "timeout_s": 5}
+            Engines(local.url("mongo"), "", ""), unique, mongo={"driver": driver, "timeout_s": 15}
         )
         async with opened_database(made) as database:
             store = MessageStore(database)
@@ -195,8 +195,5 @@ async def test_nobody_waits_for_a_store_that_is_known_not_to_answer(unique, driv
                         assert not await answers()
             finally:
                 os.kill(local.pid("mongo"), signal.SIGCONT)
-
-            async def all_answer() -> bool:
-                return all(await asyncio.gather(*(answers() for _ in range(50))))
-
-            await until(all_answer)
+            await until(answers)
+            assert all(await asyncio.gather(*(answers() for _ in range(50))))
