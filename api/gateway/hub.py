@@ -100,7 +100,8 @@ class Hub:
         """
         user, device = session.device.user_id, session.device.device_id
         self._replace(user, device, session.session_id)
-        mine = self._sessions.setdefault(user, {})  # behind that: the last one to leave takes it away
+        # Only now: when the last session of a user ends, `leave` removes the user's dictionary.
+        mine = self._sessions.setdefault(user, {})
         if sum(other.device.device_id != device for other in mine.values()) >= self.settings.user_sockets:
             raise Overloaded("This user has too many connections.")
         mine[session.session_id] = session

@@ -115,11 +115,12 @@ class MongoServer(Server):
 
 
 async def closed(client: AsyncMongoClient[Mapping[str, Any]]) -> None:
-    """Close it whatever happens. It takes its leave of the server first, and whoever waits may have no more
-    time for that.
+    """Close the client, also if the caller is cancelled in the middle of it.
+
+    The driver first tells the server that its sessions end. A server that hangs does not answer that.
     """
     try:
         await client.close()
     except asyncio.CancelledError:
-        await client.close()  # without another leave-taking
+        await client.close()  # the sessions are forgotten by now, so the server is not asked again
         raise

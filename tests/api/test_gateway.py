@@ -121,17 +121,22 @@ async def test_device_that_was_closed_before_it_could_be_welcomed_is_sent_nothin
     assert socket.codes == [Close.GOING_AWAY]
 
 
+def gateway_on(stores):
+    """A gateway with its hub, and where it writes who is online."""
+    settings = stores.settings
+    sync = Sync(Ring(stores.redis, stores.keys, settings.ring), stores.timelines, stores.messages)
+    presence = Presence(stores.redis, stores.keys, settings.gateway.presence_ttl_s)
+    hub = Hub(presence, Signals(stores.redis, stores.keys), sync, settings.gateway)
+    return presence, hub, Gateway(CALLERS, hub, sync, None, stores.accounts)
+
+
 async def test_connection_beyond_those_of_a_user_is_told_so_and_the_device_may_replace_its_own(
     engines, unique
 ):
     """I8."""
     settings = settings_for(engines, unique, gateway={"user_sockets": 1})
     async with opened_stores(settings) as stores:
-        ring = Ring(stores.redis, stores.keys, settings.ring)
-        sync = Sync(ring, stores.timelines, stores.messages)
-        presence = Presence(stores.redis, stores.keys, settings.gateway.presence_ttl_s)
-        hub = Hub(presence, Signals(stores.redis, stores.keys), sync, settings.gateway)
-        gateway = Gateway(CALLERS, hub, sync, None, stores.accounts)
+        _, _, gateway = gateway_on(stores)
         first, second, third = Socket("phone"), Socket("web"), Socket("phone")
         for socket in (first, second, third):
             await asyncio.wait_for(connecting_to(gateway, socket), PATIENCE_S)
@@ -145,11 +150,7 @@ async def test_connection_beyond_those_of_a_user_is_told_so_and_the_device_may_r
 async def test_connection_that_replaces_the_only_one_of_its_user_is_pushed_to_and_leaves(engines, unique):
     settings = settings_for(engines, unique)
     async with opened_stores(settings) as stores:
-        ring = Ring(stores.redis, stores.keys, settings.ring)
-        sync = Sync(ring, stores.timelines, stores.messages)
-        presence = Presence(stores.redis, stores.keys, settings.gateway.presence_ttl_s)
-        hub = Hub(presence, Signals(stores.redis, stores.keys), sync, settings.gateway)
-        gateway = Gateway(CALLERS, hub, sync, None, stores.accounts)
+        presence, hub, gateway = gateway_on(stores)
         older, newer = Socket("phone"), Socket("phone")
         for socket in (older, newer):
             await asyncio.wait_for(connecting_to(gateway, socket), PATIENCE_S)
