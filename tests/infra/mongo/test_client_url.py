@@ -11,6 +11,12 @@ from infra.settings import MongoSettings, SettingsError
 LOGIN = "mongodb://me:hush@h"
 
 
+@pytest.fixture(autouse=True)
+def no_url_of_the_environment(monkeypatch):
+    """It comes before the one of a test."""
+    monkeypatch.delenv("RINGPOST_MONGO_URL", raising=False)
+
+
 @pytest.mark.parametrize("driver", ["motor", "pymongo"])
 @pytest.mark.parametrize(
     "url, said",
