@@ -113,21 +113,23 @@ async def test_device_that_was_closed_before_it_could_be_welcomed_is_sent_nothin
     hub, gateway = hub_and_gateway
     socket = Socket()
     connecting = asyncio.create_task(connecting_to(gateway, socket))
-    async with asyncio.timeout(PATIENCE_S):
-        while not socket.codes:
-            await asyncio.sleep(0.01)
-            hub.close_all()
-        await connecting
+
+    def closed() -> bool:
+        hub.close_all()
+        return bool(socket.codes)
+
+    await until(closed)
+    await asyncio.wait_for(connecting, PATIENCE_S)
     assert socket.codes == [Close.GOING_AWAY]
 
 
-def gateway_on(stores):
+def gateway_on(stores, sender=None):
     """A gateway with its hub, and where it writes who is online."""
     settings = stores.settings
     sync = Sync(Ring(stores.redis, stores.keys, settings.ring), stores.timelines, stores.messages)
     presence = Presence(stores.redis, stores.keys, settings.gateway.presence_ttl_s)
     hub = Hub(presence, Signals(stores.redis, stores.keys), sync, settings.gateway)
-    return presence, hub, Gateway(CALLERS, hub, sync, None, stores.accounts)
+    return presence, hub, Gateway(CALLERS, hub, sync, sender, stores.accounts)
 
 
 async def test_connection_beyond_those_of_a_user_is_told_so_and_the_device_may_replace_its_own(
@@ -156,6 +158,8 @@ async def test_connection_that_replaces_the_only_one_of_its_user_is_pushed_to_an
             await asyncio.wait_for(connecting_to(gateway, socket), PATIENCE_S)
         hub.on_signals([Pushed([("ann", 1)], b"{}")])
         await until(lambda: newer.types() == ["welcome", "entries"])
+        assert (older.types(), older.codes) == (["welcome"], [Close.REPLACED])
+        assert newer.frames[1]["entries"] == [{"seq": 1, "type": "message", "message": {}}]
         newer.close(Close.GOING_AWAY)
 
         async def nowhere() -> bool:
@@ -173,12 +177,7 @@ async def test_device_that_was_told_overloaded_is_heard_again_after_a_pause(
     settings = settings_for(engines, unique)
     async with opened_without_kafka(settings) as clients:
         town = await open_town(clients)
-        stores = town.stores
-        ring = Ring(stores.redis, stores.keys, settings.ring)
-        sync = Sync(ring, stores.timelines, stores.messages)
-        presence = Presence(stores.redis, stores.keys, settings.gateway.presence_ttl_s)
-        hub = Hub(presence, Signals(stores.redis, stores.keys), sync, settings.gateway)
-        gateway = Gateway(CALLERS, hub, sync, town.path.sender, stores.accounts)
+        _, _, gateway = gateway_on(town.stores, town.path.sender)
         flooding, other = Socket("phone"), Socket("web")
         for socket in (flooding, other):
             await asyncio.wait_for(connecting_to(gateway, socket), PATIENCE_S)

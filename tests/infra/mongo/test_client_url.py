@@ -13,7 +13,7 @@ LOGIN = "mongodb://me:hush@h"
 
 @pytest.fixture(autouse=True)
 def no_url_of_the_environment(monkeypatch):
-    """It comes before the one of a test."""
+    """A setting of the environment comes before the URL that a test gives."""
     monkeypatch.delenv("RINGPOST_MONGO_URL", raising=False)
 
 
