@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from hypothesis import Phase, settings
 
-from tests.engines import WAYS, Engines
+from tests.engines import GIVEN_URLS, WAYS, Engines
 
 # For who wants to know only whether a model test fails, not the shortest plan by which it does.
 settings.register_profile("unshrunk", phases=[Phase.explicit, Phase.reuse, Phase.generate])
@@ -137,6 +137,13 @@ def no_setting_of_another_test() -> None:
     """
     set_now = {name: value for name, value in os.environ.items() if name.startswith("RINGPOST_")}
     assert set_now.items() <= GIVEN.items(), "an earlier fixture set them for every process to come"
+
+
+@pytest.fixture(autouse=True)
+def no_engines_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A setting of the environment comes before what a test gives, and `--engines=urls` has some there."""
+    for name in GIVEN_URLS:
+        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture(scope="session")

@@ -76,14 +76,17 @@ def _own_engines(folder: Path, addresses: Future[Engines], stopping: threading.E
 
 # ------------------------------------------------------------------ by URL
 
+_NAMES = ("RINGPOST_MONGO_URL", "RINGPOST_KAFKA_BOOTSTRAP", "RINGPOST_REDIS_URL")
+GIVEN_URLS = {name: os.environ.get(name, "") for name in _NAMES}
+"""The engines that the environment names at the start. No test finds them there."""
+
 
 @contextmanager
 def urls() -> Iterator[Engines]:
     """Engines that run already, given as in production."""
-    names = ("RINGPOST_MONGO_URL", "RINGPOST_KAFKA_BOOTSTRAP", "RINGPOST_REDIS_URL")
-    if missing := [name for name in names if not os.environ.get(name)]:
+    if missing := [name for name, url in GIVEN_URLS.items() if not url]:
         raise LookupError(f"--engines=urls needs {', '.join(missing)}")
-    yield Engines(*(os.environ[name] for name in names))
+    yield Engines(*GIVEN_URLS.values())
 
 
 # ------------------------------------------------------------------ containers

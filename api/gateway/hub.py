@@ -74,7 +74,7 @@ class Hub:
 
     @property
     def hears(self) -> bool:
-        """Whether pushes reach this gateway. Without Redis they do not, and waiting polls look by themselves."""
+        """Whether pushes reach this gateway. Without Redis they do not, and waiting polls have to look."""
         return not self._lost
 
     def close_all(self) -> None:

@@ -11,12 +11,6 @@ from infra.settings import MongoSettings, SettingsError
 LOGIN = "mongodb://me:hush@h"
 
 
-@pytest.fixture(autouse=True)
-def no_url_of_the_environment(monkeypatch):
-    """A setting of the environment comes before the URL that a test gives."""
-    monkeypatch.delenv("RINGPOST_MONGO_URL", raising=False)
-
-
 @pytest.mark.parametrize("driver", ["motor", "pymongo"])
 @pytest.mark.parametrize(
     "url, said",
