@@ -50,7 +50,7 @@ Handler = Callable[..., Awaitable[Answer]]
 @dataclass(frozen=True)
 class Route:
     """`handler` gets `device` (except for admin calls), and those of `path`, `query` and `body` that have a
-    type here.
+    type here. `admin_too`: the admin key may call it as well, and `device` is None then.
     """
 
     method: str
@@ -62,6 +62,7 @@ class Route:
     query_type: type | None = None
     body_type: type | Any = None
     admin: bool = False
+    admin_too: bool = False
 
     @property
     def name(self) -> str:
@@ -109,6 +110,8 @@ async def _asked(request: Request, route: Route, callers: Callers, max_bytes: in
     authorization = request.headers.get("authorization")
     if route.admin:
         callers.admin(authorization)
+    elif route.admin_too and callers.is_admin(authorization):
+        asked["device"] = None
     else:
         asked["device"] = callers.device(authorization)
     if route.path_type is not None:

@@ -1,4 +1,4 @@
-"""A member's view of conversations: the pages of one, and the list of all."""
+"""A member's view of conversations: the pages of one, its pins, and the list of all."""
 
 from __future__ import annotations
 
@@ -6,28 +6,40 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from api.shared import SharedReads
-from api.views import ConversationList, ConversationRow, HistoryQuery, Person
+from api.views import ConversationList, ConversationRow, HistoryQuery, MeView, Person
+from domain.changes import Edited, kept_of
 from domain.clock import rfc3339
-from domain.conversations import Conversation, Member
-from domain.errors import Unavailable
-from domain.ids import MAX_SEQ, ConversationId, UserId, other_of
+from domain.conversations import Conversation, Member, Role
+from domain.errors import Conflict, Forbidden, TooLarge, Unavailable
+from domain.ids import MAX_SEQ, ConversationId, UserId, is_group, other_of, place_of
 from domain.limits import whole
-from domain.messages import sent_of
+from domain.messages import Message, sent_of
+from domain.registers import shown
 from infra.mongo.accounts import AccountStore
 from infra.mongo.conversations import ConversationStore
 from infra.mongo.messages import MessageStore
+from infra.mongo.registers import registers_of
 from infra.mongo.rows import Place
-from infra.redis.sequence import Sequence
+from infra.mongo.terms import Document
+from infra.mongo.unread import Unread, UnreadCounts
+from infra.redis.sequence import Sequence as Counters
 from producers.membership import Membership
+from producers.reading import FIELDS, Reading, visible
 
 LOOKUPS_AT_ONCE = 32
+MOST_READERS = 100
+"""Who has read a message is told in groups of up to so many members."""
+
+_message = msgspec.json.Decoder(Message).decode
+_edited = msgspec.json.Decoder(Edited).decode
 
 
 class _Newest(NamedTuple):
-    """The newest message of a conversation that the user may read."""
+    """The newest message of a conversation that the user may read, as it is now."""
 
     seq: int
     message: bytes | None
@@ -52,57 +64,137 @@ class _Active(NamedTuple):
     newest: _Newest
 
 
+class Page(NamedTuple):
+    """Messages as they are now, in rising order. `referenced` are those that they answer."""
+
+    messages: list[bytes]
+    more: bool
+    referenced: list[bytes]
+
+
 class History:
     """Reads of the message store. A member reads what was sent during their stays, and nothing else."""
 
     def __init__(
         self,
-        messages: MessageStore,
-        conversations: ConversationStore,
-        accounts: AccountStore,
+        stores: tuple[MessageStore, ConversationStore, AccountStore],
         membership: Membership,
-        sequence: Sequence,
+        reading: Reading,
+        unread: UnreadCounts,
+        sequence: Counters,
     ) -> None:
-        self._messages = messages
-        self._conversations = conversations
-        self._accounts = accounts
+        self._messages, self._conversations, self._accounts = stores
         self._membership = membership
+        self._reading = reading
+        self._unread = unread
         self._sequence = sequence
         self._pages = SharedReads(self._read)
 
-    async def page(
-        self, user: UserId, conversation: ConversationId, asked: HistoryQuery
-    ) -> tuple[list[bytes], bool]:
+    async def page(self, user: UserId, conversation: ConversationId, asked: HistoryQuery) -> Page:
         """Up to `limit` messages, ascending, and whether there are more in that direction.
 
         From the newest backwards, or forwards when `after` is given. Raises NotFound, Forbidden.
         """
-        member = (await self._membership.seen_by(user, conversation)).by_user[user]
+        member = await self._reading.part(user, conversation)
         low = 0 if isinstance(asked.after, UnsetType) else asked.after + 1
         high = MAX_SEQ if isinstance(asked.before, UnsetType) else asked.before - 1
         backwards = asked.after is UNSET
-        found: list[bytes] = []  # in the direction of reading
+        wanted = _Range(conversation, low, high, asked.limit + 1, backwards)
+        documents = await self._visible(user, member, wanted)
+        found = [shown(d["m"], registers_of(d), user) for d in documents]  # in the direction of reading
+        kept = found[: whole([len(message) for message in found[: asked.limit]])]
+        referenced = await self._referenced(user, member, documents[: len(kept)])
+        return Page(kept[::-1] if backwards else kept, len(kept) < len(found), referenced)
+
+    async def _visible(self, user: UserId, member: Member, wanted: _Range) -> list[Document]:
+        """The messages of a range that the user can read. Where some are hidden, it reads on."""
+        conversation, low, high, limit, backwards = wanted
+        found: list[Document] = []
+        low = max(low, member.own.cleared_seq + 1)
         for window in reversed(member.windows) if backwards else member.windows:
             start, end = max(low, window.joined), min(high, window.left - 1)
-            room = asked.limit + 1 - len(found)
-            if start <= end and room > 0:
+            while start <= end and len(found) < limit:
+                room = limit - len(found)
                 part = await self._pages.get(_Range(conversation, start, end, room, backwards))
-                found += [message for _, message in part]
-        kept = found[: whole([len(message) for message in found[: asked.limit]])]
-        return kept[::-1] if backwards else kept, len(kept) < len(found)
+                found += [document for document in part if visible(document, user, member)]
+                if len(part) < room:
+                    break
+                last = part[-1]["_id"]["q"]
+                start, end = (start, last - 1) if backwards else (last + 1, end)
+        return found
 
-    async def _read(self, wanted: _Range) -> list[tuple[int, bytes]]:
+    async def _read(self, wanted: _Range) -> list[Document]:
         return await self._messages.page(
             wanted.conversation, wanted.low, wanted.high, wanted.limit, newest=wanted.newest
         )
 
-    async def newest(self, conversation: ConversationId, member: Member) -> _Newest:
+    async def _referenced(self, user: UserId, member: Member, documents: Iterable[Document]) -> list[bytes]:
+        """The messages that these answer, as far as the user can read them. One read if there are any."""
+        places = [place_of(name) for d in documents if (name := replied_to(d["m"])) is not None]
+        found = await self._messages.documents(dict.fromkeys(places), FIELDS)
+        return [shown(d["m"], registers_of(d), user) for d in found.values() if visible(d, user, member)]
+
+    async def one(self, user: UserId, message_id: str) -> bytes:
+        """A message as it is now. Raises NotFound."""
+        document, _ = await self._reading.message(user, message_id)
+        return shown(document["m"], registers_of(document), user)
+
+    async def versions(self, user: UserId | None, message_id: str) -> list[tuple[int, bytes, str]]:
+        """Rev, body and time of each version, the oldest first. None asks for the application itself.
+
+        Raises NotFound, and Conflict for a message that is recalled, except to the application.
+        """
+        place = place_of(message_id)
+        if user is None:
+            document = await self._reading.document(place)
+        else:
+            document, _ = await self._reading.message(user, message_id)
+        registers = registers_of(document)
+        if registers.recall is not None and user is not None:
+            raise Conflict("The message was recalled.", "message_id")
+        sent = _message(document["m"])
+        revs = registers.edit.revs if registers.edit else ()
+        edits = await self._messages.documents([(place[0], rev) for rev in sorted(revs)], ["m"])
+        versions = [(place[1], bytes(sent.body), sent.sent_at)]
+        for (_, rev), edit in sorted(edits.items()):
+            kept = kept_of(edit["m"])
+            versions.append((rev, bytes(_edited(kept.value).body), kept.at))
+        return versions
+
+    async def pins(self, user: UserId, conversation: ConversationId) -> tuple[list[bytes], list[bytes]]:
+        """The pinned messages, the one pinned last first, and those that they answer."""
+        member = await self._reading.part(user, conversation)
+        found = [d for d in await self._messages.pinned(conversation) if visible(d, user, member)]
+        found.sort(key=lambda document: document["p"]["r"], reverse=True)
+        referenced = await self._referenced(user, member, found)
+        return [shown(d["m"], registers_of(d), user) for d in found], referenced
+
+    async def readers(self, user: UserId, message_id: str) -> list[tuple[UserId, str]]:
+        """The members whose read mark has reached the message, by id, and when it moved last.
+
+        Raises NotFound, Forbidden for whoever did not send it, TooLarge for a large group.
+        """
+        document, _ = await self._reading.message(user, message_id)
+        conversation, seq = place_of(message_id)
+        if document["f"] != user:
+            raise Forbidden("Only the sender sees who has read a message.", "message_id")
+        members = await self._membership.newest(conversation)
+        if len(members.present) > MOST_READERS:
+            raise TooLarge(f"Readers are told in groups of up to {MOST_READERS} members.", "message_id")
+        return [
+            (one.user_id, rfc3339(one.own.read_at_ms))
+            for one in sorted(members.by_user.values(), key=lambda one: one.user_id)
+            if one.user_id != user and one.holds(seq) and one.own.read_seq >= seq
+        ]
+
+    async def role(self, user: UserId, conversation: ConversationId) -> Role:
+        """The user's role. A member who has left is a plain one."""
+        return (await self._membership.at(conversation, 0)).role_of(user)
+
+    async def newest(self, user: UserId, conversation: ConversationId, member: Member) -> _Newest:
         """The newest message that the member may read. Its seq is 0 if there is none."""
-        for window in reversed(member.windows):
-            found = await self._messages.last(conversation, window.left - 1)
-            if found is not None and found[0] >= window.joined:
-                return _Newest(*found)
-        return _Newest(0, None)
+        document = await self._reading.newest(user, conversation, member)
+        return _newest_of(document, user)
 
     async def others(
         self, user: UserId, conversations: Iterable[ConversationId]
@@ -121,20 +213,23 @@ class History:
         page = active[:limit]
         page = page[: whole([len(one.newest.message or b"") for one in page])]
         others = await self.others(user, [one.conversation.conversation_id for one in page])
-        rows = await asyncio.gather(*(self._row(user, one, others) for one in page))
+        counts = await self._unread.of(user, [(one.conversation.conversation_id, one.member) for one in page])
+        rows = [_row(one, count, user, others) for one, count in zip(page, counts, strict=True)]
         more = len(active) > len(page)
-        return ConversationList(list(rows), page[-1].cursor if more else None, more)
+        return ConversationList(rows, page[-1].cursor if more else None, more)
 
     async def _active(self, user: UserId) -> list[_Active]:
         mine = dict(await self._conversations.of_user(user))
         known = await self._conversations.get_many(mine)
-        newest = await self._newest_of({c: mine[c] for c in known})
+        newest = await self._newest_of(user, {c: mine[c] for c in known})
         return [
             _Active(f"{_activity(conversation, newest[c])}~{c}", conversation, mine[c], newest[c])
             for c, conversation in known.items()
         ]
 
-    async def _newest_of(self, mine: dict[ConversationId, Member]) -> dict[ConversationId, _Newest]:
+    async def _newest_of(
+        self, user: UserId, mine: dict[ConversationId, Member]
+    ) -> dict[ConversationId, _Newest]:
         """Guess the newest messages by the counters and read them together. Look up each wrong guess by
         itself.
         """
@@ -146,37 +241,68 @@ class History:
         guesses: list[Place] = [
             (c, head) for c, head in zip(conversations, heads, strict=True) if mine[c].holds(head)
         ]
-        found = await self._messages.by_place(guesses)
-        newest = {place[0]: _Newest(place[1], message) for place, message in found.items()}
+        found = await self._messages.documents(guesses, FIELDS)
+        newest = {
+            place[0]: _newest_of(document, user)
+            for place, document in found.items()
+            if visible(document, user, mine[place[0]])
+        }
         limit = asyncio.Semaphore(LOOKUPS_AT_ONCE)
 
         async def look_up(conversation: ConversationId) -> None:
             async with limit:
-                newest[conversation] = await self.newest(conversation, mine[conversation])
+                newest[conversation] = await self.newest(user, conversation, mine[conversation])
 
         await asyncio.gather(*(look_up(c) for c in conversations if c not in newest))
         return newest
 
-    async def _row(
-        self, user: UserId, one: _Active, others: Mapping[ConversationId, Person]
-    ) -> ConversationRow:
-        conversation = one.conversation
-        unread = 0
-        for window in one.member.windows:
-            low = max(window.joined, one.member.read_seq + 1)
-            high = min(window.left - 1, one.newest.seq)
-            unread += await self._messages.count_from_others(conversation.conversation_id, user, low, high)
-        message = None if one.newest.message is None else Raw(one.newest.message)
-        return ConversationRow(
-            conversation.conversation_id,
-            conversation.kind,
-            conversation.title,
-            one.newest.seq,
-            one.member.read_seq,
-            unread,
-            message,
-            others.get(conversation.conversation_id, UNSET),
-        )
+
+def _row(
+    one: _Active, unread: Unread, user: UserId, others: Mapping[ConversationId, Person]
+) -> ConversationRow:
+    conversation = one.conversation
+    role: Role = "member"
+    if is_group(conversation.conversation_id):
+        role = "owner" if conversation.owner == user else "admin" if one.member.role == "admin" else "member"
+    return ConversationRow(
+        conversation.conversation_id,
+        conversation.kind,
+        conversation.title,
+        one.newest.seq,
+        one.member.own.read_seq,
+        unread.unread,
+        None if one.newest.message is None else Raw(one.newest.message),
+        me_view(role, one.member, unread),
+        others.get(conversation.conversation_id, UNSET),
+    )
+
+
+def me_view(role: Role, member: Member, unread: Unread) -> MeView:
+    own = member.own
+    return MeView(
+        role,
+        own.read_seq,
+        unread.unread,
+        unread.mentions,
+        own.marked_unread,
+        own.muted_until,
+        own.pinned,
+        own.archived,
+        own.draft,
+        own.cleared_seq,
+        unread.more or UNSET,
+    )
+
+
+def replied_to(message: bytes) -> str | None:
+    """The message that this one answers. Most say nothing of one, and are not decoded."""
+    return (_message(message).reply_to or None) if b'"reply_to":' in message else None
+
+
+def _newest_of(document: Document | None, user: UserId) -> _Newest:
+    if document is None:
+        return _Newest(0, None)
+    return _Newest(document["_id"]["q"], shown(document["m"], registers_of(document), user))
 
 
 def _activity(conversation: Conversation, newest: _Newest) -> str:

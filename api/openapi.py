@@ -172,16 +172,26 @@ def _send_schema(plain: dict[str, Any], by_type: dict[Any, Any]) -> dict[str, An
                 "kind": {"const": kind, "description": properties["kind"]["description"]},
                 "body": by_type[body] | {"description": properties["body"]["description"]},
             }
-            variants.append(
-                {
-                    "title": f"{kind} {to}",
-                    "type": "object",
-                    "properties": fields,
-                    "required": list(fields),
-                    "additionalProperties": False,
-                }
-            )
+            variants.append(_variant(f"{kind} {to}", fields, properties))
+    for address, to in (("conversation_id", "into a conversation"), ("to", "to a user")):
+        fields = {
+            address: _given(properties[address]),
+            "client_message_id": properties["client_message_id"],
+            "forward_of": _given(properties["forward_of"]),
+        }
+        variants.append(_variant(f"forward {to}", fields, properties))
     return {"title": "SendMessage", "description": plain["description"], "oneOf": variants}
+
+
+def _variant(title: str, required: dict[str, Any], properties: dict[str, Any]) -> dict[str, Any]:
+    optional = {name: properties[name] for name in ("reply_to", "mentions")}
+    return {
+        "title": title,
+        "type": "object",
+        "properties": {**required, **optional},
+        "required": list(required),
+        "additionalProperties": False,
+    }
 
 
 def _given(optional: dict[str, Any]) -> dict[str, Any]:

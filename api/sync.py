@@ -13,7 +13,7 @@ from domain.entries import Entry, encode_entries
 from domain.errors import CursorAhead, Unavailable
 from domain.ids import UserId
 from domain.limits import PAGE_BYTES, whole
-from infra.mongo.messages import MessageStore
+from infra.mongo.contents import Contents
 from infra.mongo.timelines import TimelineStore
 from infra.redis.ring import Ring, Slice
 from infra.telemetry.names import PULL_S, PULLED, RING_FILLS
@@ -54,10 +54,10 @@ class Sync:
     does not answer.
     """
 
-    def __init__(self, ring: Ring, timelines: TimelineStore, messages: MessageStore) -> None:
+    def __init__(self, ring: Ring, timelines: TimelineStore, contents: Contents) -> None:
         self._ring = ring
         self._timelines = timelines
-        self._messages = messages
+        self._contents = contents
         self._filling: dict[UserId, asyncio.Task[None]] = {}
         self._store_pulls = asyncio.Semaphore(STORE_PULLS_AT_ONCE)
 
@@ -170,12 +170,12 @@ class Sync:
         entries: list[Entry] = []
         while len(entries) < len(lines) and _bytes(entries) < most_bytes:
             some = lines[len(entries) : len(entries) + READ_AT_ONCE]
-            messages = await self._messages.by_place((line.conversation_id, line.seq) for line in some)
+            contents = await self._contents.of((line.conversation_id, line.seq) for line in some)
             for line in some:
-                message = messages.get((line.conversation_id, line.seq))
-                if message is None:
+                content = contents.get((line.conversation_id, line.seq))
+                if content is None:
                     return entries  # never seen: a line is written after its message
-                entries.append(Entry(line.inbox_seq, message))
+                entries.append(Entry(line.inbox_seq, content.carried))
         _FROM_STORE.inc(len(entries))
         return entries
 

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from domain import ids
-from domain.conversations import ConversationKind
+from domain.conversations import ConversationKind, Role
 from domain.messages import Kind, SentKind
 
 AccountId = Annotated[
@@ -29,6 +29,16 @@ ListCursor = Annotated[
         description="Where the page begins: `cursor` of the page before. Leave it out for the first page.",
     ),
 ]
+AnyMessageId = Annotated[
+    str,
+    Meta(
+        pattern=ids.MESSAGE_ID_PATTERN,
+        max_length=148,
+        description="`conversation_id`, a colon, and its `seq`.",
+    ),
+]
+Mentions = list[Annotated[str, Meta(pattern=ids.ID_PATTERN)]] | Literal["all"]
+MENTIONS = 'Whom the message mentions: at most 50 members, or `"all"`.'
 Seq = Annotated[int, Meta(ge=0, le=ids.MAX_SEQ)]
 InboxSeq = Annotated[
     Seq,
@@ -153,6 +163,7 @@ class ConversationView(_Conversation):
     """A conversation. `members` and `owner_id` are absent for those who have left."""
 
     created_at: CreatedAt
+    me: Me
     members: Annotated[list[str], Meta(description="The ids of the present members.")] | UnsetType = UNSET
     owner_id: (
         Annotated[str, Meta(description="The owner of the group; absent in a direct conversation.")]
@@ -172,14 +183,36 @@ class ListQuery(Struct, forbid_unknown_fields=True):
     limit: Limit = 50
 
 
+class MeView(Struct):
+    """Your own part in a conversation. Nobody else sees it."""
+
+    role: Annotated[Role, Meta(description="`owner`, `admin` or `member`. Always `member` in a direct one.")]
+    read_seq: Annotated[int, Meta(description="Up to which `seq` you have read.")]
+    unread: Annotated[int, Meta(description="How many messages of others came after it, up to 1,000.")]
+    mentions: Annotated[int, Meta(description="How many of the unread messages mention you.")]
+    marked_unread: Annotated[bool, Meta(description="Whether you have marked the conversation as unread.")]
+    muted_until: Annotated[str | None, Meta(description="Until when it is muted; null when it is not.")]
+    pinned: Annotated[bool, Meta(description="Whether you have pinned the conversation.")]
+    archived: Annotated[bool, Meta(description="Whether you have archived it.")]
+    draft: Annotated[str | None, Meta(description="A text that you have not sent; null without one.")]
+    cleared_seq: Annotated[int, Meta(description="Up to which `seq` you have cleared it for yourself.")]
+    unread_more: (
+        Annotated[bool, Meta(description="True when there are more than `unread` says.")] | UnsetType
+    ) = UNSET
+
+
+Me = Annotated[MeView, Meta(description="Your own part in it.")]
+
+
 class ConversationRow(_Conversation):
     """A conversation in the list."""
 
-    read_seq: Annotated[int, Meta(description="Up to which `seq` you have read; it stays at 0 for now.")]
-    unread: Annotated[int, Meta(description="How many messages of others came after `read_seq`.")]
+    read_seq: Annotated[int, Meta(description="Up to which `seq` you have read.")]
+    unread: Annotated[int, Meta(description="How many messages of others came after it, up to 1,000.")]
     last_message: Annotated[
         Raw | None, Meta(description="The newest message that you may read; null when there is none.")
     ]
+    me: Me
     with_: With | UnsetType = msgspec.field(default=UNSET, name="with")
 
 
@@ -195,8 +228,13 @@ class SendMessage(Struct, forbid_unknown_fields=True):
     """A message to a user (`to`) or into a conversation (`conversation_id`)."""
 
     client_message_id: ClientMessageId
-    kind: Annotated[SentKind, Meta(description="What the message is. It decides what `body` holds.")]
-    body: Annotated[Raw, Meta(description="What the message says, in the form that its `kind` asks for.")]
+    kind: Annotated[
+        SentKind | None, Meta(description="What the message is. It decides what `body` holds.")
+    ] = None
+    body: (
+        Annotated[Raw, Meta(description="What the message says, in the form that its `kind` asks for.")]
+        | UnsetType
+    ) = UNSET
     conversation_id: (
         Annotated[AnyConversationId, Meta(description="The conversation to send into. Give this or `to`.")]
         | None
@@ -208,6 +246,15 @@ class SendMessage(Struct, forbid_unknown_fields=True):
         ]
         | None
     ) = None
+
+    reply_to: Annotated[
+        AnyMessageId | None, Meta(description="The message of the same conversation that this one answers.")
+    ] = None
+    mentions: Annotated[Mentions | None, Meta(description=MENTIONS)] = None
+    forward_of: Annotated[
+        AnyMessageId | None,
+        Meta(description="A message to forward. Its kind and body are copied: give no others then."),
+    ] = None
 
 
 class _Message(Struct):
@@ -271,22 +318,56 @@ class Cursor(Struct, forbid_unknown_fields=True):
     cursor: InboxSeq
 
 
+class RecalledView(Struct):
+    """Who recalled a message, and when."""
+
+    by: Annotated[str, Meta(description="The user who recalled it.")]
+    at: Annotated[str, Meta(description="When.")]
+
+
+class ForwardView(Struct):
+    """The message that was forwarded."""
+
+    message_id: Annotated[str, Meta(description="The message that was forwarded.")]
+    sender_id: Annotated[str, Meta(description="The user who had sent it.")]
+
+
+class ReactionView(Struct):
+    """One reaction to a message."""
+
+    count: Annotated[int, Meta(description="How many users gave it.")]
+    by: Annotated[list[str], Meta(description="The first users who gave it, at most 20.")]
+    mine: Annotated[bool, Meta(description="True if you gave it. Absent in entries.")] | UnsetType = UNSET
+
+
 class MessageView(_Message):
-    """A stored message."""
+    """A message as it is now. Fields that do not apply are absent."""
 
     sender_id: Annotated[str, Meta(description="The user who sent it.")]
     client_message_id: Annotated[str, Meta(description="The name that the sender gave it.")]
     kind: Annotated[Kind, Meta(description="What the message is. It decides what `body` holds.")]
     body: Annotated[dict[str, Any], Meta(description="What the message says, as it was sent.")]
     sent_at: SentAt
-
-
-class EntryView(Struct):
-    """One line of an inbox. Ignore a type that you do not know: more will come."""
-
-    seq: Annotated[int, Meta(description="Its number in the inbox: 1, 2, 3 and so on, without a gap.")]
-    type: Annotated[Literal["message"], Meta(description="What the entry carries.")]
-    message: Annotated[MessageView, Meta(description="The message.")]
+    rev: (
+        Annotated[
+            int,
+            Meta(description="The revision of the content, once changed. The higher wins."),
+        ]
+        | UnsetType
+    ) = UNSET
+    edited_at: Annotated[str, Meta(description="When it was edited last.")] | UnsetType = UNSET
+    recalled: (
+        Annotated[RecalledView, Meta(description="That it was taken back. `body` is empty then.")] | UnsetType
+    ) = UNSET
+    reply_to: Annotated[str, Meta(description="The message that this one answers.")] | UnsetType = UNSET
+    forward_of: Annotated[ForwardView, Meta(description="What was forwarded.")] | UnsetType = UNSET
+    mentions: (
+        Annotated[list[str], Meta(description="The members whom it mentions, or `all`.")] | UnsetType
+    ) = UNSET
+    reactions: (
+        Annotated[dict[str, ReactionView], Meta(description="The reactions, by their key.")] | UnsetType
+    ) = UNSET
+    pinned: Annotated[bool, Meta(description="True for a pinned message.")] | UnsetType = UNSET
 
 
 class HistoryPage(Struct):
@@ -294,20 +375,15 @@ class HistoryPage(Struct):
 
     messages: Annotated[list[MessageView], Meta(description="The messages, always in rising order of `seq`.")]
     more: Annotated[bool, Meta(description="Whether there are more messages in the direction of reading.")]
-
-
-class SyncPage(Struct):
-    """What came after the cursor."""
-
-    entries: Annotated[list[EntryView], Meta(description="The entries, in order, each once.")]
-    cursor: Annotated[int, Meta(description="The cursor for the next pull. Store it with the entries.")]
-    head: Annotated[int, Meta(description="The number of the newest entry that there is.")]
-    more: Annotated[bool, Meta(description="Whether to pull again at once.")]
+    referenced: Annotated[
+        list[MessageView], Meta(description="The messages that `reply_to` names, those that you can read.")
+    ]
 
 
 encode = msgspec.json.Encoder().encode
 
 
-def page_bytes(messages: list[bytes], more: bool) -> bytes:
+def page_bytes(messages: list[bytes], more: bool, referenced: list[bytes]) -> bytes:
     """A HistoryPage of encoded messages."""
-    return b'{"messages":[%b],"more":%b}' % (b",".join(messages), b"true" if more else b"false")
+    parts = b",".join(messages), b"true" if more else b"false", b",".join(referenced)
+    return b'{"messages":[%b],"more":%b,"referenced":[%b]}' % parts

@@ -18,6 +18,8 @@ from api.routes.accounts import Accounts
 from api.routes.conversations import Conversations
 from api.routes.inbox import Inbox
 from api.routes.messages import Messages
+from api.routes.own import Own
+from api.routes.revisions import Revisions
 from api.server import HttpService
 from api.stage import Stage
 from api.sync import Sync
@@ -35,6 +37,9 @@ from infra.redis.sequence import Sequence
 from infra.redis.signals import Signals
 from infra.settings import Settings
 from infra.telemetry.status import Health, status_routes
+from producers.marks import Marks
+from producers.reactions import Reactions
+from producers.revise import Revise
 from producers.wiring import engine_checks, open_clients, send_path
 
 
@@ -53,16 +58,21 @@ async def api_services(
         path = await send_path(clients)
         database, redis, keys = clients.database, clients.redis, Keys(settings.redis.key_prefix)
         accounts, messages = AccountStore(database), MessageStore(database)
+        revise = Revise(path.sender, path.reading, messages, path.membership, settings.message)
+        reactions = Reactions(messages, path.reading, path.membership, path.conflated)
+        marks = Marks(path.sender, path.reading, path.unread)
         callers = Callers(load_keys(settings.auth), settings.auth.token_algorithm)
-        sync = Sync(Ring(redis, keys, settings.ring), TimelineStore(database), messages)
+        sync = Sync(Ring(redis, keys, settings.ring), TimelineStore(database), path.contents)
         presence = Presence(redis, keys, settings.gateway.presence_ttl_s)
         hub = Hub(presence, Signals(redis, keys), sync, settings.gateway)
-        conversations, sequence = ConversationStore(database), Sequence(redis, keys)
-        history = History(messages, conversations, accounts, path.membership, sequence)
+        stores = messages, ConversationStore(database), accounts
+        history = History(stores, path.membership, path.reading, path.unread, Sequence(redis, keys))
         routes = [
             *Accounts(accounts, callers, settings.auth.token_ttl_s).routes(),
-            *Conversations(path.groups, history).routes(),
+            *Conversations(path.groups, marks, history).routes(),
+            *Own(marks, history).routes(),
             *Messages(path.sender, history).routes(),
+            *Revisions(revise, reactions, history).routes(),
             *Inbox(sync, hub, accounts).routes(),
         ]
         largest = request_bytes(settings.send.group_members)
@@ -82,7 +92,7 @@ async def api_services(
         public = with_origins(Admission(app, for_operators(routes)), listed(settings.http.origins))
         trusted = listed(settings.http.trusted_proxies)
         servers.append(HttpService(public, bound, settings.gateway, trusted_proxies=trusted))
-        yield [hub, *reversed(servers), path.partitions, path.spreader, path.barrier]
+        yield [hub, *reversed(servers), path.conflated, path.partitions, path.spreader, path.barrier]
 
 
 def listed(text: str) -> list[str]:

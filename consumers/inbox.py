@@ -1,22 +1,31 @@
-"""inbox: writes each message to the recipients' timelines, then to their rings, then to `arrivals`."""
+"""inbox: writes each message to the recipients' timelines, then to their rings, then to `arrivals`.
+
+An edit or a recall also replaces the content that rings hold, so that it is not handed out again.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from msgspec import Raw
+from msgspec.structs import replace
 
 from consumers.behind import Behind
 from consumers.loop import Taken
 from consumers.pace import Pace
 from consumers.timeline_writer import TimelineWriter, Wanted
-from domain.entries import Entry
+from domain.entries import Entry, carried_message, changes_content, with_message
 from domain.errors import Unavailable
 from domain.events import ARRIVAL_RECORDS, DELIVERY_RECORDS, Arrival, Broken, Delivery, gateway_bytes
-from domain.ids import UserId
+from domain.ids import ConversationId, UserId
 from domain.limits import GATEWAYS_BYTES
 from infra.crash import crash_point
 from infra.kafka.publisher import Publisher, Record
 from infra.kafka.topics import ARRIVALS, DELIVERIES
+from infra.mongo.contents import Contents
+from infra.mongo.rows import Place
 from infra.redis.ring import Ring
 from infra.telemetry.logs import logger
 from infra.telemetry.names import INBOX_S
@@ -25,8 +34,25 @@ Places = tuple[tuple[UserId, int], ...]
 """Users with the inbox number that a message has in their timelines."""
 
 
+class _Changed(NamedTuple):
+    """A message that was edited or recalled, as it is now.
+
+    `seqs` are those of all entries that carry it: its own first, then its edits. `held` has the numbers of
+    those that the timelines of the users have already.
+    """
+
+    conversation_id: ConversationId
+    seqs: Sequence[int]
+    message: bytes
+    held: dict[UserId, dict[int, int]]
+
+
 class Inbox:
     """Store, then sync, then push (I2). A delivery that is handled again changes no timeline and no ring.
+
+    Of an edit or a recall it reads the message as it is now, because the delivery may be late. If the message
+    itself is later still, its line is written first: when its delivery comes, it is there already. So no late
+    delivery brings old content back into a ring.
 
     Without Redis it goes on: it writes timelines and arrivals, and remembers whose rings missed an entry.
     """
@@ -34,8 +60,11 @@ class Inbox:
     group = "inbox"
     topic = DELIVERIES
 
-    def __init__(self, timelines: TimelineWriter, ring: Ring, behind: Behind, publisher: Publisher) -> None:
+    def __init__(
+        self, timelines: TimelineWriter, contents: Contents, ring: Ring, behind: Behind, publisher: Publisher
+    ) -> None:
         self._timelines = timelines
+        self._contents = contents
         self._ring = ring
         self._behind = behind
         self._publisher = publisher
@@ -49,18 +78,28 @@ class Inbox:
 
     async def handle(self, batch: Sequence[Taken[Delivery]]) -> Awaitable[object]:
         began = time.perf_counter()
-        wanted = [Wanted(user, d.conversation_id, d.seq) for _, d in batch for user in d.to]
-        numbers = iter(await self._timelines.append(wanted))
+        changed = await self._changed([d for _, d in batch if changes_content(bytes(d.message))])
+        batch = [Taken(partition, _with_content(d, changed)) for partition, d in batch] if changed else batch
+        late = list(_late(changed.values()))
+        wanted = [
+            *(one for one, _ in late),
+            *(Wanted(u, d.conversation_id, d.seq) for _, d in batch for u in d.to),
+        ]
+        numbers = await self._timelines.append(wanted)
         crash_point("timeline")
         entries: dict[UserId, dict[int, bytes]] = {}
         places: list[Places] = []
+        numbered = iter(numbers[len(late) :])
         for _, delivery in batch:
             message = bytes(delivery.message)
-            to = tuple([(user, next(numbers)) for user in delivery.to])
+            to = tuple([(user, next(numbered)) for user in delivery.to])
             for user, seq in to:
                 entries.setdefault(user, {})[seq] = message
             places.append(to)
-        gateways = await self._append(entries, batch)
+        for (one, message), seq in zip(late, numbers, strict=False):
+            entries[one.user_id][seq] = message
+        replaced = list(_replaced(changed.values(), wanted, numbers)) if changed else []
+        gateways = await self._append(entries, replaced, batch)
         crash_point("ring")
         receipt = await self._publisher.enqueue(_records(batch, places, gateways))
         crash_point("arrivals")
@@ -69,21 +108,74 @@ class Inbox:
         INBOX_S.observe(worked_s)
         return receipt.confirmed()
 
+    async def _changed(self, changes: Sequence[Delivery]) -> dict[Place, _Changed]:
+        """What these changes say now. Reads the store twice, and the timelines once for each change."""
+        if not changes:
+            return {}
+        contents = await self._contents.of((d.conversation_id, d.seq) for d in changes)
+        changed = {}
+        for delivery in changes:
+            place = (delivery.conversation_id, delivery.seq)
+            if place not in contents:
+                continue  # never seen: it is stored before it comes here
+            seqs = contents[place].replaces
+            held: dict[UserId, dict[int, int]] = {user: {} for user in delivery.to}
+            for line in await self._timelines.find(delivery.to, delivery.conversation_id, seqs):
+                held[line.user_id][line.seq] = line.inbox_seq
+            message = carried_message(contents[place].carried)
+            changed[place] = _Changed(delivery.conversation_id, seqs, message, held)
+        return changed
+
     async def _append(
-        self, entries: Mapping[UserId, Mapping[int, bytes]], batch: Sequence[Taken[Delivery]]
+        self,
+        entries: Mapping[UserId, Mapping[int, bytes]],
+        replaced: Sequence[tuple[UserId, Sequence[int], bytes]],
+        batch: Sequence[Taken[Delivery]],
     ) -> Mapping[UserId, Sequence[str]] | None:
-        """Put the entries into the rings. Returns the gateways of each user.
+        """Put the entries into the rings, and replace content there. Returns the gateways of each user.
 
         Returns None if Redis did not answer. Then it is durable which rings may lack an entry.
         """
         try:
-            return await self._ring.append(
+            gateways = await self._ring.append(
                 [(user, run) for user, some in entries.items() for run in _runs(some)]
             )
+            if replaced:
+                crash_point("replacing")
+                await self._ring.replace(replaced)
+            return gateways
         except Unavailable as error:
             await self._behind.mark({user: partition for partition, d in batch for user in d.to})
             logger().warning("could not write rings", users=len(entries), error=error.message)
             return None
+
+
+def _with_content(delivery: Delivery, changed: Mapping[Place, _Changed]) -> Delivery:
+    """A change with the content of now. Other deliveries stay as they came."""
+    now = changed.get((delivery.conversation_id, delivery.seq))
+    if now is None:
+        return delivery
+    return replace(delivery, message=Raw(with_message(bytes(delivery.message), now.message)))
+
+
+def _late(changed: Iterable[_Changed]) -> Iterator[tuple[Wanted, bytes]]:
+    """The messages that users lack whose change they get."""
+    for one in changed:
+        for user, held in one.held.items():
+            if one.seqs[0] not in held:
+                yield Wanted(user, one.conversation_id, one.seqs[0]), one.message
+
+
+def _replaced(
+    changed: Iterable[_Changed], wanted: Sequence[Wanted], numbers: Sequence[int]
+) -> Iterator[tuple[UserId, list[int], bytes]]:
+    """The entries of each user that carry a message, with the content of now."""
+    numbered = dict(zip(wanted, numbers, strict=True))
+    for one in changed:
+        for user, held in one.held.items():
+            news = {seq: numbered.get(Wanted(user, one.conversation_id, seq)) for seq in one.seqs}
+            seqs = held | {seq: number for seq, number in news.items() if number is not None}
+            yield user, list(seqs.values()), one.message
 
 
 def _records(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from domain.errors import RingpostError
@@ -58,6 +58,12 @@ class TimelineWriter:
         while len(self._heads) > CACHED_HEADS:
             self._heads.popitem(last=False)
         return [numbers[one] for one in wanted]
+
+    async def find(
+        self, users: Collection[UserId], conversation: ConversationId, seqs: Collection[int]
+    ) -> list[Line]:
+        """The lines that these users' timelines have of these messages."""
+        return await self._timelines.find(users, conversation, seqs)
 
     async def _write(self, wanted: Sequence[Wanted], numbers: dict[Wanted, int]) -> int:
         """Number and store up to the first that is refused. Returns how many it stored."""

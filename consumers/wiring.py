@@ -9,6 +9,8 @@ from consumers.push import Push
 from consumers.timeline_writer import TimelineWriter
 from domain.events import Arrival, Delivery
 from infra.mongo.behind import BehindStore
+from infra.mongo.contents import Contents
+from infra.mongo.messages import MessageStore
 from infra.mongo.timelines import TimelineStore
 from infra.redis.keys import Keys
 from infra.redis.presence import Presence
@@ -22,7 +24,8 @@ def inbox(clients: Clients) -> tuple[Loop[Delivery], Behind]:
     settings, database, publisher = clients.settings, clients.database, clients.publisher
     ring = Ring(clients.redis, Keys(settings.redis.key_prefix), settings.ring)
     behind = Behind(ring, BehindStore(database), clients.partitions)
-    handler = Inbox(TimelineWriter(TimelineStore(database)), ring, behind, publisher)
+    contents = Contents(MessageStore(database))
+    handler = Inbox(TimelineWriter(TimelineStore(database)), contents, ring, behind, publisher)
     return Loop(clients.log, handler, publisher, settings.worker, behind.assigned, handler.pace), behind
 
 

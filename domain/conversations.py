@@ -7,7 +7,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from domain.ids import MAX_SEQ, ConversationId, UserId, direct_pair, inbox_partition
+from domain.ids import MAX_SEQ, ConversationId, UserId, direct_pair, inbox_partition, is_group, owner_of
 
 ConversationKind = Literal["direct", "group"]
 Role = Literal["owner", "admin", "member"]
@@ -33,13 +33,36 @@ class Window(Struct, frozen=True, array_like=True):
         return self.joined <= seq < self.left
 
 
+class Own(Struct, frozen=True):
+    """A member's own state in a conversation, which only they see.
+
+    `read_seq` and `cleared_seq` only rise. `read_at_ms` is when the read mark moved last.
+    """
+
+    read_seq: int = 0
+    read_at_ms: int = 0
+    marked_unread: bool = False
+    muted_until: str | None = None
+    pinned: bool = False
+    archived: bool = False
+    draft: str | None = None
+    cleared_seq: int = 0
+
+
+NOTHING = Own()
+
+
 class Member(Struct, frozen=True):
     """One person's part in a conversation. It has several windows if they left and came back."""
 
     user_id: UserId
     role: Role
     windows: tuple[Window, ...]
-    read_seq: int = 0
+    own: Own = NOTHING
+
+    @property
+    def read_seq(self) -> int:
+        return self.own.read_seq
 
     def holds(self, seq: int) -> bool:
         """Whether they receive the message with this number."""
@@ -88,23 +111,34 @@ class Members(Struct, frozen=True):
         The admin who joined first, else the member who joined first.
         """
         present = self.present
-        if not present or direct_pair(self.conversation_id) or (self.owner and self.has(self.owner)):
+        if not present or not is_group(self.conversation_id) or (self.owner and self.has(self.owner)):
             return None
         return min(present, key=lambda m: (m.role != "admin", m.windows[-1].joined, m.user_id)).user_id
 
-    def recipients(self, seq: int, partitions: int) -> dict[int, list[UserId]]:
-        """Inbox partition → the users there who receive this message, with the sender."""
+    def role_of(self, user: UserId) -> Role:
+        """The role of a member in a group. Both people of a direct conversation are plain members."""
+        if user == self.owner and is_group(self.conversation_id):
+            return "owner"
+        member = self.by_user.get(user)
+        return "admin" if member is not None and member.role == "admin" else "member"
+
+    def recipients(self, seq: int, partitions: int, target: int = 0) -> dict[int, list[UserId]]:
+        """Inbox partition → the users there who receive this message, with the sender.
+
+        A change of a message goes to those whose stays hold the change and its `target`.
+        """
         spread: dict[int, list[UserId]] = {}
         for user, member in self.by_user.items():
-            if member.holds(seq):
+            if member.holds(seq) and (not target or member.holds(target)):
                 spread.setdefault(inbox_partition(user, partitions), []).append(user)
         return spread
 
 
 def direct_members(conversation: ConversationId) -> Members | None:
-    """The members of a direct conversation, known from its id; None for a group."""
-    pair = direct_pair(conversation)
-    if pair is None:
+    """The members of a direct conversation, or the one of a user's own space, by the id; None for a group."""
+    owner = owner_of(conversation)
+    users = direct_pair(conversation) if owner is None else (owner,)
+    if users is None:
         return None
-    by_user = {user: Member(user, "member", ALWAYS) for user in pair}
+    by_user = {user: Member(user, "member", ALWAYS) for user in users}
     return Members(conversation, 0, by_user)

@@ -21,6 +21,7 @@ CONVERSATION_ID_PATTERN = rf"^(d:{_ACCOUNT_ID}:{_ACCOUNT_ID}|g:[a-z2-7]{{16}})$(
 LIST_CURSOR_PATTERN = (
     r"^[0-9]{4}(-[0-9]{2}){2}T([0-9]{2}:){2}[0-9]{2}\.[0-9]{3}Z~" + CONVERSATION_ID_PATTERN.removeprefix("^")
 )
+MESSAGE_ID_PATTERN = CONVERSATION_ID_PATTERN.replace("$(?!\\n)", r":[1-9][0-9]{0,15}$(?!\n)")
 MAX_SEQ = 2**53 - 1
 
 _account_id = re.compile(ID_PATTERN)
@@ -48,6 +49,20 @@ def other_of(user: UserId, conversation: ConversationId) -> UserId | None:
     return pair[1] if pair[0] == user else pair[0]
 
 
+def is_group(conversation: ConversationId) -> bool:
+    return conversation.startswith("g:")
+
+
+def own_id(user: UserId) -> ConversationId:
+    """Where the own state of a user has its numbers: read marks, settings and so on. No client names it."""
+    return ConversationId(f"u:{user}")
+
+
+def owner_of(conversation: ConversationId) -> UserId | None:
+    """The user whose own state this is; None for a conversation of people."""
+    return UserId(conversation[2:]) if conversation.startswith("u:") else None
+
+
 def new_group_id() -> ConversationId:
     """A fresh random group id: 80 random bits in base32."""
     return ConversationId("g:" + base64.b32encode(secrets.token_bytes(10)).decode().lower())
@@ -61,6 +76,12 @@ def is_account_id(text: str) -> bool:
 def message_id(conversation: ConversationId, seq: int) -> str:
     """The permanent name of a message: its conversation and its place there."""
     return f"{conversation}:{seq}"
+
+
+def place_of(message: str) -> tuple[ConversationId, int]:
+    """The conversation and the seq of a message id, which must be of its form."""
+    conversation, _, seq = message.rpartition(":")
+    return ConversationId(conversation), int(seq)
 
 
 def inbox_partition(user: UserId, partitions: int) -> int:

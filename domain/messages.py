@@ -11,7 +11,7 @@ import sys
 from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Meta, Raw, Struct
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from domain import numbers
 from domain.errors import BadRequest, TooLarge
@@ -92,6 +92,13 @@ _encoder = msgspec.json.Encoder()
 _quoted = json.encoder.encode_basestring_ascii
 
 
+class Forward(Struct, frozen=True):
+    """The message that was forwarded, and who had sent it."""
+
+    message_id: str
+    sender_id: UserId
+
+
 class Draft(Struct, frozen=True):
     """What a sender asks to be stored. `body` is the sender's own JSON, checked by `checked_body`."""
 
@@ -100,6 +107,9 @@ class Draft(Struct, frozen=True):
     client_message_id: str
     kind: Kind
     body: Raw
+    reply_to: str | None = None
+    mentions: tuple[str, ...] = ()
+    forward_of: Forward | None = None
 
     def key(self) -> bytes:
         """16 bytes that name this send within its conversation: sender and client_message_id."""
@@ -107,17 +117,29 @@ class Draft(Struct, frozen=True):
         return hashlib.blake2b(text, digest_size=16).digest()
 
     def content_hash(self) -> bytes:
-        """16 bytes over kind and body; the order of fields and white space do not matter."""
+        """16 bytes over what the sender gave; the order of fields and white space do not matter.
+
+        The content of a forwarded message does not count: it is the sender's choice which one, not what it
+        says.
+        """
+        if self.forward_of is not None:
+            return self._hash("forward", json.dumps(self.forward_of.message_id))
         raw = memoryview(self.body).tobytes()
         if self.kind == "text":  # the same bytes as below, in less than half of the time
             body = f'{{"text": {_quoted(BODY_DECODERS["text"].decode(raw).text)}}}'
         else:
             body = json.dumps(json.loads(raw), sort_keys=True)
-        return hashlib.blake2b(f"{self.kind}\0{body}".encode(), digest_size=16).digest()
+        return self._hash(self.kind, body)
+
+    def _hash(self, kind: str, content: str) -> bytes:
+        text = f"{kind}\0{content}"
+        if self.reply_to is not None or self.mentions:
+            text += "\0" + json.dumps([self.reply_to, sorted(self.mentions)])
+        return hashlib.blake2b(text.encode(), digest_size=16).digest()
 
 
 class Message(Struct, frozen=True):
-    """A stored message, as clients see it."""
+    """A stored message, as it was sent. `domain/registers.py` shows it as it is now."""
 
     message_id: str
     conversation_id: ConversationId
@@ -127,6 +149,9 @@ class Message(Struct, frozen=True):
     kind: Kind
     body: Raw
     sent_at: str
+    reply_to: str | UnsetType = UNSET
+    mentions: tuple[str, ...] | UnsetType = UNSET
+    forward_of: Forward | UnsetType = UNSET
 
     def encode(self) -> bytes:
         return _encoder.encode(self)

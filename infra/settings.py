@@ -47,6 +47,20 @@ class RingSettings(Part):
     )
 
 
+class MessageSettings(Part):
+    model_config = SettingsConfigDict(env_prefix="RINGPOST_MESSAGE_")
+    edit_within_s: int = Field(
+        86_400, ge=0, le=CENTURY_S, description="Seconds within which a sender may edit a message."
+    )
+    recall_within_s: int = Field(
+        86_400,
+        ge=0,
+        le=CENTURY_S,
+        description="Seconds within which a sender may recall a message. Admins and the owner of a group may "
+        "at any time.",
+    )
+
+
 class HttpSettings(Part):
     model_config = SettingsConfigDict(env_prefix="RINGPOST_HTTP_")
     host: Annotated[str, AfterValidator(listen_host)] = Field(
@@ -268,6 +282,7 @@ PARTS: dict[str, type[Part]] = {
     "kafka": KafkaSettings,
     "redis": RedisSettings,
     "ring": RingSettings,
+    "message": MessageSettings,
     "send": SendSettings,
     "outbox": OutboxSettings,
     "gateway": GatewaySettings,
@@ -286,6 +301,7 @@ class Settings:
     kafka: KafkaSettings
     redis: RedisSettings
     ring: RingSettings
+    message: MessageSettings
     send: SendSettings
     outbox: OutboxSettings
     gateway: GatewaySettings

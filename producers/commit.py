@@ -1,4 +1,7 @@
-"""One group commit: take numbers, store the messages with the row that announces them, then spread them."""
+"""One group commit: take numbers, store the messages with the row that announces them, then spread them.
+
+Changes of messages and of own state go the same way. They take effect between the store and the spread.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,9 @@ from dataclasses import dataclass
 from itertools import count
 from typing import NamedTuple
 
+from msgspec import UNSET
+
+from domain.changes import Change, kept_of
 from domain.clock import now_ms, rfc3339
 from domain.conversations import Members
 from domain.errors import Conflict, Forbidden, RingpostError, Unavailable
@@ -20,6 +26,7 @@ from infra.mongo.messages import MessageStore, Stored
 from infra.mongo.rows import Place, Row
 from infra.telemetry.names import STORE_S, STORED
 from producers.barrier import Barrier
+from producers.changes import Changes
 from producers.lease import Lease
 from producers.membership import Membership
 from producers.numbering import Numbering
@@ -27,6 +34,9 @@ from producers.records import Spreadable
 from producers.spread import Spreader
 
 TRIES = 8
+
+Item = Draft | Change
+"""What is to be stored."""
 
 
 class Outcome(NamedTuple):
@@ -38,7 +48,7 @@ class Outcome(NamedTuple):
 
 class _Numbered(NamedTuple):
     at: int
-    draft: Draft
+    draft: Item
     members: Members
     stored: Stored
 
@@ -52,13 +62,14 @@ class Commit:
     """
 
     _messages: MessageStore
+    _changes: Changes
     _numbering: Numbering
     _membership: Membership
     _lease: Lease
     _barrier: Barrier
     _spreader: Spreader
 
-    async def __call__(self, drafts: Sequence[Draft]) -> list[Outcome | Exception]:
+    async def __call__(self, drafts: Sequence[Item]) -> list[Outcome | Exception]:
         began = time.perf_counter()
         self._lease.check_room()
         outcomes: list[Outcome | Exception] = [
@@ -74,8 +85,8 @@ class Commit:
         return outcomes
 
     async def _store(
-        self, drafts: Sequence[tuple[int, Draft]], outcomes: list[Outcome | Exception]
-    ) -> list[tuple[int, Draft]]:
+        self, drafts: Sequence[tuple[int, Item]], outcomes: list[Outcome | Exception]
+    ) -> list[tuple[int, Item]]:
         """One try. Fills in outcomes. Returns the drafts whose numbers were taken already."""
         numbered = await self._number(drafts, outcomes)
         if not numbered:
@@ -95,33 +106,41 @@ class Commit:
         fresh = [item for index, item in enumerate(numbered) if index not in taken | repeated]
         STORED.inc(len(fresh))
         if fresh:
-            await self._spread(row._replace(places=_places(fresh)), fresh)
+            fault = await self._spread(row._replace(places=_places(fresh)), fresh)
         else:
+            fault = None
             self._barrier.confirmed(row.row_id, (), {})
         for item in fresh:
-            outcomes[item.at] = Outcome(sent_of(item.stored.message), True)
+            in_doubt = fault if item.stored.type is not None else None
+            outcomes[item.at] = in_doubt or Outcome(_sent(item.stored), True)
         await self._answer_again([numbered[index] for index in repeated], outcomes)
         return [(numbered[index].at, numbered[index].draft) for index in sorted(taken)]
 
-    async def _spread(self, row: Row, stored: Sequence[_Numbered]) -> None:
-        """Hand the messages to the spreader, with the member list at their number.
+    async def _spread(self, row: Row, stored: Sequence[_Numbered]) -> RingpostError | None:
+        """Let changes take effect. Hand everything to the spreader, with the member list at its number.
 
         Uses the current member list if it changed since numbering. This happens when Redis lost its counter
-        and handed out the same number twice.
+        and handed out the same number twice. Returns the error that leaves it to the relay.
         """
+        changes = [item.stored for item in stored if item.stored.type is not None]
         try:
             changed = await self._membership.changed(item.members for item in stored)
-        except RingpostError:
+            contents = await self._changes.settle(changes) if changes else {}
+        except RingpostError as error:
             self._lease.give_up(row)  # the relay will ask
-            return
-        items = [
-            Spreadable(changed.get(i.members.conversation_id, i.members), i.stored.seq, i.stored.message)
-            for i in stored
-        ]
+            return error
+        items = []
+        for _, _, members, one in stored:
+            now = changed.get(members.conversation_id, members)
+            if one.type is None:
+                items.append(Spreadable(now, one.seq, one.message))
+            elif content := contents.get((one.conversation_id, one.seq)):
+                items.append(Spreadable(now, one.seq, content.carried, content.target))
         self._spreader.submit(row, items)
+        return None
 
     async def _number(
-        self, drafts: Sequence[tuple[int, Draft]], outcomes: list[Outcome | Exception]
+        self, drafts: Sequence[tuple[int, Item]], outcomes: list[Outcome | Exception]
     ) -> list[_Numbered]:
         """Give each draft its seq. A draft whose sender is no member at that seq gets its error."""
         wanted = Counter(draft.conversation_id for _, draft in drafts)
@@ -162,10 +181,16 @@ class Commit:
     async def _answer_again(self, repeated: Sequence[_Numbered], outcomes: list[Outcome | Exception]) -> None:
         """The answers that the first sends of these client_message_ids got, in one read.
 
-        Under overload clients repeat their sends. These repetitions must not slow down other sends.
+        Under overload clients repeat their sends. These repetitions must not slow down other sends. A change
+        is in effect when its repetition is answered.
         """
+        if not repeated:
+            return
         try:
             earlier = await self._messages.by_key((i.stored.conversation_id, i.stored.key) for i in repeated)
+            changes = [one for one in earlier.values() if one.type is not None]
+            if changes:
+                await self._changes.settle(changes)
         except RingpostError as error:
             for item in repeated:
                 outcomes[item.at] = error
@@ -180,25 +205,53 @@ def _places(numbered: Sequence[_Numbered]) -> list[Place]:
 
 
 def _answer_of(first: Stored | None, again: Stored) -> Outcome | Exception:
-    """The first answer if the message is the same; otherwise the error."""
+    """The first answer if the content is the same; otherwise the error."""
     if first is None:
         return Unavailable("An earlier try of this send has not ended yet.")
     if first.content_hash != again.content_hash:
         return Conflict("This client_message_id was used for another message.", "client_message_id")
-    return Outcome(sent_of(first.message), False)
+    return Outcome(_sent(first), False)
 
 
-def _stored(draft: Draft, seq: int, sent_at: str) -> Stored:
+def _sent(stored: Stored) -> Sent:
+    if stored.type is None:
+        return sent_of(stored.message)
+    place = message_id(stored.conversation_id, stored.seq)
+    return Sent(place, stored.conversation_id, stored.seq, kept_of(stored.message).at)
+
+
+def _stored(item: Item, seq: int, sent_at: str) -> Stored:
+    key, content_hash = item.key(), item.content_hash()
+    if isinstance(item, Change):
+        return Stored(
+            item.conversation_id,
+            seq,
+            item.sender_id,
+            key,
+            content_hash,
+            item.encode(sent_at),
+            item.type,
+            item.target,
+        )
     message = Message(
-        message_id(draft.conversation_id, seq),
-        draft.conversation_id,
+        message_id(item.conversation_id, seq),
+        item.conversation_id,
         seq,
-        draft.sender_id,
-        draft.client_message_id,
-        draft.kind,
-        draft.body,
+        item.sender_id,
+        item.client_message_id,
+        item.kind,
+        item.body,
         sent_at,
+        UNSET if item.reply_to is None else item.reply_to,
+        item.mentions or UNSET,
+        item.forward_of or UNSET,
     )
     return Stored(
-        draft.conversation_id, seq, draft.sender_id, draft.key(), draft.content_hash(), message.encode()
+        item.conversation_id,
+        seq,
+        item.sender_id,
+        key,
+        content_hash,
+        message.encode(),
+        mentions=item.mentions,
     )

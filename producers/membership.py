@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from domain.conversations import Members, direct_members
 from domain.errors import Conflict, Forbidden, NotFound, Unavailable
-from domain.ids import ConversationId, UserId, direct_pair
+from domain.ids import ConversationId, UserId, direct_pair, is_group, owner_of
 from infra.crash import crash_point
 from infra.mongo.conversations import ConversationStore, PendingChange
 from producers.numbering import Numbering
@@ -40,6 +40,8 @@ class Membership:
     def known(self, conversation: ConversationId, version: int) -> Members | None:
         """What `at` would return, if it is in memory."""
         cached = self._cached.get(conversation)
+        if cached is None and owner_of(conversation) is not None:
+            return direct_members(conversation)
         if cached is None or cached.version < version:
             return None
         self._cached.move_to_end(conversation)
@@ -51,7 +53,7 @@ class Membership:
         Called after a message is stored, this says who receives it, even if Redis lost the counter since the
         message was numbered. A change whose version is not raised yet gets a number behind the message.
         """
-        groups = {one.conversation_id: one for one in lists if direct_pair(one.conversation_id) is None}
+        groups = {one.conversation_id: one for one in lists if is_group(one.conversation_id)}
         if not groups:
             return {}
         versions = await self._conversations.versions(groups)
@@ -87,6 +89,19 @@ class Membership:
         members = await self.newest(conversation) if pair is None or user in pair else None
         if members is None or user not in members.by_user:
             raise Forbidden("You are not a member of this conversation.", "conversation_id")
+        return members
+
+    async def with_member(self, user: UserId, conversation: ConversationId) -> Members:
+        """A list that has the user among its members, without a read if one is in memory. The commit checks
+        again at the number, so a list that is a little old does no harm.
+
+        Raises NotFound, Forbidden, Unavailable.
+        """
+        members = self.known(conversation, 0)
+        if members is None or not members.has(user):
+            members = await self.seen_by(user, conversation)
+        if not members.has(user):
+            raise Forbidden("You are no longer a member of this conversation.", "conversation_id")
         return members
 
     async def newest(self, conversation: ConversationId) -> Members:

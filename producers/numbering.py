@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from domain.errors import Unavailable
-from domain.ids import ConversationId, direct_pair
+from domain.ids import ConversationId, is_group
 from infra.mongo.conversations import ConversationStore
 from infra.mongo.messages import MessageStore
 from infra.redis.sequence import Numbers, Sequence
@@ -67,7 +67,7 @@ class Numbering:
         """Set the counter from the store. Returns the last seq that may have been handed out."""
         newest = await self._messages.last(conversation)
         version, floor = await self._conversations.version_and_floor(conversation)
-        last = max(newest[0] if newest else 0, floor)
+        last = max(newest, floor)
         return await self._sequence.restore(conversation, last, version)
 
     async def _taken(self, wanted: Many[tuple[ConversationId, int]]) -> list[Numbers]:
@@ -88,7 +88,7 @@ class Numbering:
         The version is read after the newest seq, so no change of members lies between the two unseen.
         """
         lasts = await self._messages.lasts([conversation for conversation, _ in wanted])
-        groups = [conversation for conversation, _ in wanted if direct_pair(conversation) is None]
+        groups = [conversation for conversation, _ in wanted if is_group(conversation)]
         known = await self._conversations.versions_and_floors(groups) if groups else {}
         numbers = []
         for conversation, count in wanted:

@@ -9,6 +9,7 @@ from msgspec import Raw
 
 from domain.conversations import Members
 from domain.events import DELIVERY_RECORDS, Delivery
+from domain.ids import owner_of
 from infra.kafka.publisher import Record
 from infra.kafka.topics import DELIVERIES, MESSAGES
 
@@ -17,30 +18,35 @@ RECIPIENTS = 5_000
 
 
 class Spreadable(NamedTuple):
-    """A stored message with the member list at its number."""
+    """A stored message or change with the member list at its number, and what its entries carry.
+
+    `target` is the seq of the message that a change is about.
+    """
 
     members: Members
     seq: int
     message: bytes
+    target: int = 0
 
 
 def records_of(items: Sequence[Spreadable], partitions: int) -> list[Record]:
     """The records for the messages of one commit: few for each inbox partition, and one on `messages` for
-    each message.
+    each message and each change of one. Own state is nobody else's business.
 
     The order is kept in each partition. The recipients are the same whichever process computes them, and
     whenever.
     """
     deliveries: dict[int, list[Delivery]] = {}
     records = []
-    for members, seq, stored in items:
-        conversation, message = members.conversation_id, Raw(stored)
-        for partition, users in members.recipients(seq, partitions).items():
+    for members, seq, carried, target in items:
+        conversation, message = members.conversation_id, Raw(carried)
+        for partition, users in members.recipients(seq, partitions, target).items():
             for start in range(0, len(users), RECIPIENTS):
                 to = tuple(users[start : start + RECIPIENTS])
                 delivery = Delivery(conversation, seq, to, message)
                 deliveries.setdefault(partition, []).append(delivery)
-        records.append(Record(MESSAGES, None, conversation.encode(), stored))
+        if owner_of(conversation) is None:
+            records.append(Record(MESSAGES, None, conversation.encode(), carried))
     for partition, some in deliveries.items():
         key = b"%d" % partition
         records += [Record(DELIVERIES, partition, key, value) for value in DELIVERY_RECORDS.encode_all(some)]

@@ -16,13 +16,14 @@ from domain.ids import ConversationId
 from infra.crash import crash_point
 from infra.kafka.publisher import Confirmed, Publisher
 from infra.kafka.topics import TopicTool
-from infra.mongo.messages import MessageStore
+from infra.mongo.contents import Content
 from infra.mongo.outbox import OutboxStore
 from infra.mongo.rows import Place, Row
 from infra.settings import OutboxSettings
 from infra.telemetry.logs import logger
 from infra.telemetry.names import OUTBOX_ROWS, RELAYED
 from producers.barrier import Barrier
+from producers.changes import Changes
 from producers.lease import Lease
 from producers.membership import Membership
 from producers.records import Spreadable, records_of
@@ -52,24 +53,24 @@ class _Adopted(NamedTuple):
 class Relay:
     """Adopts rows whose owner's lease ran out, or that were given up, and spreads them again.
 
-    It spreads the messages of one conversation by seq. If they were spread before, this does no harm:
-    recipients are the same, and a timeline has a message once. Any number of relays may run. They take
-    turns. One that dies in its turn delays the others by a lease. A row that lacks messages in the store, or
-    whose members cannot be told yet, is set aside and looked at again. These rows are few: each is a commit
-    that was cut off. The relay also makes topics again that Kafka lost.
+    It makes sure that changes are in effect. It spreads the messages of one conversation by seq. If they
+    were spread before, this does no harm: recipients are the same, and a timeline has a message once. Any
+    number of relays may run. They take turns. One that dies in its turn delays the others by a lease. A row
+    that lacks messages in the store, or whose members cannot be told yet, is set aside and looked at again.
+    These rows are few: each is a commit that was cut off. The relay also makes topics again that Kafka lost.
     """
 
     name = "relay"
 
     def __init__(
         self,
-        stores: tuple[OutboxStore, MessageStore, Membership],
+        stores: tuple[OutboxStore, Changes, Membership],
         lease: Lease,
         barrier: Barrier,
         log: tuple[Publisher, TopicTool, int],
         settings: OutboxSettings,
     ) -> None:
-        self._outbox, self._messages, self._membership = stores
+        self._outbox, self._changes, self._membership = stores
         self.lease = lease
         self._barrier = barrier
         self._publisher, self._topics, self._partitions = log
@@ -136,7 +137,7 @@ class Relay:
         if not rows:
             return
         crash_point("adopted")
-        stored = await self._messages.by_place(place for row in rows for place in row.missing)
+        stored = await self._changes.settled({place for row in rows for place in row.missing})
         before = await self._barrier.committed()
         done, confirmed = await self._publish(_in_order(rows, stored))
         crash_point("relayed")
@@ -151,15 +152,15 @@ class Relay:
                 look_at = time.monotonic() + LOOK_AGAIN_S
                 self._incomplete.append(row._replace(look_at=look_at, missing=missing, confirmed=records))
 
-    async def _publish(self, messages: Mapping[Place, bytes]) -> tuple[Set[Place], list[Confirmed]]:
+    async def _publish(self, messages: Mapping[Place, Content]) -> tuple[Set[Place], list[Confirmed]]:
         """Publish these messages but those whose members cannot be told now. Raises Unavailable.
 
         Returns the places that are done, and where Kafka has the records.
         """
         members, unsettled = await self._membership.of_stored(conversation for conversation, _ in messages)
         known = [
-            Spreadable(members[conversation], seq, message)
-            for (conversation, seq), message in messages.items()
+            Spreadable(members[conversation], seq, content.carried, content.target)
+            for (conversation, seq), content in messages.items()
             if conversation in members
         ]
         records = records_of(known, self._partitions)
@@ -170,7 +171,7 @@ class Relay:
         return {place for place in messages if place[0] not in unsettled}, confirmed
 
 
-def _in_order(rows: Sequence[_Adopted], stored: Mapping[Place, bytes]) -> dict[Place, bytes]:
+def _in_order(rows: Sequence[_Adopted], stored: Mapping[Place, Content]) -> dict[Place, Content]:
     """The stored messages in the order of their rows, those of one conversation by seq.
 
     Rows that were written in different processes may have the clocks of different machines.

@@ -1,24 +1,29 @@
-"""The send path: check, number, store, answer, spread."""
+"""The send path: check, number, store, answer, spread. Changes take it, too."""
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Coroutine
 from functools import cache
+from typing import Any
 
 from msgspec.structs import replace
 
+from domain.changes import Change
 from domain.conversations import Members
-from domain.errors import BadRequest, Forbidden, Overloaded, RingpostError, Unavailable
+from domain.errors import BadRequest, Conflict, Forbidden, NotFound, Overloaded, RingpostError, Unavailable
 from domain.ids import UserId
-from domain.messages import Draft, checked_body
+from domain.messages import Draft, checked_body, sent_of
+from infra.mongo.messages import MessageStore
 from infra.settings import SendSettings
 from infra.telemetry.names import QUEUE, SEND_S, SENT
 from producers.backlog import Backlog
-from producers.commit import Commit, Outcome
+from producers.commit import Commit, Item, Outcome
 from producers.group_commit import GroupCommit
 from producers.groups import Groups
 from producers.membership import Membership
+from producers.quoting import Quoting
 
 _sent = cache(SENT.labels)
 """By outcome."""
@@ -35,14 +40,16 @@ class Sender:
         commit: Commit,
         membership: Membership,
         groups: Groups,
+        quoted: tuple[Quoting, MessageStore],
         backlog: Backlog,
         settings: SendSettings,
     ) -> None:
+        self._quoting, self._messages = quoted
         self._backlog = backlog
         self._queued = QUEUE.labels("commit")
         self._share = max(1, settings.waiting // SHARE)
         self._sending: dict[UserId, int] = {}
-        self._commits: GroupCommit[Draft, Outcome] = GroupCommit(
+        self._commits: GroupCommit[Item, Outcome] = GroupCommit(
             commit, settings.batch, settings.in_flight, settings.waiting, settings.queue_s
         )
         self._deadline_s = settings.deadline_s
@@ -57,10 +64,22 @@ class Sender:
         Raises NotFound, Forbidden, BadRequest, TooLarge, Conflict, Overloaded, Unavailable. After
         Unavailable the message is stored or not, and the same send again settles it.
         """
+        return await self._in_time(self._send(draft, to))
+
+    async def change(self, change: Change, recipients: int = 1) -> Outcome:
+        """The change is durable and in effect when it returns. Then each recipient gets its entry once.
+
+        The same change again gets the first answer. Raises Forbidden for who is no member any more, Conflict
+        for another content under the same name, Overloaded, Unavailable. After Unavailable the same change
+        again settles it.
+        """
+        return await self._in_time(self._commit(change, recipients))
+
+    async def _in_time(self, sending: Coroutine[Any, Any, Outcome]) -> Outcome:
         began = time.perf_counter()
         try:
             async with asyncio.timeout(self._deadline_s):
-                outcome = await self._send(draft, to)
+                outcome = await sending
         except TimeoutError:
             _sent(Unavailable.code).inc()
             raise Unavailable("The message could not be stored in time.") from None
@@ -72,24 +91,42 @@ class Sender:
         return outcome
 
     async def _send(self, draft: Draft, to: UserId | None) -> Outcome:
-        draft = replace(draft, body=checked_body(draft.kind, draft.body))
+        if draft.forward_of is None:
+            draft = replace(draft, body=checked_body(draft.kind, draft.body))
         if draft.kind == "system":
             raise Forbidden("Only the server sends system messages.", "kind")
         if to is not None:
             opened, _ = await self._groups.open_direct(draft.sender_id, to, "to")
             draft = replace(draft, conversation_id=opened)
-            recipients = 2
-        else:
-            recipients = len((await self._checked(draft)).by_user)
+        recipients = 2
+        if to is None or draft.mentions or draft.reply_to or draft.forward_of:
+            members = await self._checked(draft)
+            recipients = len(members.by_user)
+            if draft.mentions or draft.reply_to or draft.forward_of:
+                try:
+                    draft = await self._quoting.forwarded(await self._quoting.resolved(draft, members))
+                except (BadRequest, NotFound, Conflict) as error:
+                    return await self._earlier(draft, error)
+        return await self._commit(draft, recipients)
+
+    async def _earlier(self, draft: Draft, error: RingpostError) -> Outcome:
+        """The answer of an earlier try, from when this could still be sent. Raises the error without one."""
+        place = (draft.conversation_id, draft.key())
+        earlier = (await self._messages.by_key([place])).get(place)
+        if earlier is None or earlier.content_hash != draft.content_hash():
+            raise error
+        return Outcome(sent_of(earlier.message), False)
+
+    async def _commit(self, item: Item, recipients: int) -> Outcome:
         self._queued.set(len(self._commits))
-        sender, waiting = draft.sender_id, self._sending.get(draft.sender_id, 0)
+        sender, waiting = item.sender_id, self._sending.get(item.sender_id, 0)
         if waiting >= self._share:
             raise Overloaded("Too many of your messages are waiting to be stored.")
         self._backlog.check(recipients)
         self._backlog.enter(recipients)
         self._sending[sender] = waiting + 1
         try:
-            return await self._commits.add(draft)
+            return await self._commits.add(item)
         finally:
             self._backlog.leave(recipients)
             self._sending[sender] -= 1
@@ -103,9 +140,4 @@ class Sender:
         """
         if not draft.conversation_id:
             raise BadRequest("Give a conversation_id, or the user to send to.", "conversation_id")
-        members = self._membership.known(draft.conversation_id, 0)
-        if members is None or not members.has(draft.sender_id):
-            members = await self._membership.seen_by(draft.sender_id, draft.conversation_id)
-        if not members.has(draft.sender_id):
-            raise Forbidden("You are no longer a member of this conversation.", "conversation_id")
-        return members
+        return await self._membership.with_member(draft.sender_id, draft.conversation_id)

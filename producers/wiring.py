@@ -13,10 +13,12 @@ from infra.kafka.publisher import Publisher, open_publisher
 from infra.kafka.topics import DELIVERIES, TopicTool, ready_topics
 from infra.mongo.accounts import AccountStore
 from infra.mongo.client import Database, open_database
+from infra.mongo.contents import Contents
 from infra.mongo.conversations import ConversationStore
 from infra.mongo.indexes import ensure_schema
 from infra.mongo.messages import MessageStore
 from infra.mongo.outbox import RELAY, OutboxStore
+from infra.mongo.unread import UnreadCounts
 from infra.redis.client import Client, open_redis, ping
 from infra.redis.keys import Keys
 from infra.redis.sequence import Sequence
@@ -26,12 +28,16 @@ from infra.telemetry.logs import logger
 from infra.telemetry.status import Check
 from producers.backlog import Backlog
 from producers.barrier import Barrier
+from producers.changes import Changes
 from producers.commit import Commit
+from producers.conflated import Conflated
 from producers.groups import Groups
 from producers.lease import Lease
 from producers.membership import Membership
 from producers.numbering import Numbering
 from producers.partitions import Partitions
+from producers.quoting import Quoting
+from producers.reading import Reading
 from producers.relay import Relay
 from producers.send import Sender
 from producers.spread import Spreader
@@ -82,9 +88,13 @@ def _allowed(it_is: bool) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class SendPath:
-    """`partitions`, `spreader` and `barrier` are services. Stop them in this order."""
+    """`conflated`, `partitions`, `spreader` and `barrier` are services. Stop them in this order."""
 
     sender: Sender
+    reading: Reading
+    contents: Contents
+    unread: UnreadCounts
+    conflated: Conflated
     groups: Groups
     membership: Membership
     backlog: Backlog
@@ -115,21 +125,43 @@ async def send_path(clients: Clients) -> SendPath:
     """Raises Unavailable."""
     database, settings = clients.database, clients.settings.send
     membership, numbering = _membership(clients)
+    messages, conversations = MessageStore(database), ConversationStore(database)
+    contents, unread = Contents(messages), UnreadCounts(database)
+    reading = Reading(messages, conversations, membership)
     backlog = Backlog()
     lease, barrier = await _lease(clients, backlog)
     spreader = Spreader(clients.publisher, barrier, lease, backlog, clients.partitions)
-    groups = Groups(ConversationStore(database), AccountStore(database), membership, settings.group_members)
-    commit = Commit(MessageStore(database), numbering, membership, lease, barrier, spreader)
-    sender = Sender(commit, membership, groups, backlog, settings)
+    groups = Groups(conversations, AccountStore(database), membership, settings.group_members)
+    changes = Changes(messages, conversations, contents, unread)
+    commit = Commit(messages, changes, numbering, membership, lease, barrier, spreader)
+    sender = Sender(commit, membership, groups, (Quoting(reading), messages), backlog, settings)
     partitions = Partitions(clients.log, spreader)
-    return SendPath(sender, groups, membership, backlog, lease, barrier, spreader, partitions)
+    conflated = Conflated(sender, messages, membership)
+    return SendPath(
+        sender,
+        reading,
+        contents,
+        unread,
+        conflated,
+        groups,
+        membership,
+        backlog,
+        lease,
+        barrier,
+        spreader,
+        partitions,
+    )
 
 
 async def relay(clients: Clients) -> tuple[Relay, Barrier]:
     """The relay and the barrier that watches over what it spread. Raises Unavailable."""
     membership, _ = _membership(clients)
     lease, barrier = await _lease(clients, Backlog(), RELAY)
-    stores = OutboxStore(clients.database), MessageStore(clients.database), membership
+    messages = MessageStore(clients.database)
+    changes = Changes(
+        messages, ConversationStore(clients.database), Contents(messages), UnreadCounts(clients.database)
+    )
+    stores = OutboxStore(clients.database), changes, membership
     log = clients.publisher, TopicTool(clients.log), clients.partitions
     return Relay(stores, lease, barrier, log, clients.settings.outbox), barrier
 

@@ -28,6 +28,7 @@ from infra.kafka.clients import Log
 from infra.kafka.topics import DELIVERIES
 from infra.mongo.accounts import AccountStore
 from infra.mongo.client import Database, open_database
+from infra.mongo.contents import Contents
 from infra.mongo.conversations import ConversationStore
 from infra.mongo.indexes import ensure_schema
 from infra.mongo.messages import MessageStore, Stored
@@ -155,6 +156,7 @@ class Stores:
         self.settings, self.database, self.redis = settings, database, redis
         self.keys = keys_of(settings)
         self.messages = MessageStore(database)
+        self.contents = Contents(self.messages)
         self.timelines = TimelineStore(database)
         self.conversations = ConversationStore(database)
         self.accounts = AccountStore(database)

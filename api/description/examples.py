@@ -49,8 +49,13 @@ def _send(client_message_id: str, kind: str, body: Any, **to: str) -> dict[str, 
     return {**(to or {"to": "bob"}), "client_message_id": client_message_id, "kind": kind, "body": body}
 
 
-_SENT = {"message_id": message_id(DIRECT, 1), "conversation_id": DIRECT, "seq": 1, "sent_at": _SENT_AT}
-_OPENED = {
+_SENT: dict[str, Any] = {
+    "message_id": message_id(DIRECT, 1),
+    "conversation_id": DIRECT,
+    "seq": 1,
+    "sent_at": _SENT_AT,
+}
+_OPENED: dict[str, Any] = {
     "conversation_id": DIRECT,
     "kind": "direct",
     "title": None,
@@ -59,7 +64,20 @@ _OPENED = {
     "members": ["ann", "bob"],
     "with": {"user_id": "bob", "name": "Bob"},
 }
-_CREATED = {
+_ME: dict[str, Any] = {
+    "role": "member",
+    "read_seq": 0,
+    "unread": 0,
+    "mentions": 0,
+    "marked_unread": False,
+    "muted_until": None,
+    "pinned": False,
+    "archived": False,
+    "draft": None,
+    "cleared_seq": 0,
+}
+_OPENED["me"] = _ME
+_CREATED: dict[str, Any] = {
     "conversation_id": GROUP,
     "kind": "group",
     "title": "Lunch",
@@ -67,16 +85,17 @@ _CREATED = {
     "created_at": _CREATED_AT,
     "members": ["ann", "bob"],
     "owner_id": "ann",
+    "me": _ME | {"role": "owner"},
 }
 _ROW = {"read_seq": 0, "unread": 0}
 _LISTED = {
     "conversations": [
         {k: _CREATED[k] for k in ("conversation_id", "kind", "title", "head_seq")}
         | _ROW
-        | {"last_message": None},
+        | {"last_message": None, "me": _CREATED["me"]},
         {k: _OPENED[k] for k in ("conversation_id", "kind", "title", "head_seq")}
         | _ROW
-        | {"last_message": _message(1), "with": _OPENED["with"]},
+        | {"last_message": _message(1), "with": _OPENED["with"], "me": _ME},
     ],
     "cursor": None,
     "more": False,
@@ -84,6 +103,13 @@ _LISTED = {
 _OF_GROUP = {"conversation_id": {"a group": GROUP}}
 _OF_DIRECT = {"conversation_id": {"ann and bob": DIRECT}}
 _BOB = {"user_id": {"bob": "bob"}}
+_FIRST, _SECOND, _THIRD = ({"message_id": {"ann to bob": message_id(DIRECT, seq)}} for seq in (1, 2, 3))
+_THUMBS_UP = {"key": {"thumbs up": "👍"}}
+_EDITED = _message(1, body={"text": "Hello, Bob!"}, rev=4, edited_at="2026-03-02T09:31:00.000Z")
+_REACTED = {
+    "message_id": message_id(DIRECT, 1),
+    "reactions": {"👍": {"count": 1, "by": ["ann"], "mine": True}},
+}
 
 EXAMPLES = {
     "PUT /v1/users/{user_id}": Examples(
@@ -135,7 +161,52 @@ EXAMPLES = {
         },
     ),
     "GET /v1/conversations/{conversation_id}/messages": Examples(
-        {200: {"messages": [_message(1)], "more": False}}, {**_OF_DIRECT, "limit": {"a page": 20}}
+        {200: {"messages": [_message(1)], "more": False, "referenced": []}},
+        {**_OF_DIRECT, "limit": {"a page": 20}},
+    ),
+    "POST /v1/messages:batch": Examples(
+        {
+            200: {
+                "results": [
+                    _SENT | {"message_id": message_id(DIRECT, 2), "seq": 2},
+                    _SENT | {"message_id": message_id(DIRECT, 3), "seq": 3},
+                ]
+            }
+        },
+        requests={
+            "two texts to bob": {
+                "messages": [
+                    _send("batch-1", "text", {"text": "Two more"}),
+                    _send("batch-2", "text", {"text": "The last one"}),
+                ]
+            }
+        },
+    ),
+    "GET /v1/messages/{message_id}": Examples({200: _message(1)}, _FIRST),
+    "GET /v1/messages/{message_id}/versions": Examples(
+        {200: {"versions": [{"rev": 1, "body": _HELLO, "at": _SENT_AT}]}}, _FIRST
+    ),
+    "GET /v1/messages/{message_id}/readers": Examples(
+        {200: {"readers": [{"user_id": "bob", "read_at": _SENT_AT}]}}, _FIRST
+    ),
+    "PATCH /v1/messages/{message_id}": Examples(
+        {200: _EDITED},
+        _FIRST,
+        {"a comma": {"client_message_id": "first-edit", "body": {"text": "Hello, Bob!"}}},
+    ),
+    "DELETE /v1/messages/{message_id}": Examples(
+        {200: _message(2, body={}, rev=5, recalled={"by": "ann", "at": "2026-03-02T09:32:00.000Z"})}, _SECOND
+    ),
+    "DELETE /v1/messages/{message_id}/mine": Examples({200: {}}, _THIRD),
+    "PUT /v1/messages/{message_id}/reactions/{key}": Examples({200: _REACTED}, _FIRST | _THUMBS_UP),
+    "DELETE /v1/messages/{message_id}/reactions/{key}": Examples(
+        {200: _REACTED | {"reactions": {}}}, _FIRST | _THUMBS_UP
+    ),
+    "PUT /v1/messages/{message_id}/pin": Examples(
+        {200: {"message_id": message_id(DIRECT, 1), "pinned": True}}, _FIRST
+    ),
+    "DELETE /v1/messages/{message_id}/pin": Examples(
+        {200: {"message_id": message_id(DIRECT, 1), "pinned": False}}, _FIRST
     ),
     "GET /v1/sync": Examples(
         {
@@ -160,6 +231,25 @@ EXAMPLES = {
     ),
     "GET /v1/conversations": Examples({200: _LISTED}, {"limit": {"a page": 20}}),
     "GET /v1/conversations/{conversation_id}": Examples({200: _OPENED}, _OF_DIRECT),
+    "PUT /v1/conversations/{conversation_id}/read": Examples(
+        {200: {"read_seq": 1, "unread": 0, "marked_unread": False}}, _OF_DIRECT, {"the first": {"seq": 1}}
+    ),
+    "PUT /v1/conversations/{conversation_id}/unread": Examples(
+        {200: {"read_seq": 1, "unread": 0, "marked_unread": True}}, _OF_DIRECT, {"nothing": {}}
+    ),
+    "PATCH /v1/conversations/{conversation_id}/me": Examples(
+        {200: _ME | {"pinned": True}},
+        _OF_DIRECT,
+        {
+            "pin": {"pinned": True},
+            "mute": {"muted_until": "2030-01-01T00:00:00.000Z"},
+            "draft": {"draft": "Shall we"},
+            "archive": {"archived": True},
+        },
+    ),
+    "GET /v1/conversations/{conversation_id}/pins": Examples(
+        {200: {"messages": [_message(1, pinned=True)], "referenced": []}}, _OF_DIRECT
+    ),
     "PATCH /v1/conversations/{conversation_id}": Examples(
         {200: _CREATED | {"title": "Supper"}}, _OF_GROUP, {"a new title": {"title": "Supper"}}
     ),

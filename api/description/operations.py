@@ -11,12 +11,14 @@ from domain.errors import Conflict, CursorAhead, Forbidden, NotFound, Overloaded
 
 ACCOUNTS = "Users and tokens"
 MESSAGES = "Messages"
+CHANGES = "Changes"
 INBOX = "Inbox"
 CONVERSATIONS = "Conversations"
 
 TAGS = {
     ACCOUNTS: "For your application's server, which holds the admin key.",
     MESSAGES: "Send a message, and read what was said in a conversation.",
+    CHANGES: "Edit, recall, hide, pin and react.",
     INBOX: "What arrived for a user, in one order, and how far each device is.",
     CONVERSATIONS: "Open conversations, list them, and change groups.",
 }
@@ -42,6 +44,11 @@ _NO_OWNER = Refusal(
     "Only the owner of a group may change it.",
     "conversation_id",
 )
+_NO_ADMIN = Refusal(
+    "You are neither the owner nor an admin of the group, or have left.",
+    "Only admins and the owner of a group pin messages.",
+    "message_id",
+)
 _BUSY = Refusal(
     "Others changed the members at the same moment. Send the request again.",
     "Others are changing the members of this conversation. Send the request again.",
@@ -50,6 +57,17 @@ _BUSY = Refusal(
 _GROUP_FULL = Refusal(
     "The group would have more members than it may.", "A group may have 1000 members.", "user_id"
 )
+_NO_MESSAGE = Refusal(
+    "There is no such message, or you cannot read it.", "There is no such message.", "message_id"
+)
+_RECALLED = Refusal("The message was recalled.", "The message was recalled.", "message_id")
+_LEFT = Refusal(
+    "You are no longer a member of the conversation.",
+    "You are no longer a member of this conversation.",
+    "conversation_id",
+)
+_NO_VISITOR: Refusals = {NotFound: _NO_CONVERSATION, Forbidden: _NO_MEMBER}
+_BUSY_NOW: Refusals = {Overloaded: REFUSALS[Overloaded]}
 _YOUR_GROUP = (
     "\n\n`conversation_id` must be a group that you own. On this page, first execute "
     "`POST /v1/conversations`: the id of your new group is then filled in here. Elsewhere, put in the id of "
@@ -87,16 +105,22 @@ OPERATIONS = {
         MESSAGES,
         "Give either `to`, a user, or `conversation_id`. Once this is answered, the message is durable.\n\n"
         "No answer? Send the same again, with the same `client_message_id`: it is stored once. Another "
-        "message needs another `client_message_id`.",
+        "message needs another `client_message_id`.\n\nA message may answer another one (`reply_to`), "
+        "mention members (`mentions`), or forward another one (`forward_of`, in place of `kind` and `body`).",
         {
             201: "The message is stored.",
             200: "You had sent this message before. This is the answer of that time.",
         },
         {
-            NotFound: Refusal("There is no such user or conversation.", "There is no user bob.", "to"),
+            NotFound: Refusal(
+                "There is no such user or conversation, or no such message to answer or to forward.",
+                "There is no user bob.",
+                "to",
+            ),
             Forbidden: _NO_MEMBER._replace(when="You are not a member of the conversation."),
             Conflict: REFUSALS[Conflict]._replace(
-                when="You gave another message of this conversation the same `client_message_id`."
+                when="You gave another message of this conversation the same `client_message_id`, or the "
+                "message to forward was recalled."
             ),
             Overloaded: REFUSALS[Overloaded],
         },
@@ -105,14 +129,134 @@ OPERATIONS = {
         MESSAGES,
         "Messages come in rising order of `seq`. Without `after` you get the newest that fit, and `more` "
         "says that there are older ones: ask again with `before` set to the smallest `seq` that you have. "
-        "Who has left a group still reads what was sent during their stay.",
+        "Who has left a group still reads what was sent during their stay.\n\nEach message is as it is now. "
+        "`referenced` holds the messages that these answer.",
         {200: "A page of messages."},
         {NotFound: _NO_CONVERSATION, Forbidden: _NO_MEMBER},
+    ),
+    "POST /v1/messages:batch": Operation(
+        MESSAGES,
+        "Each message is as for `POST /v1/messages`, and is stored or refused by itself. Messages to one "
+        "conversation are sent in the order given. Send the same batch again if no answer comes.",
+        {200: "The answer or the error of each message, in order."},
+    ),
+    "GET /v1/messages/{message_id}": Operation(
+        MESSAGES,
+        "What the message says now, with its reactions and whether it is pinned.",
+        {200: "The message."},
+        {NotFound: _NO_MESSAGE},
+    ),
+    "PATCH /v1/messages/{message_id}": Operation(
+        CHANGES,
+        "The sender edits a message within a day, at most 100 times. All members get an `edit` entry. Use a "
+        "new `client_message_id` for each edit, and the same one for each try.",
+        {200: "The message as it is now."},
+        {
+            NotFound: _NO_MESSAGE,
+            Forbidden: Refusal(
+                "You did not send the message, it was sent too long ago, it is a forward, or you have left.",
+                "Only the sender edits a message.",
+                "message_id",
+            ),
+            Conflict: _RECALLED._replace(
+                when="The message was recalled or edited 100 times, or this `client_message_id` names "
+                "another edit."
+            ),
+            **_BUSY_NOW,
+        },
+    ),
+    "GET /v1/messages/{message_id}/versions": Operation(
+        MESSAGES,
+        "What the message said at first, and after each edit. Whoever can read the message sees them, until "
+        "it is recalled. With the admin key they are always there.",
+        {200: "The versions, the oldest first."},
+        {NotFound: _NO_MESSAGE, Conflict: _RECALLED},
+    ),
+    "DELETE /v1/messages/{message_id}": Operation(
+        CHANGES,
+        "Takes the message back, for all and for ever: its body is empty from now on, its reactions and its "
+        "pin are gone, and it counts as unread no more. All members get a `recall` entry. The sender does "
+        "this within a day; the owner and admins of a group at any time, an admin not with the messages of "
+        "other admins and of the owner.",
+        {200: "The message, recalled."},
+        {
+            NotFound: _NO_MESSAGE,
+            Forbidden: Refusal(
+                "You may not recall this message, or not any more.",
+                "You may not recall this message, or not any more.",
+                "message_id",
+            ),
+            **_BUSY_NOW,
+        },
+    ),
+    "DELETE /v1/messages/{message_id}/mine": Operation(
+        CHANGES,
+        "Only you do not see the message any more, on all of your devices. They get a `hidden` entry. This "
+        "cannot be undone.",
+        {200: "The message is hidden from you."},
+        {NotFound: _NO_MESSAGE, **_BUSY_NOW},
+    ),
+    "PUT /v1/messages/{message_id}/reactions/{key}": Operation(
+        CHANGES,
+        "`key` is one emoji or `:name:`. You may give a message three reactions, and it may bear 20 "
+        "different ones. The members get a `reactions` entry with all of them: one for many changes, if many "
+        "come at the same time.",
+        {200: "All reactions to the message."},
+        {
+            NotFound: _NO_MESSAGE,
+            Forbidden: _LEFT,
+            Conflict: _RECALLED._replace(
+                when="The message was recalled, or has as many reactions as it may."
+            ),
+            **_BUSY_NOW,
+        },
+    ),
+    "DELETE /v1/messages/{message_id}/reactions/{key}": Operation(
+        CHANGES,
+        "Changes nothing if you have not reacted so.",
+        {200: "All reactions to the message."},
+        {NotFound: _NO_MESSAGE, Forbidden: _LEFT, Conflict: _RECALLED, **_BUSY_NOW},
+    ),
+    "PUT /v1/messages/{message_id}/pin": Operation(
+        CHANGES,
+        "In a group, its owner and admins pin messages; in a direct conversation, both people. A "
+        "conversation has 100 pinned messages at the most. The members get a `pin` entry.",
+        {200: "The message is pinned."},
+        {
+            NotFound: _NO_MESSAGE,
+            Forbidden: _NO_ADMIN,
+            Conflict: _RECALLED._replace(when="The message was recalled, or 100 messages are pinned."),
+            **_BUSY_NOW,
+        },
+    ),
+    "DELETE /v1/messages/{message_id}/pin": Operation(
+        CHANGES,
+        "Whoever may pin may take a pin away. The members get a `pin` entry.",
+        {200: "The message is not pinned."},
+        {NotFound: _NO_MESSAGE, Forbidden: _NO_ADMIN, Conflict: _RECALLED, **_BUSY_NOW},
+    ),
+    "GET /v1/messages/{message_id}/readers": Operation(
+        MESSAGES,
+        "The members whose read mark has reached the message. Its sender may ask, in groups of up to 100 "
+        "members.",
+        {200: "Who has read it."},
+        {
+            NotFound: _NO_MESSAGE,
+            Forbidden: Refusal(
+                "You did not send the message.", "Only the sender sees who has read a message.", "message_id"
+            ),
+            TooLarge: Refusal(
+                "The group has more than 100 members.",
+                "Readers are told in groups of up to 100 members.",
+                "message_id",
+            ),
+        },
     ),
     "GET /v1/sync": Operation(
         INBOX,
         "Every message that reaches a user has a number in their inbox: 1, 2, 3 and so on, without a gap. "
-        "Your own messages are among them, so that your other devices get them. Begin with cursor 0. "
+        "Your own messages are among them, so that your other devices get them, and so are changes of "
+        "messages and of your own state: the `type` of an entry says what it carries. Begin with cursor 0. "
         "Store the entries and the new `cursor` together, and ask again with it.",
         {200: "The entries after the cursor; none if nothing came within `wait_s`."},
         {error: REFUSALS[error] for error in (CursorAhead, Overloaded)},
@@ -155,6 +299,38 @@ OPERATIONS = {
         "colon between them. The id of a group begins with `g:`.",
         {200: "The conversation."},
         {NotFound: _NO_CONVERSATION, Forbidden: _NO_MEMBER},
+    ),
+    "PUT /v1/conversations/{conversation_id}/read": Operation(
+        CONVERSATIONS,
+        "The mark only moves forward. Your other devices get a `read` entry, and the other one of a direct "
+        "conversation a `receipt`. A `seq` behind the mark leaves it, and still ends the mark as unread.",
+        {200: "Where your read mark stands, and what is unread."},
+        {**_NO_VISITOR, **_BUSY_NOW},
+    ),
+    "PUT /v1/conversations/{conversation_id}/unread": Operation(
+        CONVERSATIONS,
+        "Reminds you to come back: `marked_unread` is true until you read again, on all of your devices.",
+        {200: "Where your read mark stands, and what is unread."},
+        {**_NO_VISITOR, **_BUSY_NOW},
+    ),
+    "PATCH /v1/conversations/{conversation_id}/me": Operation(
+        CONVERSATIONS,
+        "What you give is changed, and the rest stays. Your other devices get a `settings` entry. Null ends "
+        "a mute and removes a draft.",
+        {200: "Your own part in the conversation."},
+        {
+            **_NO_VISITOR,
+            TooLarge: Refusal(
+                "The request or the draft is too large.", "A draft may have 4000 bytes of UTF-8.", "draft"
+            ),
+            **_BUSY_NOW,
+        },
+    ),
+    "GET /v1/conversations/{conversation_id}/pins": Operation(
+        CONVERSATIONS,
+        "The message that was pinned last comes first.",
+        {200: "The pinned messages that you can read."},
+        _NO_VISITOR,
     ),
     "PATCH /v1/conversations/{conversation_id}": Operation(
         CONVERSATIONS,

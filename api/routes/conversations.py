@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import UNSET
 
 from api.contract import Answer, Route
-from api.history import History
+from api.history import History, me_view
 from api.views import (
     ConversationList,
     ConversationPath,
@@ -20,11 +20,13 @@ from domain.clock import rfc3339
 from domain.devices import Device
 from domain.ids import ConversationId
 from producers.groups import Groups
+from producers.marks import Marks
 
 
 class Conversations:
-    def __init__(self, groups: Groups, history: History) -> None:
+    def __init__(self, groups: Groups, marks: Marks, history: History) -> None:
         self._groups = groups
+        self._marks = marks
         self._history = history
 
     def routes(self) -> list[Route]:
@@ -83,9 +85,15 @@ class Conversations:
 
     async def _view(self, device: Device, conversation: ConversationId, status: int = 200) -> Answer:
         found, members = await self._groups.view(device.user_id, conversation)
-        newest = await self._history.newest(conversation, members.by_user[device.user_id])
+        member, unread = await self._marks.state(device.user_id, conversation)
+        newest = await self._history.newest(device.user_id, conversation, member)
         view = ConversationView(
-            conversation, found.kind, found.title, newest.seq, rfc3339(found.created_at_ms)
+            conversation,
+            found.kind,
+            found.title,
+            newest.seq,
+            rfc3339(found.created_at_ms),
+            me_view(members.role_of(device.user_id), member, unread),
         )
         others = await self._history.others(device.user_id, [conversation])
         view.with_ = others.get(conversation, UNSET)

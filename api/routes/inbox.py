@@ -7,7 +7,8 @@ import asyncio
 from api.contract import Answer, Route
 from api.gateway.hub import Hub
 from api.sync import Page, Sync
-from api.views import Cursor, SyncPage, SyncQuery
+from api.views import Cursor, SyncQuery
+from api.views_entries import SyncPage
 from domain.devices import Device
 from domain.errors import CursorAhead
 from infra.mongo.accounts import AccountStore

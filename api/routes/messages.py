@@ -1,12 +1,22 @@
-"""Sending a message, and a conversation's history."""
+"""Sending messages, and a conversation's history."""
 
 from __future__ import annotations
 
+import asyncio
+
+from msgspec.structs import astuple
+
 from api.contract import Answer, Route
 from api.drafts import draft_of
+from api.errors import error_body
 from api.history import History
+from api.strict import read_json
 from api.views import ConversationPath, HistoryPage, HistoryQuery, SendMessage, SentView, page_bytes
+from api.views_messages import Batch, BatchAnswer, BatchResult
 from domain.devices import Device
+from domain.errors import RingpostError
+from domain.ids import UserId
+from domain.messages import Draft
 from producers.send import Sender
 
 
@@ -26,6 +36,14 @@ class Messages:
                 body_type=SendMessage,
             ),
             Route(
+                "POST",
+                "/v1/messages:batch",
+                self.batch,
+                "Send several messages, each by itself",
+                {200: BatchAnswer},
+                body_type=Batch,
+            ),
+            Route(
                 "GET",
                 "/v1/conversations/{conversation_id}/messages",
                 self.page,
@@ -36,11 +54,32 @@ class Messages:
             ),
         ]
 
+    async def batch(self, device: Device, body: Batch) -> Answer:
+        """Messages to one conversation go one after the other, in order; those to others beside them."""
+        results = [BatchResult() for _ in body.messages]
+        lanes: dict[str, list[tuple[int, Draft, UserId | None]]] = {}
+        for index, raw in enumerate(body.messages):
+            try:
+                draft, to = draft_of(device, read_json(bytes(raw), SendMessage))
+                lanes.setdefault(to or draft.conversation_id, []).append((index, draft, to))
+            except RingpostError as error:
+                results[index] = BatchResult(error=error_body(error))
+
+        async def send_all(lane: list[tuple[int, Draft, UserId | None]]) -> None:
+            for index, draft, to in lane:
+                try:
+                    sent = (await self._sender.send(draft, to)).sent
+                    results[index] = BatchResult(*astuple(sent))
+                except RingpostError as error:
+                    results[index] = BatchResult(error=error_body(error))
+
+        await asyncio.gather(*map(send_all, lanes.values()))
+        return Answer(BatchAnswer(results))
+
     async def send(self, device: Device, body: SendMessage) -> Answer:
         draft, to = draft_of(device, body)
         outcome = await self._sender.send(draft, to)
         return Answer(outcome.sent, 201 if outcome.created else 200)
 
     async def page(self, device: Device, path: ConversationPath, query: HistoryQuery) -> Answer:
-        messages, more = await self._history.page(device.user_id, path.conversation_id, query)
-        return Answer(page_bytes(messages, more))
+        return Answer(page_bytes(*await self._history.page(device.user_id, path.conversation_id, query)))

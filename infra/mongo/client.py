@@ -147,10 +147,12 @@ class Collection:
             found: list[Document] = await cursor.limit(limit).to_list(None)
         return found
 
-    async def find_any_order(self, where: Filter, fields: Sequence[str] | None = None) -> list[Document]:
-        """Matching documents, in no particular order."""
+    async def find_any_order(
+        self, where: Filter, fields: Sequence[str] | None = None, limit: int = 0
+    ) -> list[Document]:
+        """Matching documents, in no particular order; all of them when `limit` is 0."""
         with _translated(self._breaker):
-            found: list[Document] = await self._handle.find(where, fields).to_list(None)
+            found: list[Document] = await self._handle.find(where, fields).limit(limit).to_list(None)
         return found
 
     async def find_each(self, ids: Sequence[Any], fields: Sequence[str]) -> list[Document]:
@@ -174,12 +176,16 @@ class Collection:
             [{"$match": one}, {"$sort": {"_id": -1}}, {"$limit": 1}, {"$project": {"_id": 1}}]
             for one in ranges
         ]
+        return [one["_id"] for one in await self.aggregate_each(each)]
+
+    async def aggregate_each(self, pipelines: Sequence[Sequence[Any]]) -> list[Document]:
+        """What all of these pipelines give, one after the other, in few reads."""
         found: list[Document] = []
-        for start in range(0, len(each), UNIONS_AT_ONCE):
-            first, *others = each[start : start + UNIONS_AT_ONCE]
+        for start in range(0, len(pipelines), UNIONS_AT_ONCE):
+            first, *others = pipelines[start : start + UNIONS_AT_ONCE]
             unions = [{"$unionWith": {"coll": self._handle.name, "pipeline": one}} for one in others]
             found += await self._aggregated(self._handle, [*first, *unions])
-        return [one["_id"] for one in found]
+        return found
 
     async def _aggregated(self, source: Any, pipeline: Sequence[Any]) -> list[Document]:
         with _translated(self._breaker):

@@ -9,13 +9,13 @@ a message, at any time.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from domain.conversations import Conversation, Member, Members, Window
+from domain.conversations import NOTHING, Conversation, Member, Members, Own, Window
 from domain.ids import MAX_SEQ, ConversationId, UserId
 from infra.mongo.client import Database
-from infra.mongo.terms import Document, Duplicate
+from infra.mongo.terms import Document, Duplicate, Write
 
 PENDING = -1
 _LAST_USER = "\x7f"
@@ -33,7 +33,16 @@ def member_of(document: Document) -> Member:
         Window(MAX_SEQ if low == PENDING else low, MAX_SEQ + 1 if high in (None, PENDING) else high)
         for low, high in document["w"]
     )
-    return Member(document["_id"]["u"], document["r"], windows, document["read"])
+    return Member(document["_id"]["u"], document["r"], windows, _own(document))
+
+
+def _own(document: Document) -> Own:
+    """The read mark, and `own`: each field with the rev that set it, as `{v: value, r: rev}`."""
+    fields, read = document.get("own"), document["read"]
+    if not read and not fields:
+        return NOTHING
+    values = {name: field["v"] for name, field in (fields or {}).items() if name in Own.__struct_fields__}
+    return Own(read_seq=read, read_at_ms=document.get("rat", 0), **values)
 
 
 def _owner_by_role(by_user: Mapping[UserId, Member]) -> UserId | None:
@@ -54,6 +63,26 @@ def all_members(conversation: ConversationId) -> Document:
 
 def _row(conversation: ConversationId, user: UserId, joined: int) -> Document:
     return {"_id": {"c": conversation, "u": user}, "r": "member", "w": [[joined, None]], "read": 0}
+
+
+def read_write(conversation: ConversationId, user: UserId, seq: int, at_ms: int) -> Write:
+    """Move a read mark forward. A mark that is farther already stays, with its time."""
+    behind = {"_id": {"c": conversation, "u": user}, "read": {"$lt": seq}}
+    return Write(behind, {"$set": {"read": seq, "rat": at_ms}})
+
+
+def own_writes(
+    conversation: ConversationId, user: UserId, rev: int, fields: Mapping[str, Any]
+) -> list[Write]:
+    """Set fields of `own`. A field takes a higher rev only, and `cleared_seq` a higher value only."""
+    writes = []
+    for name, value in fields.items():
+        higher = {"v": {"$lt": value}} if name == "cleared_seq" else {"r": {"$lt": rev}}
+        ((part, condition),) = higher.items()
+        either = {"$or": [{f"own.{name}": None}, {f"own.{name}.{part}": condition}]}
+        where = {"_id": {"c": conversation, "u": user}, **either}
+        writes.append(Write(where, {"$set": {f"own.{name}": {"v": value, "r": rev}}}))
+    return writes
 
 
 class ConversationStore:
@@ -178,6 +207,18 @@ class ConversationStore:
         unchanged = {"_id": members.conversation_id, "ver": members.version}
         stored = {"$or": [{"owner": members.owner}, {"owner": None}]}
         return await self._conversations.update({**unchanged, **stored}, {"$set": {"owner": heir}}) > 0
+
+    async def parts(
+        self, places: Iterable[tuple[ConversationId, UserId]]
+    ) -> dict[tuple[ConversationId, UserId], Member]:
+        """These members, in one read. Who was never a member is absent."""
+        ids = [{"c": conversation, "u": user} for conversation, user in places]
+        found = await self._members.find_any_order({"_id": {"$in": ids}}) if ids else []
+        return {(row["_id"]["c"], row["_id"]["u"]): member_of(row) for row in found}
+
+    async def set_own(self, writes: Sequence[Write]) -> None:
+        """Change own state of members: `read_write`, `own_writes`."""
+        await self._members.change_each(writes)
 
     async def of_user(self, user: UserId) -> list[tuple[ConversationId, Member]]:
         """All conversations that the user is or was in, with their part in each."""

@@ -22,12 +22,25 @@ CLUSTERED = ("messages", "timelines")
 PLAIN = ("users", "devices", "conversations", "members", "publishers", "behind")
 
 _LEFT: Document = {"o": {"$exists": True}}
+_MENTIONING: Document = {"n": {"$exists": True}}
+_PINNED: Document = {"p.on": True}
+_UNTOLD: Document = {"ad": {"$exists": True}}
 
 INDEXES = (
     Index("messages", "once", (("_id.c", 1), ("k", 1)), True, "one send, one message (I6)"),
     Index("timelines", "once", (("_id.u", 1), ("c", 1), ("q", 1)), True, "one message, one entry (I3, I6)"),
     Index("members", "of_user", (("_id.u", 1),), False, "a user's conversations"),
     Index("messages", "left", (("o", 1),), False, "outbox rows that wait for a relay", _LEFT),
+    Index(
+        "messages",
+        "mentions",
+        (("_id.c", 1), ("n", 1), ("_id.q", 1)),
+        False,
+        "who is mentioned behind a read mark",
+        _MENTIONING,
+    ),
+    Index("messages", "pins", (("_id.c", 1),), False, "the pinned messages of a conversation", _PINNED),
+    Index("messages", "untold", (("ad", 1),), False, "reactions that no record has told yet", _UNTOLD),
 )
 
 

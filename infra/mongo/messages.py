@@ -2,6 +2,10 @@
 
 A document is `{_id: {c: conversation, q: seq}, f, k, h, m}`: the sender, the send's key and content hash (16
 bytes each) and the encoded message. It is clustered by `_id`, so a page of history is a closed range.
+
+Changes have documents here, too, for one counter numbers both. A change has its type in `t`, the seq of the
+message that it changes in `g`, and in `m` what was asked for. `m` of a message never changes: what changed it
+stands beside it (`infra/mongo/registers.py`). `n` has the users whom a message mentions.
 """
 
 from __future__ import annotations
@@ -13,16 +17,20 @@ from domain.errors import Unavailable
 from domain.ids import MAX_SEQ, ConversationId, UserId
 from infra.mongo.client import Database
 from infra.mongo.rows import Place, Row, document_of
-from infra.mongo.terms import Document
+from infra.mongo.terms import Document, Write
 
 Send = tuple[ConversationId, bytes]
 """A conversation and the key of a send within it."""
 
-COUNT_LIMIT = 10_000
+CARRIED = ("f", "m", "t", "g", "e", "x", "a", "p", "v")
+"""The fields that say what an entry of this document carries now."""
 
 
 class Stored(NamedTuple):
-    """A message, with the key and hash to which a repetition is compared."""
+    """A message or a change, with the key and hash to which a repetition is compared.
+
+    `type` is None for a message. `message` of a change is what was asked for, and `target` the message.
+    """
 
     conversation_id: ConversationId
     seq: int
@@ -30,6 +38,9 @@ class Stored(NamedTuple):
     key: bytes
     content_hash: bytes
     message: bytes
+    type: str | None = None
+    target: int = 0
+    mentions: Sequence[str] = ()
 
 
 class Refusal(NamedTuple):
@@ -39,12 +50,28 @@ class Refusal(NamedTuple):
     number_taken: bool
 
 
-def _stored(document: Document) -> Stored:
-    place = document["_id"]
-    return Stored(place["c"], place["q"], document["f"], document["k"], document["h"], document["m"])
+def stored_of(document: Document) -> Stored:
+    """Without the users whom it mentions: `m` names them."""
+    place, d = document["_id"], document
+    return Stored(place["c"], place["q"], d["f"], d["k"], d["h"], d["m"], d.get("t"), d.get("g", 0))
 
 
-def _range(conversation: ConversationId, low: int, high: int) -> Document:
+def _document(one: Stored) -> Document:
+    document: Document = {
+        "_id": {"c": one.conversation_id, "q": one.seq},
+        "f": one.sender_id,
+        "k": one.key,
+        "h": one.content_hash,
+        "m": one.message,
+    }
+    if one.type is not None:
+        document |= {"t": one.type, "g": one.target}
+    if one.mentions:
+        document["n"] = list(one.mentions)
+    return document
+
+
+def seqs_between(conversation: ConversationId, low: int, high: int) -> Document:
     """Numbers from low to high, both included."""
     return {"_id": {"$gte": {"c": conversation, "q": low}, "$lte": {"c": conversation, "q": high}}}
 
@@ -66,16 +93,7 @@ class MessageStore:
         row. A sharded cluster would split the write. There the row is a write of its own, before the others.
         Without a row nobody spreads the messages.
         """
-        documents = [
-            {
-                "_id": {"c": m.conversation_id, "q": m.seq},
-                "f": m.sender_id,
-                "k": m.key,
-                "h": m.content_hash,
-                "m": m.message,
-            }
-            for m in messages
-        ]
+        documents = [_document(one) for one in messages]
         rows = [] if row is None else [document_of(row)]
         split = bool(rows) and await self._database.is_sharded()
         if split:
@@ -95,40 +113,51 @@ class MessageStore:
         if not keys:
             return {}
         either = [{"_id.c": conversation, "k": {"$in": some}} for conversation, some in keys.items()]
-        found = map(_stored, await self._messages.find_any_order({"$or": either}))
+        found = map(stored_of, await self._messages.find_any_order({"$or": either}))
         return {(one.conversation_id, one.key): one for one in found}
 
-    async def by_place(self, places: Iterable[Place]) -> dict[Place, bytes]:
-        """The encoded messages at these places. A place without one is absent."""
-        ids = [{"c": conversation, "q": seq} for conversation, seq in places]
-        if not ids:
-            return {}
-        found = await self._messages.find_each(ids, ["m"])
-        return {(d["_id"]["c"], d["_id"]["q"]): d["m"] for d in found}
-
-    async def last(self, conversation: ConversationId, at_most: int = MAX_SEQ) -> tuple[int, bytes] | None:
-        """Seq and bytes of the newest message with `seq <= at_most`."""
-        found = await self._messages.find(_range(conversation, 0, at_most), ["m"], descending=True, limit=1)
-        return (found[0]["_id"]["q"], found[0]["m"]) if found else None
+    async def last(self, conversation: ConversationId) -> int:
+        """The seq of the newest document. 0 if there is none."""
+        whole = seqs_between(conversation, 0, MAX_SEQ)
+        found = await self._messages.find(whole, ["_id"], descending=True, limit=1)
+        return int(found[0]["_id"]["q"]) if found else 0
 
     async def lasts(self, conversations: Iterable[ConversationId]) -> dict[ConversationId, int]:
         """The seq of the newest message of each, in one read. Conversations without messages are absent."""
-        found = await self._messages.newest_each([_range(one, 0, MAX_SEQ) for one in conversations])
+        found = await self._messages.newest_each([seqs_between(one, 0, MAX_SEQ) for one in conversations])
         return {one["c"]: one["q"] for one in found}
 
     async def page(
         self, conversation: ConversationId, low: int, high: int, limit: int, *, newest: bool
-    ) -> list[tuple[int, bytes]]:
-        """Up to `limit` messages with `low <= seq <= high`, from the newest or from the oldest on."""
-        found = await self._messages.find(
-            _range(conversation, low, high), ["m"], descending=newest, limit=limit
-        )
-        return [(document["_id"]["q"], document["m"]) for document in found]
+    ) -> list[Document]:
+        """Up to `limit` messages with `low <= seq <= high`, from the newest or from the oldest on.
 
-    async def count_from_others(self, conversation: ConversationId, user: UserId, low: int, high: int) -> int:
-        """How many messages in `low <= seq <= high` are not the user's own. It counts up to `COUNT_LIMIT`."""
-        if low > high:
-            return 0
-        return await self._messages.count(
-            {**_range(conversation, low, high), "f": {"$ne": user}}, COUNT_LIMIT
+        It reads over the changes that stand between them.
+        """
+        where = {**seqs_between(conversation, low, high), "t": None}
+        return await self._messages.find(where, [*CARRIED, "hid"], descending=newest, limit=limit)
+
+    async def documents(self, places: Iterable[Place], fields: Sequence[str]) -> dict[Place, Document]:
+        """What stands at these places, in one read. A place without a document is absent."""
+        ids = [{"c": conversation, "q": seq} for conversation, seq in places]
+        found = await self._messages.find_each(ids, fields) if ids else []
+        return {(d["_id"]["c"], d["_id"]["q"]): d for d in found}
+
+    async def pinned(self, conversation: ConversationId) -> list[Document]:
+        """The pinned messages, in any order. There are few."""
+        return await self._messages.find_any_order(
+            {"_id.c": conversation, "p.on": True, "x": None}, [*CARRIED, "hid"]
         )
+
+    async def change_each(self, writes: Sequence[Write]) -> None:
+        """Change documents beside what was sent. In order, each durable when it returns."""
+        await self._messages.change_each(writes)
+
+    async def change(self, where: Document, change: Document) -> bool:
+        """Change one document. False if none matches."""
+        return await self._messages.update(where, change) > 0
+
+    async def untold(self, before_ms: int, limit: int) -> list[Place]:
+        """Messages whose reactions changed before this time, and no record has told it. `limit` at most."""
+        found = await self._messages.find_any_order({"ad": {"$lt": before_ms}}, ["_id"], limit)
+        return [(d["_id"]["c"], d["_id"]["q"]) for d in found]

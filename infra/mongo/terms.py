@@ -29,5 +29,5 @@ class Write(NamedTuple):
     """A change of all that match, or their removal. With `upsert`, one document is put in if none does."""
 
     where: Filter
-    change: Filter | None = None
+    change: Change | None = None
     upsert: bool = False

@@ -84,6 +84,15 @@ class Ring:
             for (user, _), some in zip(runs, gateways, strict=True)
         }
 
+    async def replace(self, replaced: Sequence[tuple[UserId, Sequence[int], bytes]]) -> None:
+        """Give these entries of each user's ring the message as it is now, all in one round trip.
+
+        Entries that the ring does not have are ignored, and so is content that is newer than the message. A
+        ring that is being rebuilt is given up.
+        """
+        calls = [(self._names(user), (message, *seqs)) for user, seqs, message in replaced]
+        await self._client.call_each("replace", calls)
+
     async def drop(self, users: Sequence[UserId]) -> None:
         """Remove rings, and rings that are being rebuilt. Readers rebuild them."""
         for start in range(0, len(users), DROPS_AT_ONCE):

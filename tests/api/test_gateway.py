@@ -20,6 +20,7 @@ from domain.devices import Device
 from infra.keys import Keys
 from infra.mongo.accounts import AccountStore
 from infra.mongo.client import open_database
+from infra.mongo.contents import Contents
 from infra.mongo.messages import MessageStore
 from infra.mongo.timelines import TimelineStore
 from infra.redis.client import open_redis
@@ -96,7 +97,7 @@ async def hub_and_gateway(engines, unique):
     )
     keys = keys_of(away)
     async with open_database(away.mongo) as database, open_redis(away.redis) as redis:
-        sync = Sync(Ring(redis, keys, away.ring), TimelineStore(database), MessageStore(database))
+        sync = Sync(Ring(redis, keys, away.ring), TimelineStore(database), Contents(MessageStore(database)))
         presence = Presence(redis, keys, away.gateway.presence_ttl_s)
         hub = Hub(presence, Signals(redis, keys), sync, away.gateway)
         yield hub, Gateway(CALLERS, hub, sync, None, AccountStore(database))
@@ -126,7 +127,7 @@ async def test_device_that_was_closed_before_it_could_be_welcomed_is_sent_nothin
 def gateway_on(stores, sender=None):
     """A gateway with its hub, and where it writes who is online."""
     settings = stores.settings
-    sync = Sync(Ring(stores.redis, stores.keys, settings.ring), stores.timelines, stores.messages)
+    sync = Sync(Ring(stores.redis, stores.keys, settings.ring), stores.timelines, stores.contents)
     presence = Presence(stores.redis, stores.keys, settings.gateway.presence_ttl_s)
     hub = Hub(presence, Signals(stores.redis, stores.keys), sync, settings.gateway)
     return presence, hub, Gateway(CALLERS, hub, sync, sender, stores.accounts)

@@ -39,7 +39,7 @@ class Slow(TimelineStore):
 
 def made_sync(stores, timelines=None) -> Sync:
     ring = Ring(stores.redis, stores.keys, stores.settings.ring)
-    return Sync(ring, timelines or stores.timelines, stores.messages)
+    return Sync(ring, timelines or stores.timelines, stores.contents)
 
 
 async def test_head_without_a_ring_is_one_read_of_the_timeline_and_makes_no_ring(stores, engines, unique):

@@ -37,7 +37,7 @@ def hub(stores, monkeypatch):
 def made_hub(stores) -> Hub:
     settings = stores.settings.gateway
     ring = Ring(stores.redis, stores.keys, stores.settings.ring)
-    sync = Sync(ring, stores.timelines, stores.messages)
+    sync = Sync(ring, stores.timelines, stores.contents)
     presence = Presence(stores.redis, stores.keys, settings.presence_ttl_s)
     return Hub(presence, Signals(stores.redis, stores.keys), sync, settings)
 

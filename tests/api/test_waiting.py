@@ -45,7 +45,7 @@ class Gateway:
     def __init__(self, stores) -> None:
         self._stores = stores
         self.ring = Looked(stores.redis, stores.keys, stores.settings.ring)
-        sync = Sync(self.ring, stores.timelines, stores.messages)
+        sync = Sync(self.ring, stores.timelines, stores.contents)
         gateway = stores.settings.gateway
         presence = Presence(stores.redis, stores.keys, gateway.presence_ttl_s)
         self._hub = Hub(presence, Signals(stores.redis, stores.keys), sync, gateway)

@@ -74,7 +74,7 @@ async def connected(
 ) -> AsyncIterator[tuple[Session, Wire]]:
     wire = Wire()
     ring = Ring(stores.redis, stores.keys, stores.settings.ring)
-    sync = sync or Sync(ring, stores.timelines, stores.messages)
+    sync = sync or Sync(ring, stores.timelines, stores.contents)
     wire.session = session = Session(Device(user, "phone"), sync, wire, QUEUE_BYTES)
     try:
         yield session, wire

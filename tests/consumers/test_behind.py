@@ -14,6 +14,7 @@ from domain.errors import Unavailable
 from domain.events import Delivery
 from domain.ids import inbox_partition
 from infra.mongo.behind import BehindStore
+from infra.mongo.contents import Contents
 from infra.mongo.messages import MessageStore
 from infra.mongo.timelines import TimelineStore
 from infra.redis.ring import Ring
@@ -58,7 +59,13 @@ def behind(ring, store):
 @pytest.fixture
 def deliver(town, ring, behind):
     """A message to these users, through the worker."""
-    inbox = Inbox(TimelineWriter(TimelineStore(town.database)), ring, behind, town.publisher)
+    inbox = Inbox(
+        TimelineWriter(TimelineStore(town.database)),
+        Contents(MessageStore(town.database)),
+        ring,
+        behind,
+        town.publisher,
+    )
 
     async def deliver(seq: int, *users: str) -> None:
         delivery = Delivery("g:x", seq, users, Raw(stored("g:x", seq).message))
@@ -70,7 +77,7 @@ def deliver(town, ring, behind):
 @pytest.fixture
 async def with_rings(town, ring):
     """Users whose rings are there."""
-    sync = Sync(ring, TimelineStore(town.database), MessageStore(town.database))
+    sync = Sync(ring, TimelineStore(town.database), Contents(MessageStore(town.database)))
     for user in USERS:
         await sync.pull(user, 0, 1)
 

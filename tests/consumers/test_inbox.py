@@ -17,6 +17,7 @@ from domain.ids import inbox_partition
 from infra.kafka.publisher import Publisher, Record
 from infra.kafka.topics import ARRIVALS, DELIVERIES
 from infra.mongo.behind import BehindStore
+from infra.mongo.contents import Contents
 from infra.mongo.messages import MessageStore
 from infra.mongo.timelines import TimelineStore
 from infra.redis.presence import Online, Presence
@@ -48,7 +49,9 @@ def inbox_of(town, ring, behind_of):
 
     def inbox_of(timelines=None, rings=ring, behind=None, publisher=town.publisher) -> Inbox:
         writer = timelines or TimelineWriter(TimelineStore(town.database))
-        return Inbox(writer, rings, behind or behind_of(rings), publisher)
+        return Inbox(
+            writer, Contents(MessageStore(town.database)), rings, behind or behind_of(rings), publisher
+        )
 
     return inbox_of
 
@@ -64,7 +67,7 @@ async def deliver(inbox: Inbox, *batch: Taken[Delivery]) -> None:
 
 async def open_rings(town, ring) -> None:
     """As devices do that pull."""
-    sync = Sync(ring, TimelineStore(town.database), MessageStore(town.database))
+    sync = Sync(ring, TimelineStore(town.database), Contents(MessageStore(town.database)))
     for user in USERS:
         await sync.pull(user, 0, 1)
 

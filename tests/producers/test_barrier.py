@@ -235,7 +235,7 @@ async def test_sends_are_refused_while_the_outbox_is_full(wired):
     await path.barrier.step()
     with pytest.raises(Overloaded):
         await path.sender.send(draft(conversation))
-    assert (await wired.stores.messages.last(conversation))[0] == 2
+    assert await wired.stores.messages.last(conversation) == 2
     assert await wired.stores.sequence.heads([conversation]) == [2]
 
 

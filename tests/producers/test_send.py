@@ -43,8 +43,8 @@ async def test_send_is_in_the_store_when_it_is_answered(town):
     outcome = await town.send(draft(conversation, text="hi"))
     assert outcome.created
     assert (outcome.sent.message_id, outcome.sent.seq) == (f"{conversation}:1", 1)
-    stored = await town.stores.messages.by_place([(conversation, 1)])
-    assert b'"text": "hi"' in stored[conversation, 1]
+    stored = await town.stores.messages.documents([(conversation, 1)], ["m"])
+    assert b'"text": "hi"' in stored[conversation, 1]["m"]
 
 
 class Held(MessageStore):

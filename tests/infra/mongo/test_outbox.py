@@ -97,7 +97,7 @@ async def test_insert_that_comes_after_its_row_was_given_up_stores_the_messages(
     await store.give_up((), [row])
     messages = MessageStore(database)
     await messages.insert([stored("d:ann:bob", 1)], row)
-    assert await messages.by_place(row.places)
+    assert await messages.documents(row.places, ["_id"])
     assert await adopted(store) == [row]
 
 

@@ -13,7 +13,7 @@ CONVERSATIONS = ["d:ann:bob", "d:ann:cem", "d:bob:cem", "g:abcdefghijklmnop"]
 EACH = 100
 PLACES = [(conversation, seq) for conversation in CONVERSATIONS for seq in (1, 50, 100)]
 READS = {
-    "by place": lambda m, t: m.by_place([*PLACES, ("d:nobody:nowhere", 1)]),
+    "documents": lambda m, t: m.documents([*PLACES, ("d:nobody:nowhere", 1)], ["m"]),
     "by key": lambda m, t: m.by_key([(c, stored(c, 7, client_message_id="m7").key) for c in CONVERSATIONS]),
     "last": lambda m, t: m.last("d:ann:cem"),
     "newest page": lambda m, t: m.page("d:ann:cem", 0, 2**53 - 1, 10, newest=True),

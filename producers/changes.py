@@ -1,0 +1,147 @@
+"""Stored changes take effect: the message or the own state that they are about is changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from msgspec import UNSET
+
+from domain.changes import Edited, Kept, Marked, Settings, kept_of
+from domain.clock import ms_of
+from domain.ids import ConversationId, UserId, owner_of, place_of
+from domain.own_state import Hidden, ReadNow, settings_now
+from infra.crash import crash_point
+from infra.mongo.contents import Content, Contents
+from infra.mongo.conversations import ConversationStore, own_writes, read_write
+from infra.mongo.messages import CARRIED, MessageStore, Stored
+from infra.mongo.registers import edit_write, hidden_write, id_of, pin_write, recall_write, told_write
+from infra.mongo.rows import Place
+from infra.mongo.terms import Document, Write
+from infra.mongo.unread import UnreadCounts
+
+_edited = msgspec.json.Decoder(Edited).decode
+_marked = msgspec.json.Decoder(Marked).decode
+_settings = msgspec.json.Decoder(Settings).decode
+_hidden = msgspec.json.Decoder(Hidden).decode
+_pinned = msgspec.json.Decoder(bool).decode
+_encode = msgspec.json.Encoder().encode
+
+
+@dataclass(frozen=True)
+class Changes:
+    """A change is stored first, then takes effect, and then is spread.
+
+    Whoever spreads it makes sure of the effect: the commit, and the relay in its place. So a change may take
+    effect several times, in any order with others, which does no harm (`infra/mongo/registers.py`).
+    Raises Unavailable.
+    """
+
+    _messages: MessageStore
+    _conversations: ConversationStore
+    _contents: Contents
+    _unread: UnreadCounts
+
+    async def settled(self, places: Iterable[Place]) -> dict[Place, Content]:
+        """What is stored at these places, as its entries carry it now, with each change in effect."""
+        return await self._settle(await self._messages.documents(places, CARRIED))
+
+    async def settle(self, stored: Sequence[Stored]) -> dict[Place, Content]:
+        """The same of changes that are at hand. Writes once for messages and once for own state."""
+        found: dict[Place, Document] = {
+            (one.conversation_id, one.seq): {
+                "f": one.sender_id,
+                "t": one.type,
+                "g": one.target,
+                "m": one.message,
+            }
+            for one in stored
+        }
+        return await self._settle(found)
+
+    async def _settle(self, found: Mapping[Place, Document]) -> dict[Place, Content]:
+        kept = {place: kept_of(d["m"]) for place, d in found.items() if d.get("t") is not None}
+        if kept:
+            of_messages: list[Write] = []
+            of_members: list[Write] = []
+            for place, change in kept.items():
+                document = found[place]
+                of_messages += _message_writes(place, document, change)
+                of_members += _member_writes(place, document["t"], change)
+            await self._messages.change_each(of_messages)
+            await self._conversations.set_own(of_members)
+            crash_point("changed")
+            await self._show_own(found, kept)
+        return await self._contents.read(found)
+
+    async def _show_own(self, found: Mapping[Place, Document], kept: Mapping[Place, Kept]) -> None:
+        """Write down what the entries of read marks and settings carry, as it is now."""
+        asked: dict[Place, tuple[ConversationId, UserId]] = {}
+        for place, change in kept.items():
+            if found[place]["t"] in {"read", "settings"} and (user := owner_of(place[0])) is not None:
+                value = msgspec.json.decode(change.value)
+                asked[place] = (value["conversation_id"], user)
+        if not asked:
+            return
+        parts = await self._conversations.parts(set(asked.values()))
+        reads: dict[UserId, dict[ConversationId, Any]] = {}
+        for place, (conversation, user) in asked.items():
+            if found[place]["t"] == "read" and (conversation, user) in parts:
+                reads.setdefault(user, {})[conversation] = parts[conversation, user]
+        counts = {}
+        for user, some in reads.items():
+            for conversation, count in zip(
+                some, await self._unread.of(user, list(some.items())), strict=True
+            ):
+                counts[conversation, user] = count
+        writes = []
+        for place, part in asked.items():
+            if part not in parts:
+                continue
+            own, rev = parts[part].own, place[1]
+            if found[place]["t"] == "read":
+                count = counts[part]
+                more = count.more or UNSET
+                now = ReadNow(part[0], own.read_seq, count.unread, own.marked_unread, rev, more)
+                found[place]["v"] = _encode(now)
+            else:
+                found[place]["v"] = _encode(settings_now(part[0], own, rev))
+            writes.append(Write({"_id": id_of(place)}, {"$set": {"v": found[place]["v"]}}))
+        await self._messages.change_each(writes)
+
+
+def _message_writes(place: Place, document: Document, change: Kept) -> list[Write]:
+    conversation, rev = place
+    target = (conversation, document["g"])
+    match document["t"]:
+        case "edit":
+            edited = _edited(change.value)
+            return [edit_write(target, rev, bytes(edited.body), edited.mentions, change.at)]
+        case "recall":
+            return [recall_write(target, rev, change.by, change.at)]
+        case "pin":
+            return [pin_write(target, rev, change.by, _pinned(change.value))]
+        case "reactions":
+            return [told_write(target, rev)]
+        case "hidden":
+            return [hidden_write(place_of(_hidden(change.value).message_id), change.by)]
+    return []
+
+
+def _member_writes(place: Place, type_: str, change: Kept) -> list[Write]:
+    user, rev = owner_of(place[0]), place[1]
+    if user is None:
+        return []
+    match type_:
+        case "read":
+            marked = _marked(change.value)
+            flag = own_writes(marked.conversation_id, user, rev, {"marked_unread": marked.seq is None})
+            if marked.seq is None:
+                return flag
+            return [read_write(marked.conversation_id, user, marked.seq, ms_of(change.at)), *flag]
+        case "settings":
+            given = _settings(change.value)
+            return own_writes(given.conversation_id, user, rev, given.fields)
+    return []
