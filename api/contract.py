@@ -63,6 +63,8 @@ class Route:
     body_type: type | Any = None
     admin: bool = False
     admin_too: bool = False
+    most_bytes: int = 0
+    """The most bytes of the body, where it may be larger than for other routes."""
 
     @property
     def name(self) -> str:
@@ -120,7 +122,7 @@ async def _asked(request: Request, route: Route, callers: Callers, max_bytes: in
     if route.query_type is not None:
         asked["query"] = query
     if route.body_type is not None:
-        asked["body"] = read_json(await _body(request, max_bytes), route.body_type)
+        asked["body"] = read_json(await _body(request, route.most_bytes or max_bytes), route.body_type)
     return asked
 
 

@@ -20,20 +20,26 @@ AROUND_BYTES = 1_024
 BODY_BYTES = ESCAPED * TEXT_BYTES + AROUND_BYTES
 """The most bytes of a body as it is sent and stored, escapes and white space included."""
 
-MESSAGE_BYTES = BODY_BYTES + 3 * 1_024
-"""The most bytes of an encoded message: its body, ids, client_message_id and time."""
+MESSAGE_BYTES = BODY_BYTES + 40 * 1_024
+"""The most bytes of an encoded message: its body, ids, times, mentions and reactions."""
 
 REF_CHARACTERS = 1_024
 """The most characters in the `ref` of a frame."""
 
-FRAME_BYTES = 409_600
-"""The most bytes of a send, as a request or as a frame. All fields but the body have 15,360 at most."""
+FRAME_BYTES = 430_080
+"""The most bytes of a send, as a request or as a frame. All fields but the body have 35,840 at most."""
+
+BATCH_BYTES = 4_194_304
+"""The most bytes of a request that sends several messages."""
 
 RECORD_BYTES = 1_000_000
 """What a record on Kafka may take, with some room below the limit of the brokers."""
 
 MOST_MEMBERS = 6_000
-"""The most members that a group may be allowed: an arrival may name them all, at 88 bytes each."""
+"""The most members that a group may be allowed."""
+
+MOST_RECIPIENTS = 5_000
+"""The most recipients of a message in one record: an arrival names them all, at 88 bytes each."""
 
 GATEWAYS_BYTES = 65_536
 """The most bytes that an arrival has for the gateways of its users. With more, it does not name them."""

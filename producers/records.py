@@ -10,11 +10,9 @@ from msgspec import Raw
 from domain.conversations import Members
 from domain.events import DELIVERY_RECORDS, Delivery
 from domain.ids import owner_of
+from domain.limits import MOST_RECIPIENTS
 from infra.kafka.publisher import Record
 from infra.kafka.topics import DELIVERIES, MESSAGES
-
-RECIPIENTS = 5_000
-"""The most recipients of a message in one record. With the largest message this is below Kafka's limit."""
 
 
 class Spreadable(NamedTuple):
@@ -41,8 +39,8 @@ def records_of(items: Sequence[Spreadable], partitions: int) -> list[Record]:
     for members, seq, carried, target in items:
         conversation, message = members.conversation_id, Raw(carried)
         for partition, users in members.recipients(seq, partitions, target).items():
-            for start in range(0, len(users), RECIPIENTS):
-                to = tuple(users[start : start + RECIPIENTS])
+            for start in range(0, len(users), MOST_RECIPIENTS):
+                to = tuple(users[start : start + MOST_RECIPIENTS])
                 delivery = Delivery(conversation, seq, to, message)
                 deliveries.setdefault(partition, []).append(delivery)
         if owner_of(conversation) is None:

@@ -24,13 +24,15 @@ to be missing is looked up again before it is reported.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from itertools import groupby
+from typing import Any, cast
 
 import msgspec
 
+from domain.changes import Change, kept_of
 from domain.conversations import ALWAYS, Member
-from domain.ids import ConversationId, UserId, message_id
+from domain.ids import ConversationId, UserId, message_id, owner_of
 from domain.messages import Draft, Message
 from infra.mongo.audit import BRANCHES, Audit, Stretch
 from infra.mongo.messages import Stored
@@ -87,7 +89,7 @@ class _Inboxes:
             self._found.entries += len(page)
             self._say(self._found.entries)
 
-    async def _one(self, user: UserId, lines: Sequence[Line], stored: set[Place]) -> None:
+    async def _one(self, user: UserId, lines: Sequence[Line], stored: Mapping[Place, int]) -> None:
         if user != self._user:
             self._found.users += 1
             self._user, self._last = user, 0
@@ -98,7 +100,7 @@ class _Inboxes:
             self._last = line.inbox_seq
             if (line.conversation_id, line.seq) not in stored:
                 self._add("dangling", line, "is not stored")
-            elif not self._is_theirs(line):
+            elif not self._is_theirs(line, stored[line.conversation_id, line.seq]):
                 self._add("stranger", line, "is not theirs")
 
     async def _gap(self, user: UserId, low: int, high: int) -> None:
@@ -108,12 +110,13 @@ class _Inboxes:
             numbers = f"{low}" if low == high else f"{low} to {high}"
             self._found.add(Problem("gap", f"The inbox of {user} lacks {numbers}.", user, None, low))
 
-    def _is_theirs(self, line: Line) -> bool:
+    def _is_theirs(self, line: Line, target: int) -> bool:
+        """Whether the user's stays hold the message, and for a change the message that it changes."""
         pair = pair_of(line.conversation_id)
         if pair:
             return line.user_id in pair and line.seq >= 1
         member = self._memberships.get(line.conversation_id)
-        return member is not None and member.holds(line.seq)
+        return member is not None and member.holds(line.seq) and (not target or member.holds(target))
 
     def _add(self, kind: str, line: Line, said: str) -> None:
         name = message_id(line.conversation_id, line.seq)
@@ -147,9 +150,21 @@ class _Messages:
 
     def _agrees(self, one: Stored) -> None:
         """Compare a message with the fields beside it, which say the same in another way."""
+        if one.type is not None:
+            self._agrees_as_change(one)
+            return
         try:
             read = _message.decode(one.message)
-            draft = Draft(one.conversation_id, read.sender_id, read.client_message_id, read.kind, read.body)
+            draft = Draft(
+                one.conversation_id,
+                read.sender_id,
+                read.client_message_id,
+                read.kind,
+                read.body,
+                read.reply_to or None,
+                read.mentions or (),
+                read.forward_of or None,
+            )
             key, content = draft.key(), draft.content_hash()
         except (ValueError, RecursionError):
             self._add("message", one.conversation_id, one.seq, "cannot be read")
@@ -167,6 +182,20 @@ class _Messages:
                 self._add("message", one.conversation_id, one.seq, said)
                 return
 
+    def _agrees_as_change(self, one: Stored) -> None:
+        try:
+            kept = kept_of(one.message)
+            change = Change(cast("Any", one.type), one.conversation_id, kept.by, "", one.target, kept.value)
+            content = change.content_hash()
+        except (ValueError, RecursionError):
+            self._add("message", one.conversation_id, one.seq, "cannot be read")
+            return
+        if kept.by != one.sender_id:
+            said = f"says that {kept.by} made it, and not {one.sender_id}"
+            self._add("message", one.conversation_id, one.seq, said)
+        elif content != one.content_hash:
+            self._add("message", one.conversation_id, one.seq, "has the hash of another change")
+
     async def _senders(self, page: Sequence[Stored]) -> None:
         unknown = await self._audit.unknown({one.sender_id for one in page if one.sender_id})
         for one in page:
@@ -175,6 +204,7 @@ class _Messages:
                 self._add("user", one.conversation_id, one.seq, said, one.sender_id)
 
     async def _conversations(self, conversations: set[ConversationId]) -> None:
+        conversations = {one for one in conversations if owner_of(one) is None}
         for one in sorted(conversations - await self._audit.existing(conversations)):
             said = f"There are messages in {one}, and no such conversation."
             self._found.add(Problem("conversation", said, None, one))
@@ -211,9 +241,11 @@ class _Messages:
         stretches: list[Stretch] = []
         expected: set[Delivery] = set()
         for conversation, messages in groupby(page, lambda one: one.conversation_id):
-            seqs = [one.seq for one in messages]
+            seqs = [(one.seq, one.target) for one in messages]
             for user, member in (await self._members(conversation)).items():
-                theirs = [seq for seq in seqs if member.holds(seq)]
+                theirs = [
+                    seq for seq, target in seqs if member.holds(seq) and (not target or member.holds(target))
+                ]
                 if theirs:
                     stretches.append(Stretch(user, conversation, theirs[0], theirs[-1]))
                     expected.update((user, conversation, seq) for seq in theirs)

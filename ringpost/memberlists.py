@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from domain.ids import ConversationId, UserId, direct_pair
+from domain.ids import ConversationId, UserId, direct_pair, owner_of
 from infra.mongo.audit import Audit
 from infra.mongo.conversations import PENDING
 from infra.mongo.terms import Document
@@ -12,9 +12,9 @@ from ringpost.diagnosis import Diagnosis, Problem
 
 
 def pair_of(conversation: ConversationId) -> frozenset[UserId]:
-    """The people of a direct conversation, from its id. Empty for any other id."""
+    """The people of a direct conversation, or the owner of a space, from the id. Empty for a group."""
     try:
-        return frozenset(direct_pair(conversation) or ())
+        return frozenset(direct_pair(conversation) or filter(None, [owner_of(conversation)]))
     except ValueError:
         return frozenset()
 

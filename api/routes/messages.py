@@ -16,6 +16,7 @@ from api.views_messages import Batch, BatchAnswer, BatchResult
 from domain.devices import Device
 from domain.errors import RingpostError
 from domain.ids import UserId
+from domain.limits import BATCH_BYTES
 from domain.messages import Draft
 from producers.send import Sender
 
@@ -42,6 +43,7 @@ class Messages:
                 "Send several messages, each by itself",
                 {200: BatchAnswer},
                 body_type=Batch,
+                most_bytes=BATCH_BYTES,
             ),
             Route(
                 "GET",

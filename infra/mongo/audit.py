@@ -127,11 +127,11 @@ class Audit:
                 lacking.append(f"{index.collection}.{index.name}")
         return lacking
 
-    async def stored(self, places: Iterable[Place]) -> set[Place]:
-        """Those of the places at which a message is stored."""
+    async def stored(self, places: Iterable[Place]) -> dict[Place, int]:
+        """Those of the places that are taken, each with the seq of the message that it changes, or 0."""
         ids = [{"c": conversation, "q": seq} for conversation, seq in places]
-        found = await self._messages.find_each(ids, ["_id"]) if ids else []
-        return {(document["_id"]["c"], document["_id"]["q"]) for document in found}
+        found = await self._messages.find_each(ids, ["g"]) if ids else []
+        return {(document["_id"]["c"], document["_id"]["q"]): document.get("g", 0) for document in found}
 
     async def announced(self, places: Collection[Place]) -> set[Place]:
         """Those of the places that a row of the outbox names. Reads the whole outbox once."""
@@ -218,7 +218,9 @@ def _message(document: Document) -> Stored | None:
         value if isinstance(value := document.get(name), bytes) else b"" for name in "khm"
     )
     sent_by = sender if _is_text(sender) else UserId("")
-    return Stored(place["c"], int(place["q"]), sent_by, key, content, message)
+    type_, target = document.get("t"), document.get("g", 0)
+    target = int(target) if _is_number(target) else 0
+    return Stored(place["c"], int(place["q"]), sent_by, key, content, message, type_, target)
 
 
 def _line(document: Document) -> Line | None:

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from domain.conversations import ConversationKind, Role
+from domain.entries import OwnType, RecordType
 from infra.mongo.terms import Document
 
 
@@ -19,12 +20,48 @@ class _Place(Struct):
     q: int
 
 
+class _Edit(Struct, rename={"revs": "l"}):
+    r: int
+    b: bytes
+    at: str
+    revs: list[int]
+    n: list[str] | None = None
+
+
+class _Recall(Struct):
+    r: int
+    by: str
+    at: str
+
+
+class _Reactions(Struct):
+    v: int = 0
+    r: int = 0
+    k: list[tuple[str, list[str]]] = []
+
+
+class _Pin(Struct):
+    r: int
+    on: bool
+    by: str
+
+
 class _Message(Struct, rename={"id": "_id"}):
     id: _Place
     f: str
     k: bytes
     h: bytes
     m: bytes
+    t: Literal[RecordType, OwnType] | None = None
+    g: int = 0
+    v: bytes | None = None
+    e: _Edit | None = None
+    x: _Recall | None = None
+    a: _Reactions | None = None
+    p: _Pin | None = None
+    n: list[str] | None = None
+    hid: list[str] | None = None
+    ad: int | None = None
 
 
 class _Number(Struct):
@@ -71,11 +108,18 @@ class _MemberId(Struct):
     u: str
 
 
+class _Field(Struct):
+    v: str | int | bool | None
+    r: int
+
+
 class _Member(Struct, rename={"id": "_id"}):
     id: _MemberId
     r: Role
     w: list[tuple[int, int | None]]
     read: int
+    rat: int | None = None
+    own: dict[str, _Field] | None = None
 
 
 class _Row(Struct, rename={"id": "_id"}):

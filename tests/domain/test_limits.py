@@ -8,6 +8,7 @@ from msgspec.structs import fields
 
 from api.gateway.frames import Send
 from api.server import LARGEST_FRAME_BYTES
+from domain.entries import typed
 from domain.events import ARRIVAL_RECORDS, DELIVERY_RECORDS, Arrival, Delivery, gateway_bytes
 from domain.limits import (
     BODY_BYTES,
@@ -15,6 +16,7 @@ from domain.limits import (
     GATEWAYS_BYTES,
     MESSAGE_BYTES,
     MOST_MEMBERS,
+    MOST_RECIPIENTS,
     PAGE_BYTES,
     RECORD_BYTES,
     REF_CHARACTERS,
@@ -22,12 +24,20 @@ from domain.limits import (
     whole,
 )
 from domain.messages import Message
+from domain.registers import Edit, Pin, Reactions, Registers, shown
 from infra.kafka.clients import MAX_RECORD_BYTES
 from infra.settings import SendSettings, SettingsError
 
 LONG_ID = "x" * 64
 CONVERSATION = f"d:{LONG_ID}:{LONG_ID}"
 BODY = b'"' + b" " * (BODY_BYTES - 2) + b'"'
+
+
+CHANGED = Registers(
+    Edit(2**53 - 1, BODY, "2" * 24, [LONG_ID] * 50, [2**53 - 1]),
+    reactions=Reactions(2**53 - 1, [(f":{n:030}:", [LONG_ID] * 100) for n in range(20)]),
+    pin=Pin(2**53 - 1, True, LONG_ID),
+)
 
 
 def escaped(text: str) -> str:
@@ -50,6 +60,9 @@ def test_longest_send_fits_into_a_request_and_a_frame():
         "conversation_id": escaped(CONVERSATION),
         "to": "null",
         "body": BODY.decode(),
+        "reply_to": escaped(f"{CONVERSATION}:{2**53 - 1}"),
+        "mentions": "[" + ",".join([escaped(LONG_ID)] * 50) + "]",
+        "forward_of": "null",
     }
     assert values.keys() == {field.encode_name for field in fields(Send)} | {"type"}
     assert len(escaped_object(**values)) + 100 < FRAME_BYTES < LARGEST_FRAME_BYTES
@@ -72,13 +85,13 @@ def test_no_setting_allows_a_larger_group():
 def test_longest_message_fits_into_a_record_with_the_ids_of_the_largest_group():
     highest = 2**53 - 1
     name = f"{CONVERSATION}:{highest}"
-    made = Message(name, CONVERSATION, highest, LONG_ID, "\u0001" * 128, "custom", Raw(BODY), "2" * 24)
-    message = made.encode()
+    made = Message(name, CONVERSATION, highest, LONG_ID, "\u0001" * 128, "custom", Raw(BODY), "2" * 24, name)
+    message = typed("edit", shown(made.encode(), CHANGED))
     assert len(message) <= MESSAGE_BYTES
-    gateways = {f"{number:012x}": list(range(5_000, 5_000 + 640)) for number in range(20)}
+    gateways = {f"{number:012x}": list(range(MOST_RECIPIENTS - 640, MOST_RECIPIENTS)) for number in range(20)}
     assert 0.95 * GATEWAYS_BYTES < gateway_bytes(gateways) <= GATEWAYS_BYTES
-    arrival = Arrival(CONVERSATION, highest, ((LONG_ID, highest),) * MOST_MEMBERS, Raw(message), gateways)
-    delivery = Delivery(CONVERSATION, highest, (LONG_ID,) * MOST_MEMBERS, Raw(message))
+    arrival = Arrival(CONVERSATION, highest, ((LONG_ID, highest),) * MOST_RECIPIENTS, Raw(message), gateways)
+    delivery = Delivery(CONVERSATION, highest, (LONG_ID,) * MOST_RECIPIENTS, Raw(message))
     written = DELIVERY_RECORDS.encode([delivery]), ARRIVAL_RECORDS.encode([arrival])
     assert max(map(len, written)) <= RECORD_BYTES < MAX_RECORD_BYTES
     assert len(written[0]) <= delivery.most_bytes
@@ -94,7 +107,7 @@ def test_longest_message_fits_into_a_record_with_the_ids_of_the_largest_group():
         ([1] * 200, 200),
         ([PAGE_BYTES] * 3, 1),
         ([2 * PAGE_BYTES, 1], 1),
-        ([MESSAGE_BYTES] * 20, 10),
+        ([MESSAGE_BYTES] * 20, 9),
     ],
 )
 def test_answer_holds_at_least_one_message_and_then_as_many_as_fit(sizes, fitting):

@@ -112,7 +112,7 @@ class Model(RuleBasedStateMachine):
         """Processes with this capacity from now on."""
         self.capacity, self.most = capacity, max(self.most, capacity)
         self.ring = Interrupted(self.stores.redis, self.stores.keys, RingSettings(capacity=capacity))
-        self.sync = Sync(self.ring, self.stores.timelines, self.stores.messages)
+        self.sync = Sync(self.ring, self.stores.timelines, self.stores.contents)
 
     def entries(self, first: int, last: int) -> list[Entry]:
         """What the list has between these numbers, both included."""
@@ -132,7 +132,7 @@ class Model(RuleBasedStateMachine):
     async def handle(self, writer: int, seqs: list[int]) -> None:
         """The records of these messages, from beginning to end. Redis is back then if it was away."""
         behind = Behind(self.ring, BehindStore(self.stores.database), 1)
-        inbox = Inbox(self.writers[writer], self.ring, behind, self.clients.publisher)
+        inbox = Inbox(self.writers[writer], self.stores.contents, self.ring, behind, self.clients.publisher)
         to = (self.user,)
         batch = [Taken(0, Delivery(self.conversation, seq, to, Raw(self.log[seq - 1]))) for seq in seqs]
         await (await inbox.handle(batch))

@@ -13,6 +13,7 @@ from domain.entries import Entry
 from domain.errors import CursorAhead, Unavailable
 from domain.limits import PAGE_BYTES
 from infra.mongo.client import open_database
+from infra.mongo.contents import Contents
 from infra.mongo.messages import MessageStore
 from infra.mongo.timelines import Line, TimelineStore
 from infra.redis.client import open_redis
@@ -36,7 +37,7 @@ class Inbox:
 
     def capacity(self, capacity: int) -> None:
         self.ring = Ring(self._stores.redis, self._stores.keys, RingSettings(capacity=capacity))
-        self.sync = Sync(self.ring, self._stores.timelines, self._stores.messages)
+        self.sync = Sync(self.ring, self._stores.timelines, self._stores.contents)
 
     async def write_without_ring(self, count: int) -> None:
         """A consumer that died between timeline and ring; the next write repeats what it left."""
@@ -115,7 +116,7 @@ async def test_entry_written_just_before_a_ring_is_rebuilt_is_in_it(stores):
             return await super().begin_fill(user)
 
     ring = Late(stores.redis, stores.keys, RingSettings(capacity=5))
-    page = await Sync(ring, stores.timelines, stores.messages).pull(inbox.user, 0, 10)
+    page = await Sync(ring, stores.timelines, stores.contents).pull(inbox.user, 0, 10)
     assert page.entries == inbox.list
     assert (await inbox.ring.read(inbox.user, 0, 10)).head == 1
 
@@ -203,7 +204,7 @@ async def test_without_redis_everything_comes_from_the_store(stores, engines, un
     await inbox.write(7)
     away = settings_for(engines, unique, redis={"url": "redis://127.0.0.1:1/0", "timeout_s": 0.2})
     async with open_redis(away.redis) as client:
-        sync = Sync(Ring(client, stores.keys, away.ring), stores.timelines, stores.messages)
+        sync = Sync(Ring(client, stores.keys, away.ring), stores.timelines, stores.contents)
         assert (await sync.pull(inbox.user, 2, 3)).entries == inbox.list[2:5]
         assert await sync.head(inbox.user) == 7
         with pytest.raises(CursorAhead):
@@ -218,7 +219,7 @@ async def test_without_the_store_what_the_ring_holds_is_pulled(stores, engines, 
     url = "mongodb://127.0.0.1:1/?directConnection=true"
     away = settings_for(engines, unique, mongo={"url": url, "timeout_s": 0.2})
     async with open_database(away.mongo) as database:
-        sync = Sync(inbox.ring, TimelineStore(database), MessageStore(database))
+        sync = Sync(inbox.ring, TimelineStore(database), Contents(MessageStore(database)))
         assert (await sync.pull(inbox.user, 4, 9)).entries == inbox.list[4:]
         assert (await sync.pull(inbox.user, 7, 9)).entries == []
         assert await sync.head(inbox.user) == 7

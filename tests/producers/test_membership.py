@@ -20,7 +20,8 @@ async def recipients(town, group: str) -> dict[int, set[str]]:
     """Of every stored message, as the relay would compute them now."""
     members = await (await send_path(town.clients)).membership.newest(group)
     page = await town.stores.messages.page(group, 0, 2**53 - 1, 0, newest=False)
-    return {seq: {u for some in members.recipients(seq, 4).values() for u in some} for seq, _ in page}
+    seqs = [document["_id"]["q"] for document in page]
+    return {seq: {u for some in members.recipients(seq, 4).values() for u in some} for seq in seqs}
 
 
 @pytest.fixture(autouse=True)

@@ -34,7 +34,7 @@ from tests.producers.submitted import Noting
 
 async def seqs(town, conversation: str) -> list[int]:
     page = await town.stores.messages.page(conversation, 0, 2**53 - 1, 0, newest=False)
-    return [seq for seq, _ in page]
+    return [document["_id"]["q"] for document in page]
 
 
 async def test_send_is_in_the_store_when_it_is_answered(town):

@@ -161,7 +161,7 @@ async def test_pull_is_exact_at_once_after_a_fail_over_that_lost_entries(engines
         settings = settings_for(engines, unique, redis={"url": pair.primary.server.url})
         async with opened_stores(settings) as stores:
             ring = Ring(stores.redis, stores.keys, settings.ring)
-            sync = Sync(ring, stores.timelines, stores.messages)
+            sync = Sync(ring, stores.timelines, stores.contents)
             await arrive(stores, ring, 1, 3)
             assert (await sync.pull("ann", 0, 10)).head == 3
             await stores.sequence.restore(CONVERSATION, 3, 1)
@@ -174,7 +174,7 @@ async def test_pull_is_exact_at_once_after_a_fail_over_that_lost_entries(engines
             after = settings_for(engines, unique, redis={"url": pair.replica.server.url})
             async with opened_redis(after) as client:
                 assert await seqs(client, stores.keys.ring("ann")) == [0, 1, 2, 3]
-                sync = Sync(Ring(client, stores.keys, after.ring), stores.timelines, stores.messages)
+                sync = Sync(Ring(client, stores.keys, after.ring), stores.timelines, stores.contents)
                 assert await sync.head("ann") == 5
                 assert await sync.pull("ann", 0, 10) == before
                 assert await Sequence(client, stores.keys).take([(CONVERSATION, 1)]) == [None]
@@ -188,10 +188,10 @@ async def test_entry_put_into_a_ring_of_the_old_primary_is_pulled_from_the_new(e
         async with opened_stores(settings) as stores, opened_redis(after) as client:
             late = Ring(stores.redis, stores.keys, settings.ring)
             await arrive(stores, late, 1, 3)
-            assert (await Sync(late, stores.timelines, stores.messages).pull("ann", 0, 9)).head == 3
+            assert (await Sync(late, stores.timelines, stores.contents).pull("ann", 0, 9)).head == 3
             await pair.follow()
             await pair.promote()
-            sync = Sync(Ring(client, stores.keys, after.ring), stores.timelines, stores.messages)
+            sync = Sync(Ring(client, stores.keys, after.ring), stores.timelines, stores.contents)
             assert await sync.head("ann") == 3
             await arrive(stores, late, 4, 4)
             assert await seqs(stores.redis, stores.keys.ring("ann")) == [0, 1, 2, 3, 4]
