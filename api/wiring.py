@@ -37,6 +37,7 @@ from infra.redis.sequence import Sequence
 from infra.redis.signals import Signals
 from infra.settings import Settings
 from infra.telemetry.status import Health, status_routes
+from producers.delivered import Delivered
 from producers.marks import Marks
 from producers.reactions import Reactions
 from producers.revise import Revise
@@ -60,6 +61,7 @@ async def api_services(
         accounts, messages = AccountStore(database), MessageStore(database)
         revise = Revise(path.sender, path.reading, messages, path.membership, settings.message)
         reactions = Reactions(messages, path.reading, path.membership, path.conflated)
+        delivered = Delivered(path.sender, accounts, TimelineStore(database), messages)
         marks = Marks(path.sender, path.reading, path.unread)
         callers = Callers(load_keys(settings.auth), settings.auth.token_algorithm)
         sync = Sync(Ring(redis, keys, settings.ring), TimelineStore(database), path.contents)
@@ -73,10 +75,10 @@ async def api_services(
             *Own(marks, history).routes(),
             *Messages(path.sender, history).routes(),
             *Revisions(revise, reactions, history).routes(),
-            *Inbox(sync, hub, accounts).routes(),
+            *Inbox(sync, hub, accounts, delivered).routes(),
         ]
         largest = request_bytes(settings.send.group_members)
-        gateway = Gateway(callers, hub, sync, path.sender, accounts)
+        gateway = Gateway(callers, hub, sync, path.sender, accounts, delivered)
         health = Health(engine_checks(clients, {"api"}), parts={"api"})
         servers = []
         if admin is not None:
@@ -92,7 +94,15 @@ async def api_services(
         public = with_origins(Admission(app, for_operators(routes)), listed(settings.http.origins))
         trusted = listed(settings.http.trusted_proxies)
         servers.append(HttpService(public, bound, settings.gateway, trusted_proxies=trusted))
-        yield [hub, *reversed(servers), path.conflated, path.partitions, path.spreader, path.barrier]
+        yield [
+            hub,
+            *reversed(servers),
+            delivered,
+            path.conflated,
+            path.partitions,
+            path.spreader,
+            path.barrier,
+        ]
 
 
 def listed(text: str) -> list[str]:

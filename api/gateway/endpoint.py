@@ -31,6 +31,7 @@ from domain.errors import BadRequest, CursorAhead, Overloaded, RingpostError, To
 from domain.limits import FRAME_BYTES
 from infra.mongo.accounts import AccountStore
 from infra.telemetry.names import CLOSED
+from producers.delivered import Delivered
 from producers.send import Sender
 
 PATH = "/v1/connect"
@@ -64,6 +65,7 @@ class Gateway:
     _sync: Sync
     _sender: Sender
     _accounts: AccountStore
+    _delivered: Delivered
 
     def before(self, app: Any) -> Any:
         """The application, with the gateway in front of it."""
@@ -197,3 +199,4 @@ class Gateway:
         if cursor > session.sent and cursor > (head := await self._sync.head(device.user_id, cursor)):
             raise CursorAhead(f"The cursor is ahead of the inbox, which ends at {head}.", "cursor")
         await self._accounts.acknowledge(device.user_id, device.device_id, cursor)
+        self._delivered.acknowledged(device.user_id, cursor)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from domain.devices import Device, User
 from domain.ids import DeviceId, UserId
 from infra.mongo.client import Database
+from infra.mongo.terms import Write
 
 
 class AccountStore:
@@ -58,6 +59,17 @@ class AccountStore:
         )
         assert row is not None, "an upsert returns its document"
         return int(row["cursor"])
+
+    async def told(self, users: Iterable[UserId]) -> dict[UserId, int]:
+        """Up to which entry of each inbox senders know that it is on a device. Absent: none."""
+        found = await self._users.find_any_order({"_id": {"$in": list(users)}}, ["told"])
+        return {row["_id"]: int(row["told"]) for row in found if row.get("told")}
+
+    async def set_told(self, cursors: Mapping[UserId, int]) -> None:
+        """Senders know it up to these entries."""
+        await self._users.change_each(
+            [Write({"_id": user}, {"$max": {"told": cursor}}) for user, cursor in cursors.items()]
+        )
 
 
 def _place(user: UserId, device: DeviceId) -> dict[str, object]:

@@ -79,6 +79,7 @@ class _User(Struct, rename={"id": "_id"}):
     id: str
     name: str | None
     at: int
+    told: int | None = None
 
 
 class _DeviceId(Struct):
