@@ -33,11 +33,11 @@ class Close(IntEnum):
     GOING_AWAY = 4000, "going away"
     SLOW = 4001, "slow, pull again"
     HEARTBEAT_MISSED = 4002, "heartbeat missed"
-    REPLACED = 4003, "replaced by a newer connection of this device"
     BAD_FRAME = 4500, "bad frame"
     UNAUTHENTICATED = 4501, "unauthenticated"
     SIGNED_OUT = 4502, "signed out"
     NO_HELLO = 4503, "no hello"
+    REPLACED = 4504, "replaced by a newer connection of this device"
 
 
 Ref = Annotated[

@@ -90,7 +90,7 @@ class Hub:
                 poll.set()
 
     async def join(self, session: Session) -> None:
-        """The device is online here until `leave`. Its older connections end (4003).
+        """The device is online here until `leave`. Its older connections end (4504).
 
         Returns once presence is written. Read the head of the inbox after that. The step that puts an entry
         into a ring also tells on which gateways the user is. So the entry is in the ring before we look, or
