@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from domain.conversations import ConversationKind, Role
+from domain.presence import Audience
 from infra.mongo.terms import Document
 
 
@@ -42,6 +43,8 @@ class _User(Struct, rename={"id": "_id"}):
     id: str
     name: str | None
     at: int
+    last_seen: Audience | None = None
+    seen: int | None = None
 
 
 class _DeviceId(Struct):
