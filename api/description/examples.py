@@ -100,6 +100,7 @@ _LISTED = {
     "cursor": None,
     "more": False,
 }
+_ME = {"user_id": "ann", "name": None, "last_seen": "everyone"}
 _OF_GROUP = {"conversation_id": {"a group": GROUP}}
 _OF_DIRECT = {"conversation_id": {"ann and bob": DIRECT}}
 _BOB = {"user_id": {"bob": "bob"}}
@@ -221,6 +222,22 @@ EXAMPLES = {
     ),
     "POST /v1/sync/ack": Examples({200: {"cursor": 1}}, requests={"the first entry": {"cursor": 1}}),
     "GET /v1/sync/ack": Examples({200: {"cursor": 1}}),
+    "GET /v1/me": Examples({200: _ME}),
+    "PATCH /v1/me": Examples(
+        {200: _ME},
+        requests={"everyone": {"last_seen": "everyone"}, "contacts alone": {"last_seen": "contacts"}},
+    ),
+    "GET /v1/presence": Examples(
+        {
+            200: {
+                "users": [
+                    {"user_id": "bob", "online": True},
+                    {"user_id": "ann", "online": False, "last_seen": _SENT_AT},
+                ]
+            }
+        },
+        {"user_ids": {"bob and ann": "bob,ann"}},
+    ),
     "POST /v1/conversations": Examples(
         {201: _CREATED, 200: _OPENED},
         requests={

@@ -13,6 +13,7 @@ ACCOUNTS = "Users and tokens"
 MESSAGES = "Messages"
 CHANGES = "Changes"
 INBOX = "Inbox"
+PEOPLE = "People"
 CONVERSATIONS = "Conversations"
 
 TAGS = {
@@ -20,6 +21,7 @@ TAGS = {
     MESSAGES: "Send a message, and read what was said in a conversation.",
     CHANGES: "Edit, recall, hide, pin and react.",
     INBOX: "What arrived for a user, in one order, and how far each device is.",
+    PEOPLE: "You yourself, and who is online.",
     CONVERSATIONS: "Open conversations, list them, and change groups.",
 }
 """Tag → its description, in the order of the page."""
@@ -49,6 +51,7 @@ _NO_ADMIN = Refusal(
     "Only admins and the owner of a group pin messages.",
     "message_id",
 )
+_NO_SUCH_ME = Refusal("The user of the token does not exist.", "There is no user ann.", "user_id")
 _BUSY = Refusal(
     "Others changed the members at the same moment. Send the request again.",
     "Others are changing the members of this conversation. Send the request again.",
@@ -272,6 +275,26 @@ OPERATIONS = {
         INBOX,
         "Each device of a user has a cursor of its own. It is 0 until the device acknowledges something.",
         {200: "Where the cursor of this device stands."},
+    ),
+    "GET /v1/me": Operation(
+        PEOPLE,
+        "The user whom the token names.",
+        {200: "Your name and settings."},
+        {NotFound: _NO_SUCH_ME},
+    ),
+    "PATCH /v1/me": Operation(
+        PEOPLE,
+        "`last_seen` says who sees whether you are online, and when you last were: `everyone`, `contacts` or "
+        "`nobody`. Contacts are people with whom you have a direct conversation. It holds both ways. "
+        "You see of others no more than they see of you. What you leave out stays as it is.",
+        {200: "Your name and settings as they are now."},
+        {NotFound: _NO_SUCH_ME},
+    ),
+    "GET /v1/presence": Operation(
+        PEOPLE,
+        "Who hides from you is shown as offline, without `last_seen`. So is an id that no user has. A socket "
+        "that sends `watch` is told of changes as well.",
+        {200: "The users, as far as you may see them."},
     ),
     "POST /v1/conversations": Operation(
         CONVERSATIONS,

@@ -11,12 +11,14 @@ import msgspec
 from msgspec import Meta, Raw, Struct
 
 from api.errors import error_body
-from api.views import SendMessage, Seq
+from api.views import AnyConversationId, SendMessage, Seq
+from api.views_people import WatchedIds
 from domain import numbers
 from domain.entries import Entry, encode_entries
 from domain.errors import Overloaded, RingpostError
 from domain.limits import REF_CHARACTERS
 from domain.messages import Sent
+from domain.signals import NO_DATA, SIGNAL_CHARACTERS
 
 
 class Close(IntEnum):
@@ -33,11 +35,11 @@ class Close(IntEnum):
     GOING_AWAY = 4000, "going away"
     SLOW = 4001, "slow, pull again"
     HEARTBEAT_MISSED = 4002, "heartbeat missed"
-    REPLACED = 4003, "replaced by a newer connection of this device"
     BAD_FRAME = 4500, "bad frame"
     UNAUTHENTICATED = 4501, "unauthenticated"
     SIGNED_OUT = 4502, "signed out"
     NO_HELLO = 4503, "no hello"
+    REPLACED = 4504, "replaced by a newer connection of this device"
 
 
 Ref = Annotated[
@@ -63,7 +65,20 @@ class Ping(Struct, forbid_unknown_fields=True, tag_field="type", tag="ping"):
     ref: Ref | None = None
 
 
-ClientFrame = Hello | Send | Ack | Ping
+class Say(Struct, forbid_unknown_fields=True, tag_field="type", tag="signal"):
+    conversation_id: AnyConversationId
+    signal: Annotated[str, Meta(min_length=1, max_length=SIGNAL_CHARACTERS)]
+    data: Raw = NO_DATA
+
+
+class Watch(Struct, forbid_unknown_fields=True, tag_field="type", tag="watch"):
+    user_ids: WatchedIds
+
+
+ClientFrame = Hello | Send | Ack | Ping | Say | Watch
+
+PASSING = ("signal", "watch")
+"""Types of frames that may be lost. The socket stays open after one that the server does not understand."""
 
 
 class _Envelope(Struct):
@@ -85,16 +100,29 @@ _encode = msgspec.json.Encoder().encode
 def ref_of_send(text: str | bytes) -> str | int | None:
     """The `ref` of a frame that is meant as a send. None for any other, and for what is no `Ref`."""
     try:
-        try:
-            envelope = _envelope.decode(text)
-        except ValueError:
-            envelope = _envelope.decode(_without_halves(text))
+        envelope = _enveloped(text)
         if envelope.type != "send":
             return None
         named: _Named = numbers.decode(_named, b'{"ref":%b}' % memoryview(envelope.ref).tobytes())
     except (ValueError, RecursionError):
         return None
     return named.ref
+
+
+def may_be_lost(text: str | bytes) -> bool:
+    """Whether a frame is meant as one of `PASSING`. False for what is too bad to tell."""
+    try:
+        return _enveloped(text).type in PASSING
+    except (ValueError, RecursionError):
+        return False
+
+
+def _enveloped(text: str | bytes) -> _Envelope:
+    """Raises ValueError, RecursionError."""
+    try:
+        return _envelope.decode(text)
+    except ValueError:
+        return _envelope.decode(_without_halves(text))
 
 
 def _without_halves(text: str | bytes) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from tests.builders import opened_database, settings_for
 from tests.docs.running import running
 from tests.docs.tables import ROOT
 from tests.docs.test_tables import rows
+from tests.patience import PATIENCE_S
 
 PAGE = (ROOT / "docs" / "data-model.md").read_text()
 
@@ -76,6 +78,12 @@ def stored(engines, unique, tmp_path) -> Iterator[dict[str, set[str]]]:
         ann.send(ann.direct(bob))
         ann.send(ann.group(bob, title="Lunch"))
         bob.arrived(2)
+        bob.ask("PATCH", "/v1/me", json={"last_seen": "contacts"}).raise_for_status()
+        with ann.socket():
+            assert ann.get("/v1/presence", user_ids="ann")["users"][0]["online"]
+        end = time.monotonic() + PATIENCE_S
+        while "last_seen" not in ann.get("/v1/presence", user_ids="ann")["users"][0]:
+            assert time.monotonic() < end
         database = mongo[unique]
         yield {
             name: set().union(*(fields_of(one) for one in database[name].find() if not is_row(one)))
@@ -108,8 +116,11 @@ def test_keys_are_those_of_the_code():
         keys.ring("USER"),
         keys.filling("USER"),
         keys.online("USER"),
+        keys.watchers("USER"),
+        keys.signalled("USER", "CONVERSATION"),
         keys.counter("CONVERSATION"),
         keys.gateway("GATEWAY"),
+        keys.gateway_news("GATEWAY"),
         keys.gateway_mark("GATEWAY"),
     ]
     assert documented == made
