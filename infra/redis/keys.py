@@ -30,6 +30,10 @@ class Keys:
         """Sorted set: `gateway/device/session`, by the millisecond at which its presence ends."""
         return f"{self._prefix}{{u:{user}}}:online"
 
+    def recent(self, user: UserId) -> str:
+        """Sorted set: the user's newest conversations (see `lua/recent.lua`)."""
+        return f"{self._prefix}{{u:{user}}}:recent"
+
     def counter(self, conversation: ConversationId) -> str:
         """Hash: `q` the last seq handed out, `v` the version of the member list, `g` the generation."""
         return f"{self._prefix}{{c:{conversation}}}:n"

@@ -64,7 +64,10 @@ _USERS, _CONVERSATIONS, _GATEWAYS = "{u:*", "{c:*", "gateway:*"
 
 RIGHTS: dict[str, Access] = {
     "api": Access(
-        ("begin_fill", "fill", "head", "number", "raise", "read", "renew", "restore", "stands"),
+        (
+            *("begin_fill", "fill", "read", "keep_recent", "read_recent"),
+            *("head", "number", "raise", "restore", "renew", "stands"),
+        ),
         ("publish", "subscribe", "unsubscribe"),
         (_USERS, _CONVERSATIONS, _GATEWAYS),
         (_GATEWAYS,),

@@ -108,6 +108,7 @@ def test_keys_are_those_of_the_code():
         keys.ring("USER"),
         keys.filling("USER"),
         keys.online("USER"),
+        keys.recent("USER"),
         keys.counter("CONVERSATION"),
         keys.gateway("GATEWAY"),
         keys.gateway_mark("GATEWAY"),
