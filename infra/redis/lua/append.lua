@@ -24,8 +24,9 @@ local target, known, now = KEYS[1], 0, generation()
 local count = (#ARGV - 4) / 2
 local upto = redis.call('ZSCORE', KEYS[4], '>' .. now)
 if upto then
-  note_recent(KEYS[4], now, tonumber(upto), seq, 5 + count, count)
-  trim_recent(KEYS[4], now, tonumber(ARGV[3]))
+  if note_recent(KEYS[4], now, tonumber(upto), seq, 5 + count, count) > 0 then
+    trim_recent(KEYS[4], now, tonumber(ARGV[3]))
+  end
   redis.call('EXPIRE', KEYS[4], ttl)
 end
 local last = redis.call('LINDEX', KEYS[1], -1)

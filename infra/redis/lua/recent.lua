@@ -7,18 +7,22 @@
 
 -- Takes in `count` consecutive entries from `first` on. ARGV[at…] are their conversations: an empty text for an
 -- entry that is no message. Entries that the set knows are ignored. A set that would get a gap is removed.
+-- Returns how many members more the set has.
 local function note_recent(recent, now, upto, first, at, count)
-  local last = first + count - 1
   if first > upto + 1 then
     redis.call('DEL', recent)
-  elseif last > upto then
-    for i = math.max(0, upto + 1 - first), count - 1 do
-      if ARGV[at + i] ~= '' then
-        redis.call('ZADD', recent, string.format('%.0f', first + i), ARGV[at + i])
-      end
-    end
-    redis.call('ZADD', recent, string.format('%.0f', last), '>' .. now)
+    return 0
   end
+  local more = 0
+  for i = math.max(0, upto + 1 - first), count - 1 do
+    local seq = string.format('%.0f', first + i)
+    if ARGV[at + i] == '' then
+      redis.call('ZADD', recent, seq, '>' .. now)
+    else
+      more = more + redis.call('ZADD', recent, seq, ARGV[at + i], seq, '>' .. now)
+    end
+  end
+  return more
 end
 
 -- Removes the lowest members beyond `most`. The mark `<` rises to the highest score that went.
