@@ -40,6 +40,7 @@ def typed(type_: str, value: bytes) -> bytes:
 
 
 def is_message(carried: bytes) -> bool:
+    """Whether an entry carries a message. What others carry begins with their type."""
     return not carried.startswith(_TYPED)
 
 

@@ -10,10 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from domain.ids import ConversationId, UserId
+from domain.ids import MAX_SEQ, ConversationId, UserId
 from infra.mongo.client import Database
 from infra.mongo.messages import RECORD_TYPE
 from infra.mongo.terms import Document
+
+LOOKS = (1, 32, 512)
+"""How many lines of a conversation one read looks at. More reads follow until one of them is a message."""
 
 OWN_STATE = "u:"
 """How the place of a line begins that belongs to no conversation."""
@@ -75,22 +78,27 @@ class ActivityStore:
     ) -> dict[ConversationId, Newest]:
         """Where these conversations stand, in few reads: one seek in an index for each.
 
-        A conversation without a message up to the horizon is absent.
+        A conversation without a message up to the horizon is absent. Where the newest line is no message,
+        more lines are read, as `LOOKS` says, until one is.
         """
-        pipelines: list[list[Document]] = [
-            [
-                {"$match": {"_id.u": user, "c": conversation, "_id.s": {"$lte": horizon}}},
-                {"$sort": {"q": -1}},
-                {"$addFields": {"place": {"c": "$c", "q": "$q"}}},
-                *_with_record(),
-                {"$match": {f"record.{RECORD_TYPE}": {"$exists": False}}},
-                {"$limit": 1},
-                {"$project": {"c": 1, "q": 1}},
-            ]
-            for conversation in conversations
-        ]
-        found = await self._timelines.aggregate_each(pipelines)
-        return {one["c"]: Newest(one["c"], one["q"], one["_id"]["s"]) for one in found}
+        found: dict[ConversationId, Newest] = {}
+        below = dict.fromkeys(conversations, MAX_SEQ + 1)
+        looks = iter(LOOKS)
+        count = next(looks)
+        while below:
+            lines: dict[ConversationId, list[Document]] = {}
+            for one in await self._timelines.aggregate_each(
+                [_lines_of(user, c, seq, horizon, count) for c, seq in below.items()]
+            ):
+                lines.setdefault(one["c"], []).append(one)
+            below = {c: some[-1]["q"] for c, some in lines.items() if len(some) == count}
+            for conversation, some in lines.items():
+                line = next((one for one in some if "type" not in one), None)
+                if line is not None:
+                    found[conversation] = Newest(conversation, line["q"], line["_id"]["s"])
+                    below.pop(conversation, None)
+            count = next(looks, count)
+        return found
 
     async def has_more_than(self, user: UserId, count: int) -> bool:
         """Whether the user is or was in more than so many conversations."""
@@ -151,6 +159,22 @@ class ActivityStore:
             [one["_id"] for one in found["unsure"]],
             [Empty(one["_id"], one["at"]) for one in found["empty"]],
         )
+
+
+def _lines_of(user: UserId, conversation: ConversationId, below: int, horizon: int, count: int) -> list[Any]:
+    """The newest lines of a conversation up to the horizon, with the type of what is no message.
+
+    The limit stands where MongoDB's index scan ends with it.
+    """
+    where = {"_id.u": user, "c": conversation, "q": {"$lt": below}, "_id.s": {"$lte": horizon}}
+    return [
+        {"$match": where},
+        {"$sort": {"q": -1}},
+        {"$limit": count},
+        {"$addFields": {"place": {"c": "$c", "q": "$q"}}},
+        *_with_record(),
+        {"$project": {"c": 1, "q": 1, "type": f"$record.{RECORD_TYPE}"}},
+    ]
 
 
 def _with_record() -> Sequence[dict[str, Any]]:

@@ -72,11 +72,10 @@ class InboxTown:
         return seq
 
     async def store_at(self, conversation: ConversationId, seq: int, kind: str = "message") -> None:
-        if kind == "message":
-            assert await self.stores.messages.insert([stored(conversation, seq)]) == []
-        else:
-            record = {"_id": {"c": conversation, "q": seq}, "k": seq.to_bytes(8, "big"), "t": kind}
-            await self.stores.database.collection("messages").insert(record)
+        one = stored(conversation, seq)
+        if kind != "message":
+            one = one._replace(type=kind, target=1)
+        assert await self.stores.messages.insert([one]) == []
 
     async def arrive(self, *places: tuple[ConversationId, int, str], dies: bool = False) -> None:
         """As inbox does it: into the timeline, then into the ring. `dies`: not into the ring."""

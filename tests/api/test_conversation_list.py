@@ -66,6 +66,25 @@ def test_group_that_was_left_shows_what_came_before(ann, bob):
     assert (rows[group]["head_seq"], rows[group]["unread"]) == (1, 1)
 
 
+def test_row_shows_the_newest_message_that_its_reader_can_read(ann, bob):
+    group = ann.group(bob)
+    sent = [ann.send(group, text) for text in ("first", "second", "third")]
+    path = f"/v1/conversations/{group}"
+    (before,) = listed(bob, 1)
+    assert (before["head_seq"], before["last_message"]["body"]["text"]) == (sent[2]["seq"], "third")
+    assert bob.ask("DELETE", f"/v1/messages/{sent[2]['message_id']}/mine").status_code == 200
+    (hidden,) = listed(bob, 1)
+    assert (hidden["head_seq"], hidden["last_message"]["body"]["text"]) == (sent[1]["seq"], "second")
+    assert bob.ask("DELETE", f"{path}/members/{bob.user_id}").status_code == 200
+    ann.send(group, "without him")
+    assert ann.ask("PUT", f"{path}/members/{bob.user_id}").status_code == 200
+    assert listed(bob, 1)[0]["last_message"]["body"]["text"] == "second"
+    cleared = bob.ask("PATCH", f"{path}/me", json={"cleared_seq": sent[1]["seq"]})
+    assert cleared.status_code == 200
+    (empty,) = listed(bob, 1)
+    assert (empty["conversation_id"], empty["head_seq"], empty["last_message"]) == (group, 0, None)
+
+
 def test_message_that_has_not_arrived_yet_moves_its_conversation_up(ann, bob, cem):
     """On the first page the order is that of the sends also right after they were answered."""
     conversations = [ann.direct(bob), ann.direct(cem), ann.group(bob, cem)]

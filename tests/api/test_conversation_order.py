@@ -178,14 +178,15 @@ async def test_first_page_leaves_behind_what_the_next_first_page_needs(town):
 
 async def test_set_that_missed_entries_is_repaired_by_a_reader(town):
     """Inbox was killed between the timeline and the ring."""
-    one, other = await grown(town, 2)
+    one, *others = await grown(town, 4)
     await town.order.page(town.user, None, 1)
     await town.send(one, dies=True)
-    assert (await town.recent.read(town.user)).upto == 2
+    assert (await town.recent.read(town.user)).upto == 4
     assert names(await town.order.page(town.user, None, 1)) == [one]
-    assert await town.recent.read(town.user) == Known(0, 3, {one: 3, other: 2})
-    await town.send(other)
-    assert await town.recent.read(town.user) == Known(0, 4, {one: 3, other: 4})
+    places = {c: at for at, c in enumerate(others, 2)}
+    assert await town.recent.read(town.user) == Known(0, 5, {one: 5, **places})
+    await town.send(others[0])
+    assert await town.recent.read(town.user) == Known(0, 6, {one: 5, **places, others[0]: 6})
 
 
 async def test_set_that_missed_too_much_counts_as_lost(town, monkeypatch):
@@ -196,6 +197,16 @@ async def test_set_that_missed_too_much_counts_as_lost(town, monkeypatch):
         await town.send(one, dies=True)
     assert names(await town.order.page(town.user, None, 1)) == [one]
     assert await town.recent.read(town.user) == Known(0, 5, {one: 5, other: 2})
+
+
+async def test_conversations_that_only_changed_stand_behind_newer_messages(town):
+    """Their newest lines are the newest of all, so they are looked up first."""
+    one, other, third = await grown(town, 3)
+    await town.send(one, "edit")
+    await town.send(other, "edit")
+    assert names(await town.order.page(town.user, None, 1)) == [third]
+    await town.evict()
+    assert names(await town.order.page(town.user, None, 2)) == [third, other]
 
 
 async def test_conversation_with_most_of_the_lines_hides_no_other(town, monkeypatch):

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from domain.clock import now_ms, rfc3339
 from domain.entries import Entry, conversation_of, encode_entries, encode_entry, is_message
 from domain.errors import Overloaded, RingpostError, Unavailable, every_error
-from domain.ids import ConversationId
+from domain.ids import ConversationId, UserId
+from domain.registers import Recall, Registers, shown
 from tests.builders import ANN_BOB, GROUP, stored
 
 
@@ -35,6 +36,8 @@ def test_message_names_its_conversation(conversation):
     message = stored(ConversationId(conversation), 17).message
     assert is_message(message)
     assert conversation_of(message) == conversation.encode()
+    recalled = Registers(recall=Recall(20, UserId("bob"), "2026-01-02T03:04:05.678Z"))
+    assert conversation_of(shown(message, recalled)) == conversation.encode()
 
 
 def test_what_names_no_message_names_no_conversation():

@@ -21,19 +21,19 @@ def activity(database):
 @pytest.fixture
 def arrive(database):
     """Puts lines at the end of Ann's timeline: `g:a 3` a message, `g:a 3 edit` a record of another type."""
-    lines = 0
+    head = 0
 
     async def arrive(*places: str) -> None:
-        nonlocal lines
+        nonlocal head
+        messages, lines = [], []
         for place in places:
             conversation, seq, *other_type = place.split()
-            lines += 1
-            if other_type:
-                record = {"_id": {"c": conversation, "q": int(seq)}, "t": other_type[0], "k": seq.encode()}
-                await database.collection("messages").insert(record)
-            else:
-                await MessageStore(database).insert([stored(conversation, int(seq))])
-            await TimelineStore(database).append([Line("ann", lines, conversation, int(seq))])
+            one = stored(conversation, int(seq))
+            messages.append(one._replace(type=other_type[0], target=1) if other_type else one)
+            head += 1
+            lines.append(Line("ann", head, conversation, int(seq)))
+        assert await MessageStore(database).insert(messages) == []
+        assert await TimelineStore(database).append(lines) == len(lines)
 
     return arrive
 
@@ -81,6 +81,13 @@ async def test_what_lies_beyond_the_horizon_does_not_count(activity, arrive):
 async def test_record_of_another_type_does_not_count(activity, arrive):
     await arrive("g:a 1", "g:a 2 edit", "g:a 3 reactions", "g:b 1 conversation")
     assert await activity.newest("ann", ["g:a", "g:b"], 4) == {"g:a": Newest("g:a", 1, 1)}
+
+
+@pytest.mark.parametrize("records", [1, 31, 32, 33, 34, 600])
+async def test_message_is_found_behind_any_number_of_records(activity, arrive, records):
+    await arrive("g:a 1", *(f"g:a {seq} reactions" for seq in range(2, 2 + records)), "g:b 1 conversation")
+    found = await activity.newest("ann", ["g:a", "g:b"], records + 2)
+    assert found == {"g:a": Newest("g:a", 1, 1)}
 
 
 async def test_message_that_came_late_does_not_count_before_a_newer_one(activity, arrive):
