@@ -25,7 +25,7 @@ ListCursor = Annotated[
     str,
     Meta(
         pattern=ids.LIST_CURSOR_PATTERN,
-        max_length=156,
+        max_length=165,
         description="Where the page begins: `cursor` of the page before. Leave it out for the first page.",
     ),
 ]

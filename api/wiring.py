@@ -10,6 +10,8 @@ from api.admission import ADMIN_CONNECTIONS, Admission
 from api.app import make_app
 from api.caller import Callers
 from api.contract import Route
+from api.conversation_list import ConversationListing, ConversationRows
+from api.conversation_order import ConversationOrder
 from api.gateway.endpoint import Gateway
 from api.gateway.hub import Hub
 from api.gateway.last_seen import LastSeen
@@ -33,14 +35,15 @@ from domain.signals import EVERY_S
 from infra.keys import load_keys
 from infra.lifecycle import Service
 from infra.mongo.accounts import AccountStore
+from infra.mongo.activity import ActivityStore
 from infra.mongo.conversations import ConversationStore
 from infra.mongo.messages import MessageStore
 from infra.mongo.timelines import TimelineStore
 from infra.redis.keys import Keys
 from infra.redis.pacing import Pacing
 from infra.redis.presence import Presence
+from infra.redis.recent import Recent
 from infra.redis.ring import Ring
-from infra.redis.sequence import Sequence
 from infra.redis.signals import Signals
 from infra.settings import Settings
 from infra.telemetry.status import Health, status_routes
@@ -66,22 +69,27 @@ async def api_services(
         path = await send_path(clients)
         database, redis, keys = clients.database, clients.redis, Keys(settings.redis.key_prefix)
         accounts, messages = AccountStore(database), MessageStore(database)
+        conversations, timelines = ConversationStore(database), TimelineStore(database)
         revise = Revise(path.sender, path.reading, messages, path.membership, settings.message)
         reactions = Reactions(messages, path.reading, path.membership, path.conflated)
-        delivered = Delivered(path.sender, accounts, TimelineStore(database), messages)
+        delivered = Delivered(path.sender, accounts, timelines, messages)
         marks = Marks(path.sender, path.reading, path.unread)
         callers = Callers(load_keys(settings.auth), settings.auth.token_algorithm)
-        sync = Sync(Ring(redis, keys, settings.ring), TimelineStore(database), path.contents)
+        sync = Sync(Ring(redis, keys, settings.ring), timelines, path.contents)
         presence = Presence(redis, keys, settings.gateway.presence_ttl_s)
-        stores = messages, ConversationStore(database), accounts
-        history = History(stores, path.membership, path.reading, path.unread, Sequence(redis, keys))
         signals = Signals(redis, keys)
         hub = Hub(presence, signals, sync, settings.gateway)
-        sight, last_seen = Sight(presence, accounts, stores[1]), LastSeen(accounts)
+        sight, last_seen = Sight(presence, accounts, conversations), LastSeen(accounts)
         watches = Watches(hub, presence, signals, sight, last_seen)
+        history = History(messages, accounts, path.membership, path.reading)
+        recent = Recent(redis, keys, settings.ring.idle_ttl_s)
+        order = ConversationOrder(ActivityStore(database), timelines, conversations, recent)
+        listing = ConversationListing(
+            order, conversations, messages, path.reading, ConversationRows(history, path.unread)
+        )
         routes = [
             *Accounts(accounts, callers, settings.auth.token_ttl_s).routes(),
-            *Conversations(path.groups, marks, history).routes(),
+            *Conversations(path.groups, marks, history, listing).routes(),
             *Own(marks, history).routes(),
             *Messages(path.sender, history).routes(),
             *Revisions(revise, reactions, history).routes(),

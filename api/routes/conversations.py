@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from api.contract import Answer, Route
+from api.conversation_list import ConversationListing
 from api.history import History, me_view
 from api.views import (
     ConversationList,
@@ -24,10 +25,11 @@ from producers.marks import Marks
 
 
 class Conversations:
-    def __init__(self, groups: Groups, marks: Marks, history: History) -> None:
+    def __init__(self, groups: Groups, marks: Marks, history: History, listing: ConversationListing) -> None:
         self._groups = groups
         self._marks = marks
         self._history = history
+        self._listing = listing
 
     def routes(self) -> list[Route]:
         one, member = (
@@ -66,7 +68,8 @@ class Conversations:
         return await self._view(device, created.conversation_id, 201)
 
     async def list(self, device: Device, query: ListQuery) -> Answer:
-        return Answer(await self._history.conversations(device.user_id, query.cursor, query.limit))
+        cursor = None if isinstance(query.cursor, UnsetType) else query.cursor
+        return Answer(await self._listing.page(device.user_id, cursor, query.limit))
 
     async def view(self, device: Device, path: ConversationPath) -> Answer:
         return await self._view(device, path.conversation_id)

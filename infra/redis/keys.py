@@ -38,6 +38,10 @@ class Keys:
         """String: there while a further signal of the user in the conversation is dropped."""
         return f"{self._prefix}{{u:{user}}}:signalled:{conversation}"
 
+    def recent(self, user: UserId) -> str:
+        """Sorted set: the user's newest conversations (see `lua/recent.lua`)."""
+        return f"{self._prefix}{{u:{user}}}:recent"
+
     def counter(self, conversation: ConversationId) -> str:
         """Hash: `q` the last seq handed out, `v` the version of the member list, `g` the generation."""
         return f"{self._prefix}{{c:{conversation}}}:n"

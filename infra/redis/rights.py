@@ -65,18 +65,9 @@ _USERS, _CONVERSATIONS, _GATEWAYS = "{u:*", "{c:*", "gateway:*"
 RIGHTS: dict[str, Access] = {
     "api": Access(
         (
-            "begin_fill",
-            "fill",
-            "head",
-            "number",
-            "raise",
-            "places",
-            "read",
-            "renew",
-            "restore",
-            "stands",
-            "watch",
-            "watchers",
+            *("begin_fill", "fill", "read", "keep_recent", "read_recent"),
+            *("head", "number", "raise", "restore", "renew", "stands"),
+            *("places", "watch", "watchers"),
         ),
         ("hget", "publish", "set", "subscribe", "unsubscribe"),
         (_USERS, _CONVERSATIONS, _GATEWAYS),

@@ -118,6 +118,7 @@ def test_keys_are_those_of_the_code():
         keys.online("USER"),
         keys.watchers("USER"),
         keys.signalled("USER", "CONVERSATION"),
+        keys.recent("USER"),
         keys.counter("CONVERSATION"),
         keys.gateway("GATEWAY"),
         keys.gateway_news("GATEWAY"),
