@@ -1,4 +1,7 @@
-"""The list of a user's conversations: a page of the order, and a row for each conversation on it."""
+"""The list of a user's conversations: a page of the order, and a row for each conversation on it.
+
+The snapshot is the same list with the newest messages of each conversation.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,12 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from msgspec import UNSET, Raw
+from msgspec.structs import astuple
 
-from api.conversation_order import ConversationOrder
+from api.conversation_order import ConversationOrder, Listed
 from api.history import History, me_view
-from api.views import ConversationList, ConversationRow, Person
+from api.views import Person
+from api.views_lists import ConversationList, ConversationRow, Snapshot, SnapshotRow
 from domain.conversations import Conversation, Member, Role
 from domain.ids import ConversationId, UserId, is_group
 from domain.limits import whole
@@ -21,10 +26,31 @@ from infra.mongo.messages import MessageStore
 from infra.mongo.registers import registers_of
 from infra.mongo.terms import Document
 from infra.mongo.unread import Unread, UnreadCounts
-from producers.reading import Reading, visible
+from producers.reading import visible
 
 LOOKUPS_AT_ONCE = 32
 """Conversations whose newest message cannot be read by the user, or lies in an earlier stay."""
+
+
+MOST_ROWS = 200
+LOOKED_AT = 1_000
+"""Conversations that a page with a filter looks at."""
+
+
+class Wanted(NamedTuple):
+    """A filter of the list. None: whatever it is."""
+
+    pinned: bool | None = None
+    archived: bool | None = None
+    unread: bool | None = None
+
+    def of_own(self, member: Member) -> bool:
+        """Whether the settings of the member pass."""
+        own = member.own
+        return self.pinned in (None, own.pinned) and self.archived in (None, own.archived)
+
+
+EVERY = Wanted()
 
 
 class RowSource(NamedTuple):
@@ -53,18 +79,108 @@ class ConversationListing:
         order: ConversationOrder,
         conversations: ConversationStore,
         messages: MessageStore,
-        reading: Reading,
+        history: History,
         rows: RowBuilder,
     ) -> None:
         self._order = order
         self._conversations = conversations
         self._messages = messages
-        self._reading = reading
+        self._history = history
         self._rows = rows
 
-    async def page(self, user: UserId, cursor: str | None, limit: int) -> ConversationList:
-        """Up to `limit` conversations, and no more bytes of messages than an answer holds."""
-        listed, following = await self._order.page(user, cursor, limit)
+    async def page(
+        self, user: UserId, cursor: str | None, limit: int, wanted: Wanted = EVERY
+    ) -> ConversationList:
+        """Up to `limit` conversations, and no more bytes of messages than an answer holds.
+
+        With a filter it looks at `LOOKED_AT` conversations at the most, so a page may hold fewer, even none,
+        and still say that there are more.
+        """
+        if wanted == EVERY:
+            sources, following = await self._page(user, cursor, limit)
+            return await self._answer(user, sources, following)
+        rows: list[ConversationRow] = []
+        referenced: list[Raw] = []
+        for _ in range(LOOKED_AT // MOST_ROWS):
+            listed, following, _ = await self._order.page(user, cursor, MOST_ROWS)
+            found = await self.sources(user, [one.conversation_id for one in listed])
+            part, taken = await self._wanted(user, listed, found, wanted, limit - len(rows))
+            rows += part.conversations
+            referenced += part.referenced
+            cursor = following if taken == len(listed) else listed[taken - 1].cursor
+            if cursor is None or len(rows) >= limit:
+                break
+        return ConversationList(rows, cursor, cursor is not None, referenced)
+
+    async def _wanted(
+        self,
+        user: UserId,
+        listed: Sequence[Listed],
+        found: Mapping[ConversationId, RowSource],
+        wanted: Wanted,
+        room: int,
+    ) -> tuple[ConversationList, int]:
+        """The rows of these that pass the filter, `room` at the most, and how many were looked at."""
+        asked = [
+            (at, source)
+            for at, one in enumerate(listed, 1)
+            if (source := found.get(one.conversation_id)) and wanted.of_own(source.member)
+        ]
+        taken = len(listed)
+        if wanted.unread is None and len(asked) > room:
+            asked, taken = asked[:room], asked[room - 1][0]
+        answer = await self._answer(user, [source for _, source in asked], None)
+        if wanted.unread is not None:
+            kept = [
+                (at, row)
+                for (at, _), row in zip(asked, answer.conversations, strict=True)
+                if (row.unread > 0 or row.me.marked_unread) == wanted.unread
+            ]
+            if len(kept) > room:
+                kept, taken = kept[:room], kept[room - 1][0]
+            answer.conversations = [row for _, row in kept]
+        return answer, taken
+
+    async def _answer(
+        self, user: UserId, sources: Sequence[RowSource], following: str | None
+    ) -> ConversationList:
+        members = {one.conversation.conversation_id: one.member for one in sources}
+        messages = [one.message for one in sources if one.message is not None]
+        rows, referenced = await asyncio.gather(
+            self._rows.rows(user, sources), self._history.referenced(user, members, messages)
+        )
+        return ConversationList(rows, following, following is not None, list(map(Raw, referenced)))
+
+    async def snapshot(self, user: UserId, cursor: str | None, limit: int, messages: int) -> Snapshot:
+        """A page of the list with the newest `messages` of each conversation, ascending.
+
+        `head` is where to sync from: what comes behind it is not, or not wholly, in the snapshot. It is the
+        same on all pages of a list. Holds no more bytes of messages than an answer, but one conversation.
+        """
+        listed, following, head = await self._order.page(user, cursor, limit)
+        found = await self.sources(user, [one.conversation_id for one in listed])
+        members = {c: source.member for c, source in found.items()}
+        newest = await self._history.newest_of(user, members, messages)
+        sizes = [sum(map(len, newest.get(one.conversation_id, ()))) for one in listed]
+        kept = whole(sizes)
+        if kept < len(listed):
+            following = listed[kept - 1].cursor
+        sources = [source for one in listed[:kept] if (source := found.get(one.conversation_id))]
+        shown = {
+            one.conversation.conversation_id: newest[one.conversation.conversation_id] for one in sources
+        }
+        rows, referenced = await asyncio.gather(
+            self._rows.rows(user, sources),
+            self._history.referenced(user, members, [m for some in shown.values() for m in some]),
+        )
+        conversations = [
+            SnapshotRow(*astuple(row), messages=list(map(Raw, shown[row.conversation_id]))) for row in rows
+        ]
+        more = following is not None
+        return Snapshot(head, conversations, following, more, list(map(Raw, referenced)))
+
+    async def _page(self, user: UserId, cursor: str | None, limit: int) -> tuple[list[RowSource], str | None]:
+        listed, following, _ = await self._order.page(user, cursor, limit)
         sources = await self.sources(user, [one.conversation_id for one in listed])
         found = [(one.seq, sources.get(one.conversation_id)) for one in listed]
         kept = whole([len(source.message or b"") if source else 0 for _, source in found])
@@ -72,8 +188,7 @@ class ConversationListing:
             following = listed[kept - 1].cursor
         shown = [(seq, source) for seq, source in found[:kept] if source]
         ordered = _with_newer(shown) if cursor is None else [source for _, source in shown]
-        rows = await self._rows.rows(user, ordered)
-        return ConversationList(rows, following, following is not None)
+        return ordered, following
 
     async def sources(
         self, user: UserId, conversations: Sequence[ConversationId]
@@ -110,7 +225,8 @@ class ConversationListing:
 
         async def look_up(conversation: ConversationId) -> None:
             async with limit:
-                newest[conversation] = await self._reading.newest(user, conversation, members[conversation])
+                member = members[conversation]
+                newest[conversation] = await self._history.newest_document(user, conversation, member)
 
         await asyncio.gather(*map(look_up, others))
         return newest

@@ -44,10 +44,14 @@ class Listed(NamedTuple):
 
 
 class OrderPage(NamedTuple):
-    """A page, and the cursor of the next one. None: this is the last page."""
+    """A page, and the cursor of the next one. None: this is the last page.
+
+    `horizon` is the head of the inbox at the first page of the list.
+    """
 
     listed: list[Listed]
     cursor: str | None
+    horizon: int
 
 
 class _Start(NamedTuple):
@@ -238,7 +242,7 @@ def _page(start: _Start, placed: Sequence[Newest], empty: Sequence[Empty], limit
     listed = [Listed(c, seq, f"{start.horizon}.{inbox_seq}") for c, seq, inbox_seq in placed[: limit + 1]]
     listed += [Listed(c, 0, f"{start.horizon}.{at}~{c}") for c, at in empty[: limit + 1]]
     more = len(listed) > limit
-    return OrderPage(listed[:limit], listed[limit - 1].cursor if more else None)
+    return OrderPage(listed[:limit], listed[limit - 1].cursor if more else None, start.horizon)
 
 
 def _start_of(cursor: str) -> _Start:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import msgspec
@@ -87,7 +87,7 @@ class History:
         documents = await self._visible(user, member, wanted)
         found = [shown(d["m"], registers_of(d), user) for d in documents]  # in the direction of reading
         kept = found[: whole([len(message) for message in found[: asked.limit]])]
-        referenced = await self._referenced(user, member, documents[: len(kept)])
+        referenced = await self.referenced(user, {conversation: member}, kept)
         return Page(kept[::-1] if backwards else kept, len(kept) < len(found), referenced)
 
     async def _visible(self, user: UserId, member: Member, wanted: _Range) -> list[Document]:
@@ -112,11 +112,20 @@ class History:
             wanted.conversation, wanted.low, wanted.high, wanted.limit, newest=wanted.newest
         )
 
-    async def _referenced(self, user: UserId, member: Member, documents: Iterable[Document]) -> list[bytes]:
-        """The messages that these answer, as far as the user can read them. One read if there are any."""
-        places = [place_of(name) for d in documents if (name := replied_to(d["m"])) is not None]
+    async def referenced(
+        self, user: UserId, members: Mapping[ConversationId, Member], messages: Iterable[bytes]
+    ) -> list[bytes]:
+        """The messages that these answer, as far as the user can read them. One read if there are any.
+
+        `members` has the user's part in the conversation of each.
+        """
+        places = [place_of(name) for one in messages if (name := replied_to(one)) is not None]
         found = await self._messages.documents(dict.fromkeys(places), FIELDS)
-        return [shown(d["m"], registers_of(d), user) for d in found.values() if visible(d, user, member)]
+        return [
+            shown(d["m"], registers_of(d), user)
+            for (conversation, _), d in found.items()
+            if visible(d, user, members[conversation])
+        ]
 
     async def one(self, user: UserId, message_id: str) -> bytes:
         """A message as it is now. Raises NotFound."""
@@ -150,8 +159,8 @@ class History:
         member = await self._reading.part(user, conversation)
         found = [d for d in await self._messages.pinned(conversation) if visible(d, user, member)]
         found.sort(key=lambda document: document["p"]["r"], reverse=True)
-        referenced = await self._referenced(user, member, found)
-        return [shown(d["m"], registers_of(d), user) for d in found], referenced
+        pinned = [shown(d["m"], registers_of(d), user) for d in found]
+        return pinned, await self.referenced(user, {conversation: member}, pinned)
 
     async def readers(self, user: UserId, message_id: str) -> list[tuple[UserId, str]]:
         """The members whose read mark has reached the message, by id, and when it moved last.
@@ -174,6 +183,36 @@ class History:
     async def role(self, user: UserId, conversation: ConversationId) -> Role:
         """The user's role. A member who has left is a plain one."""
         return (await self._membership.at(conversation, 0)).role_of(user)
+
+    async def newest_document(
+        self, user: UserId, conversation: ConversationId, member: Member
+    ) -> Document | None:
+        """The newest message that the member may read."""
+        return await self._reading.newest(user, conversation, member)
+
+    async def newest_of(
+        self, user: UserId, members: Mapping[ConversationId, Member], limit: int
+    ) -> dict[ConversationId, list[bytes]]:
+        """The newest messages of each conversation that the member may read, ascending.
+
+        One read for the last stay in each. Who came back gets earlier stays by reads of their own.
+        """
+        found: dict[ConversationId, list[Document]] = {c: [] for c in members}
+        ranges = [
+            (c, max(one.windows[-1].joined, one.own.cleared_seq + 1), one.windows[-1].left - 1)
+            for c, one in members.items()
+            if one.windows
+        ]
+        for document in await self._messages.newest_each(user, ranges, limit) if limit else ():
+            found[document["_id"]["c"]].append(document)
+        for conversation, member in members.items():
+            if len(found[conversation]) < limit and len(member.windows) > 1:
+                wanted = _Range(conversation, 0, MAX_SEQ, limit, newest=True)
+                found[conversation] = await self._visible(user, member, wanted)
+        return {
+            c: [shown(d["m"], registers_of(d), user) for d in reversed(documents)]
+            for c, documents in found.items()
+        }
 
     async def newest(self, user: UserId, conversation: ConversationId, member: Member) -> _Newest:
         """The newest message that the member may read. Its seq is 0 if there is none."""

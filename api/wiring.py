@@ -85,7 +85,7 @@ async def api_services(
         recent = Recent(redis, keys, settings.ring.idle_ttl_s)
         order = ConversationOrder(ActivityStore(database), timelines, conversations, recent)
         listing = ConversationListing(
-            order, conversations, messages, path.reading, ConversationRows(history, path.unread)
+            order, conversations, messages, history, ConversationRows(history, path.unread)
         )
         routes = [
             *Accounts(accounts, callers, settings.auth.token_ttl_s).routes(),

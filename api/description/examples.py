@@ -88,7 +88,7 @@ _CREATED: dict[str, Any] = {
     "me": _ME | {"role": "owner"},
 }
 _ROW = {"read_seq": 0, "unread": 0}
-_LISTED = {
+_LISTED: dict[str, Any] = {
     "conversations": [
         {k: _CREATED[k] for k in ("conversation_id", "kind", "title", "head_seq")}
         | _ROW
@@ -247,6 +247,16 @@ EXAMPLES = {
         },
     ),
     "GET /v1/conversations": Examples({200: _LISTED}, {"limit": {"a page": 20}}),
+    "GET /v1/snapshot": Examples(
+        {
+            200: {
+                "head": 1,
+                **_LISTED,
+                "conversations": [_LISTED["conversations"][1] | {"messages": [_message(1)]}],
+            }
+        },
+        {"limit": {"a page": 20}, "messages": {"ten of each": 10}},
+    ),
     "GET /v1/conversations/{conversation_id}": Examples({200: _OPENED}, _OF_DIRECT),
     "PUT /v1/conversations/{conversation_id}/read": Examples(
         {200: {"read_seq": 1, "unread": 0, "marked_unread": False}}, _OF_DIRECT, {"the first": {"seq": 1}}

@@ -159,6 +159,22 @@ class MessageStore:
         where = {**seqs_between(conversation, low, high), "t": None}
         return await self._messages.find(where, [*CARRIED, "hid"], descending=newest, limit=limit)
 
+    async def newest_each(
+        self, user: UserId, ranges: Sequence[tuple[ConversationId, int, int]], limit: int
+    ) -> list[Document]:
+        """The newest `limit` messages of each range that the user has not hidden, the newest first."""
+        pipelines = [
+            [
+                {"$match": {**seqs_between(c, low, high), "t": None, "hid": {"$ne": user}}},
+                {"$sort": {"_id": -1}},
+                {"$limit": limit},
+                {"$project": dict.fromkeys(CARRIED, 1)},
+            ]
+            for c, low, high in ranges
+            if low <= high
+        ]
+        return await self._messages.aggregate_each(pipelines) if pipelines else []
+
     async def documents(self, places: Iterable[Place], fields: Sequence[str]) -> dict[Place, Document]:
         """What stands at these places, in one read. A place without a document is absent."""
         ids = [{"c": conversation, "q": seq} for conversation, seq in places]
