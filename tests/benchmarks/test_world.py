@@ -13,6 +13,7 @@ from benchmarks.traffic import Traffic
 from benchmarks.world import World
 from tests.patience import PATIENCE_S
 
+pytestmark = pytest.mark.same_on_all_engines
 PAIR = [(0, 1)]
 
 
