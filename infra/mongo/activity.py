@@ -10,16 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from domain.ids import MAX_SEQ, ConversationId, UserId
+from domain.ids import MAX_SEQ, ConversationId, UserId, owner_of
 from infra.mongo.client import Database
 from infra.mongo.messages import RECORD_TYPE
 from infra.mongo.terms import Document
 
 LOOKS = (1, 32, 512)
 """How many lines of a conversation one read looks at. More reads follow until one of them is a message."""
-
-OWN_STATE = "u:"
-"""How the place of a line begins that belongs to no conversation."""
 
 
 class Newest(NamedTuple):
@@ -70,7 +67,7 @@ class ActivityStore:
             [{"$match": lines}, {"$sort": {"_id": -1}}, {"$limit": count}, {"$group": each}]
         )
         since = min((one["low"] for one in found), default=1) - 1
-        highest = {one["_id"]: one["high"] for one in found if not one["_id"].startswith(OWN_STATE)}
+        highest = {one["_id"]: one["high"] for one in found if owner_of(one["_id"]) is None}
         return Window(since, highest)
 
     async def newest(
