@@ -297,7 +297,7 @@ class RecalledView(Struct):
     """Who recalled a message, and when."""
 
     by: Annotated[str, Meta(description="The user who recalled it.")]
-    at: Annotated[str, Meta(description="When.")]
+    at: Annotated[str, Meta(description="When it was recalled.")]
 
 
 class ForwardView(Struct):

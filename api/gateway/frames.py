@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Meta, Raw, Struct
 
 from api.errors import error_body
-from api.views import AnyConversationId, SendMessage, Seq
+from api.views import AnyConversationId, SendMessage, SentAt, Seq
 from api.views_people import WatchedIds
 from domain import numbers
 from domain.entries import Entry, encode_entries
@@ -49,19 +49,32 @@ Ref = Annotated[
 
 
 class Hello(Struct, forbid_unknown_fields=True, tag_field="type", tag="hello"):
-    token: str | None = None
-    cursor: Seq | None = None
+    """The first frame of a connection."""
+
+    token: Annotated[
+        str | None, Meta(description="The token, if no header has it. A browser gives it here.")
+    ] = None
+    cursor: Annotated[
+        Seq | None,
+        Meta(description="The cursor of the device. Without it the acknowledged one counts."),
+    ] = None
 
 
 class Send(SendMessage, forbid_unknown_fields=True, tag_field="type", tag="send", kw_only=True):
+    """A message to a user (`to`) or into a conversation (`conversation_id`), as for `POST /v1/messages`."""
+
     ref: Ref
 
 
 class Ack(Struct, forbid_unknown_fields=True, tag_field="type", tag="ack"):
-    cursor: Seq
+    """The device has everything up to this entry. It has no answer."""
+
+    cursor: Annotated[Seq, Meta(description="The number of the last entry that the device has.")]
 
 
 class Ping(Struct, forbid_unknown_fields=True, tag_field="type", tag="ping"):
+    """Asks for a `pong`."""
+
     ref: Ref | None = None
 
 
@@ -137,11 +150,13 @@ def _without_halves(text: str | bytes) -> str:
 
 
 class SentFrame(Struct, tag_field="type", tag="sent"):
+    """The message is durable, and stands at this place. A repeated send gets the same answer."""
+
     ref: Ref
-    message_id: str
-    conversation_id: str
-    seq: int
-    sent_at: str
+    message_id: Annotated[str, Meta(description="The name of the message for ever.")]
+    conversation_id: Annotated[str, Meta(description="Its conversation.")]
+    seq: Annotated[int, Meta(description="Its place in the conversation.")]
+    sent_at: SentAt
 
 
 def sent_frame(ref: str | int, sent: Sent) -> bytes:

@@ -16,7 +16,7 @@ import pytest
 from consumers import dead_letter
 from domain.clock import now_ms
 from domain.events import ARRIVAL_RECORDS, DELIVERY_RECORDS, Arrival, Delivery
-from infra.kafka.topics import TOPICS
+from infra.kafka.topics import LETTER_HEADERS, TOPICS
 from infra.mongo.behind import BehindStore
 from infra.mongo.indexes import CLUSTERED, INDEXES, PLAIN
 from infra.mongo.messages import MessageStore
@@ -147,4 +147,5 @@ def test_records_on_the_page_are_records(name, records, kind):
 
 def test_headers_of_dead_letters_are_those_of_the_code():
     source = Path(dead_letter.__file__).read_text()
-    assert [name for name, _ in table("Kafka", "header")] == re.findall(r'^\s+\("(\w+)", ', source, re.M)
+    assert dict(table("Kafka", "header")) == LETTER_HEADERS
+    assert list(LETTER_HEADERS) == re.findall(r'^\s+\("(\w+)", ', source, re.M)
