@@ -14,7 +14,7 @@ import httpx
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
 
 from infra.kafka.topics import DELIVERIES, TOPICS
-from tests.api.people import Person, Server
+from tests.api.people import Person, Server, Socket
 from tests.docs.running import running
 from tests.engines import Engines
 from tests.patience import PATIENCE_S
@@ -50,13 +50,21 @@ def traffic(engines: Engines, unique: str, folder: Path) -> Iterator[Traffic]:
 
 
 def _talk(server: Server) -> tuple[list[Any], list[Any]]:
-    """What bob said on his socket, and all that he got, until he has everything."""
+    """What bob said on his socket, with one signal of ann's, and all that he got."""
     ann, bob = server.person("ann"), server.person("bob")
     said: list[Any] = []
     frames: list[Any] = []
-    with bob.socket(cursor=0) as socket:
+    conversation = ann.direct(bob)
+    with bob.socket(cursor=0) as socket, ann.socket() as other:
         said.append({"type": "hello", "cursor": 0})
         frames.append(socket.welcome)
+        said.append({"type": "watch", "user_ids": ["ann", "bob"]})
+        socket.say(**said[-1])
+        frames.append(socket.next("presence"))
+        said.append({"type": "signal", "conversation_id": conversation, "signal": "typing", "data": {"s": 5}})
+        other.say(**said[-1])
+        frames.append(_past_presence(socket))
+        quiet = len(said)
         said += [
             {"type": "send", "ref": 1, **_draft("one", "hi"), "mentions": ["ann"]},
             {"type": "send", "ref": "two", **_draft("two", "")},
@@ -66,7 +74,7 @@ def _talk(server: Server) -> tuple[list[Any], list[Any]]:
             {"type": "ping", "ref": "p"},
             {"type": "ack", "cursor": 9_000},
         ]
-        for frame in said[1:]:
+        for frame in said[quiet:]:
             socket.say(**frame)
         _use(ann, bob)
         head = _told(bob)
@@ -75,6 +83,13 @@ def _talk(server: Server) -> tuple[list[Any], list[Any]]:
             assert time.monotonic() < end, frames
             frames.append(json.loads(socket.connection.recv(timeout=PATIENCE_S)))
     return said, frames
+
+
+def _past_presence(socket: Socket) -> Any:
+    """The signal, before or after news of who is online."""
+    while (frame := json.loads(socket.connection.recv(timeout=PATIENCE_S)))["type"] != "signal":
+        assert frame["type"] in {"presence", "heartbeat"}, frame
+    return frame
 
 
 def _draft(name: str, text: str) -> dict[str, Any]:
