@@ -76,8 +76,8 @@ def _talk(server: Server) -> tuple[list[Any], list[Any]]:
         ]
         for frame in said[quiet:]:
             socket.say(**frame)
-        _use(ann, bob)
-        head = _told(bob)
+        use(ann, bob)
+        head = told(bob)
         end = time.monotonic() + PATIENCE_S
         while not _complete(frames, head):
             assert time.monotonic() < end, frames
@@ -96,7 +96,7 @@ def _draft(name: str, text: str) -> dict[str, Any]:
     return {"to": "ann", "client_message_id": name, "kind": "text", "body": {"text": text}}
 
 
-def _use(ann: Person, bob: Person) -> None:
+def use(ann: Person, bob: Person) -> None:
     """Everything that makes an entry in the inbox of bob."""
     conversation = ann.direct(bob)
     names = [ann.send(conversation, text)["message_id"] for text in ("edited", "recalled", "hidden")]
@@ -114,7 +114,7 @@ def _use(ann: Person, bob: Person) -> None:
         (ann, "PUT", f"{marks}/read", {"seq": last}),
         (bob, "PUT", f"{marks}/read", {"seq": last}),
         (bob, "PATCH", f"{marks}/me", {"draft": "well", "muted_until": "2040-01-01T00:00:00Z"}),
-        (bob, "PATCH", f"{marks}/me", {"cleared_seq": 1, "pinned": True}),
+        (bob, "PATCH", f"{marks}/me", {"cleared_seq": 1, "pinned": True, "archived": True}),
     ):
         answer = person.ask(method, path, json=body) if body else person.ask(method, path)
         assert answer.status_code == 200, answer.text
@@ -123,7 +123,7 @@ def _use(ann: Person, bob: Person) -> None:
 KINDS = {"message", "edit", "recall", "reactions", "pin", "read", "receipt", "settings", "hidden"}
 
 
-def _told(person: Person) -> int:
+def told(person: Person) -> int:
     """The head of the inbox as soon as it has an entry of each type."""
     end = time.monotonic() + PATIENCE_S
     while True:
