@@ -36,9 +36,11 @@ class Window(Struct, frozen=True, array_like=True):
 class Own(Struct, frozen=True):
     """A member's own state in a conversation, which only they see.
 
-    `read_seq` and `cleared_seq` only rise. `read_at_ms` is when the read mark moved last.
+    `read_seq` and `cleared_seq` only rise. `read_at_ms` is when the read mark moved last. `version` counts
+    the changes, so the higher one is the later state.
     """
 
+    version: int = 0
     read_seq: int = 0
     read_at_ms: int = 0
     marked_unread: bool = False
