@@ -20,6 +20,7 @@ RECORD_TYPES: frozenset[str] = frozenset(get_args(RecordType))
 OWN_TYPES: frozenset[str] = frozenset(get_args(OwnType))
 
 _TYPED = b'{"type":'
+_MESSAGE_ID = b'"message_id":"'
 _CONTENT = (b'{"type":"edit",', b'{"type":"recall",')
 
 
@@ -39,7 +40,19 @@ def typed(type_: str, value: bytes) -> bytes:
 
 
 def is_message(carried: bytes) -> bool:
+    """Whether an entry carries a message. What others carry begins with their type."""
     return not carried.startswith(_TYPED)
+
+
+def conversation_of(carried: bytes) -> bytes:
+    """The conversation of the message that an entry carries, without decoding it. Empty if it carries none.
+
+    No text of a person stands in front of the message's own id.
+    """
+    start = carried.find(_MESSAGE_ID) + len(_MESSAGE_ID)
+    if not is_message(carried) or start < len(_MESSAGE_ID):
+        return b""
+    return carried[start : carried.rindex(b":", start, carried.index(b'"', start))]
 
 
 def changes_content(carried: bytes) -> bool:

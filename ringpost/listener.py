@@ -29,7 +29,9 @@ from ringpost.output import json_line
 ACK_EVERY_S = 1.0
 LARGEST_FRAME_BYTES = 4_194_304
 REPLACED = (4003, 4504)
-"""The close code when another connection of the same device replaced ours. Coming back would end that one."""
+"""The close codes when another connection of the same device replaced ours. Coming back would end that one.
+Earlier versions of the gateway use the first.
+"""
 
 Tell = Callable[[str], None]
 

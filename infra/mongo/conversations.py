@@ -125,6 +125,11 @@ class ConversationStore:
         found = await self._conversations.find_any_order({"_id": {"$in": list(conversations)}})
         return {document["_id"]: _conversation(document) for document in found}
 
+    async def existing(self, conversations: Iterable[ConversationId]) -> set[ConversationId]:
+        """Those that exist, in one query."""
+        found = await self._conversations.find_any_order({"_id": {"$in": list(conversations)}}, ["_id"])
+        return {document["_id"] for document in found}
+
     async def set_title(self, conversation: ConversationId, title: str | None) -> None:
         await self._conversations.update({"_id": conversation}, {"$set": {"title": title}})
 

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from domain.conversations import ConversationKind, Role
 from domain.entries import OwnType, RecordType
+from domain.presence import Audience
 from infra.mongo.terms import Document
 
 
@@ -79,6 +80,9 @@ class _User(Struct, rename={"id": "_id"}):
     id: str
     name: str | None
     at: int
+    told: int | None = None
+    last_seen: Audience | None = None
+    seen: int | None = None
 
 
 class _DeviceId(Struct):

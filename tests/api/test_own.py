@@ -171,3 +171,30 @@ def test_unread_is_exact_to_a_thousand(ann, bob):
     answer = read(bob, conversation, 3).json()
     assert (answer["unread"], "unread_more" in answer) == (1_000, False)
     assert read(bob, conversation, 5).json()["unread"] == 998
+
+
+def test_sender_is_told_how_far_messages_are_on_a_device(ann, bob, cem):
+    conversation, group = ann.direct(bob), ann.group(bob, cem)
+    first, second = ann.send(conversation, "one"), ann.send(conversation, "two")
+    ann.send(group)
+    bob.arrived(3)
+    bob.post("/v1/sync/ack", cursor=3)
+    (entry,) = entries_of(ann, "receipt")
+    assert entry["receipt"] == {
+        "conversation_id": conversation,
+        "user_id": bob.user_id,
+        "delivered_seq": second["seq"],
+    }
+    assert first["seq"] < second["seq"]
+
+
+def test_own_messages_on_own_devices_tell_nobody(ann, bob):
+    conversation = ann.direct(bob)
+    ann.send(conversation)
+    bob.send(conversation)
+    for person in (bob, ann):
+        person.arrived(2)
+        person.post("/v1/sync/ack", cursor=2)
+    for person, seq in ((ann, 1), (bob, 2)):
+        (entry,) = entries_of(person, "receipt")
+        assert entry["receipt"]["delivered_seq"] == seq

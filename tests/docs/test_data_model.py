@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import pytest
 from consumers import dead_letter
 from domain.clock import now_ms
 from domain.events import ARRIVAL_RECORDS, DELIVERY_RECORDS, Arrival, Delivery
-from infra.kafka.topics import TOPICS
+from infra.kafka.topics import LETTER_HEADERS, TOPICS
 from infra.mongo.behind import BehindStore
 from infra.mongo.indexes import CLUSTERED, INDEXES, PLAIN
 from infra.mongo.messages import MessageStore
@@ -27,6 +28,7 @@ from tests.builders import opened_database, settings_for
 from tests.docs.running import running
 from tests.docs.tables import ROOT
 from tests.docs.test_tables import rows
+from tests.patience import PATIENCE_S
 
 PAGE = (ROOT / "docs" / "data-model.md").read_text()
 
@@ -76,6 +78,12 @@ def stored(engines, unique, tmp_path) -> Iterator[dict[str, set[str]]]:
         ann.send(ann.direct(bob))
         ann.send(ann.group(bob, title="Lunch"))
         bob.arrived(2)
+        bob.ask("PATCH", "/v1/me", json={"last_seen": "contacts"}).raise_for_status()
+        with ann.socket():
+            assert ann.get("/v1/presence", user_ids="ann")["users"][0]["online"]
+        end = time.monotonic() + PATIENCE_S
+        while "last_seen" not in ann.get("/v1/presence", user_ids="ann")["users"][0]:
+            assert time.monotonic() < end
         database = mongo[unique]
         yield {
             name: set().union(*(fields_of(one) for one in database[name].find() if not is_row(one)))
@@ -108,8 +116,12 @@ def test_keys_are_those_of_the_code():
         keys.ring("USER"),
         keys.filling("USER"),
         keys.online("USER"),
+        keys.watchers("USER"),
+        keys.signalled("USER", "CONVERSATION"),
+        keys.recent("USER"),
         keys.counter("CONVERSATION"),
         keys.gateway("GATEWAY"),
+        keys.gateway_news("GATEWAY"),
         keys.gateway_mark("GATEWAY"),
     ]
     assert documented == made
@@ -135,4 +147,5 @@ def test_records_on_the_page_are_records(name, records, kind):
 
 def test_headers_of_dead_letters_are_those_of_the_code():
     source = Path(dead_letter.__file__).read_text()
-    assert [name for name, _ in table("Kafka", "header")] == re.findall(r'^\s+\("(\w+)", ', source, re.M)
+    assert dict(table("Kafka", "header")) == LETTER_HEADERS
+    assert list(LETTER_HEADERS) == re.findall(r'^\s+\("(\w+)", ', source, re.M)

@@ -69,7 +69,7 @@ READ_ELSEWHERE = (
 )
 
 
-@pytest.mark.parametrize("path", [README, *sorted((ROOT / "docs").glob("*.md"))], ids=lambda path: path.name)
+@pytest.mark.parametrize("path", [README, *sorted((ROOT / "docs").rglob("*.md"))], ids=lambda path: path.name)
 def test_variables_that_pages_name_exist(path):
     """A page may also name several at once by what they begin with."""
     known = {variable for part in PARTS.values() for variable in part.variables()}
@@ -89,7 +89,7 @@ def test_files_that_the_path_names_exist():
 def test_index_lists_every_page_with_a_sentence():
     rows = re.findall(r"^\| \[([^\]]+)\]\(([^)]+)\) \| (.+) \|$", page("README.md"), re.MULTILINE)
     listed = {(ROOT / "docs" / target).resolve() for _, target, _ in rows}
-    here = {path for path in (ROOT / "docs").iterdir() if path.suffix in (".md", ".toml")}
+    here = {path for path in (ROOT / "docs").rglob("*") if path.suffix in (".md", ".toml")}
     assert {path.name for path in here - listed} == {"README.md"}, "add a line to docs/README.md"
     assert all(sentence.endswith(".") for *_, sentence in rows)
 

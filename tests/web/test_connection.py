@@ -12,7 +12,7 @@ from tests.web.line import Line
 from tests.web.stage import SHOWN, Stage, fresh, named, opened
 from tests.web.truth import caught_up, times_stored
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.same_on_all_engines]
 
 
 @pytest.fixture

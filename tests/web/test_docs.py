@@ -9,7 +9,11 @@ from tests.api.description.reader import calls
 from tests.web.docs import PHONE, opened
 from tests.web.proxy import below
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(900)]
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="session"),
+    pytest.mark.same_on_all_engines,
+    pytest.mark.timeout(900),
+]
 
 
 def described(base: str):

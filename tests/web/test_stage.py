@@ -10,7 +10,7 @@ from playwright.async_api import expect
 from tests.web.stage import SHOWN, fresh
 from tests.web.truth import holds, times_stored
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.same_on_all_engines]
 
 KEEP_WHAT_BOB_IS_SAID_TO_DO = """() => {
   const link = document.querySelector(".bob .link");

@@ -7,7 +7,7 @@ from playwright.async_api import expect
 
 from tests.web.stage import Stage, fresh
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.same_on_all_engines]
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 FOCUS = """() => {
