@@ -96,7 +96,8 @@ class Replica:
         self.user = user
         self.messages: dict[str, Held] = {}
         self.hidden: set[str] = set()
-        self.receipts: dict[tuple[str, str], int] = defaultdict(int)
+        self.receipts: dict[tuple[str, str], tuple[int, int]] = defaultdict(lambda: (0, 0))
+        """Conversation and the other one → how far they have read, and how far a device of theirs is."""
         self._read: dict[str, int] = defaultdict(int)
         self._marked: dict[str, tuple[int, bool]] = {}
         self._settings: dict[str, tuple[int, dict[str, Any]]] = {}
@@ -116,7 +117,9 @@ class Replica:
                 self._take_read(value)
             case "receipt":
                 place = value["conversation_id"], value["user_id"]
-                self.receipts[place] = max(self.receipts[place], value["read_seq"])
+                read, delivered = self.receipts[place]
+                told = value.get("read_seq", 0), value.get("delivered_seq", 0)
+                self.receipts[place] = max(read, told[0]), max(delivered, told[1])
             case "settings":
                 self._take_settings(value)
 
