@@ -81,7 +81,7 @@ class Reaction(Struct, frozen=True):
 class Shown(Struct, frozen=True, kw_only=True):
     """A message as clients see it. What does not apply is absent.
 
-    `rev` and `recalled` stand in front: `lua/replace.lua` looks for them there.
+    `rev` and `recalled` stand in front: `lua/replace.lua` and `domain/entries.py` look for them there.
     """
 
     rev: int | UnsetType = UNSET

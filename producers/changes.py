@@ -77,7 +77,11 @@ class Changes:
         return await self._contents.read(found)
 
     async def _show_own(self, found: Mapping[Place, Document], kept: Mapping[Place, Kept]) -> None:
-        """Write down what the entries of read marks and settings carry, as it is now."""
+        """Write down what the entries of read marks and settings carry, as it is now.
+
+        Their `rev` is the version of the state that they show. Changes may take effect in another order than
+        that of their numbers, and the one that was last shows all of them.
+        """
         asked: dict[Place, tuple[ConversationId, UserId]] = {}
         for place, change in kept.items():
             if found[place]["t"] in {"read", "settings"} and (user := owner_of(place[0])) is not None:
@@ -100,14 +104,14 @@ class Changes:
         for place, part in asked.items():
             if part not in parts:
                 continue
-            own, rev = parts[part].own, place[1]
+            own = parts[part].own
             if found[place]["t"] == "read":
                 count = counts[part]
                 more = count.more or UNSET
-                now = ReadNow(part[0], own.read_seq, count.unread, own.marked_unread, rev, more)
+                now = ReadNow(part[0], own.read_seq, count.unread, own.marked_unread, own.version, more)
                 found[place]["v"] = _encode(now)
             else:
-                found[place]["v"] = _encode(settings_now(part[0], own, rev))
+                found[place]["v"] = _encode(settings_now(part[0], own))
             writes.append(Write({"_id": id_of(place)}, {"$set": {"v": found[place]["v"]}}))
         await self._messages.change_each(writes)
 

@@ -124,6 +124,7 @@ class _Member(Struct, rename={"id": "_id"}):
     read: int
     rat: int | None = None
     own: dict[str, _Field] | None = None
+    sv: int | None = None
 
 
 class _Row(Struct, rename={"id": "_id"}):

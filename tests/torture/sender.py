@@ -12,6 +12,7 @@ from tests.torture.device import Device
 from tests.torture.facts import Sending
 from tests.torture.plan import Plan, Send
 from tests.torture.town import NoAnswer, Town
+from tests.torture.wire import token
 
 AT_ONCE = 250
 MOST_WAIT_S = 2.0
@@ -43,7 +44,7 @@ class Sender:
 
     async def _send(self, number: int, send: Send) -> None:
         conversation = self._town.conversations[send.conversation]
-        text = f"{number} ".ljust(send.text_bytes, "x")
+        text = token(f"m{number}").ljust(send.text_bytes, "x")
         sending = self._ledger.begin(f"m{number}", conversation, send.sender, text)
         rng = random.Random(number)
         match send.how:
