@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, get_args
 
 from api.contract import JSON
-from api.description.frames import EXAMPLES, REPLIES
+from api.description.frames import ALSO_UNASKED, EXAMPLES, REPLIES
 from api.description.log import Log
 from api.description.schemas import BODIES, describe_tags, draft_07, schemas_of, send_schema
 from api.description.texts import DEVICE_TOKEN
@@ -32,7 +32,7 @@ _SOCKET = (
 
 def describe_events(version: str) -> dict[str, Any]:
     """The whole description. Each frame of `ClientFrame` and of `ServerFrame` is in it, and each topic."""
-    clients, servers = _by_tag(ClientFrame), _by_tag(ServerFrame)
+    clients, servers = _by_name(ClientFrame, "from_client"), _by_name(ServerFrame, "from_server")
     entries = get_args(EntryView)
     types = [*clients.values(), *servers.values(), *entries, *BODIES.values(), Deliveries, Arrivals]
     by_type, schemas = schemas_of(types)
@@ -40,7 +40,7 @@ def describe_events(version: str) -> dict[str, Any]:
     for schema in schemas.values():
         _describe_variants(schema)
     log = Log(draft_07(schemas), [one.__name__ for one in entries])
-    frames = {tag: _frame(tag, kind) for tag, kind in {**clients, **servers}.items()}
+    frames = {name: _frame(name, kind) for name, kind in {**clients, **servers}.items()}
     return {
         "asyncapi": "3.0.0",
         "info": {
@@ -63,8 +63,14 @@ def describe_events(version: str) -> dict[str, Any]:
     }
 
 
-def _by_tag(union: Any) -> dict[str, Any]:
-    return {kind.__struct_config__.tag: kind for kind in get_args(union)}
+def _by_name(union: Any, direction: str) -> dict[str, Any]:
+    """The frames by their type, with the direction where both sides send one of this type."""
+    tags = [_tag(kind) for side in (ClientFrame, ServerFrame) for kind in get_args(side)]
+    names = {}
+    for kind in get_args(union):
+        tag = _tag(kind)
+        names[tag if tags.count(tag) == 1 else f"{tag}_{direction}"] = kind
+    return names
 
 
 def _describe_variants(schema: dict[str, Any]) -> None:
@@ -80,14 +86,14 @@ def _texts(field: Mapping[str, Any]) -> list[str]:
     return [one["description"] for one in field.get("anyOf", ()) if "description" in one]
 
 
-def _frame(tag: str, kind: Any) -> dict[str, Any]:
-    example = EXAMPLES.get(tag)
+def _frame(name: str, kind: Any) -> dict[str, Any]:
+    example = EXAMPLES.get(name)
     return {
-        "name": tag,
-        "title": tag,
+        "name": name,
+        "title": name,
         "summary": (kind.__doc__ or "").strip().partition("\n")[0],
         "payload": {"$ref": f"#/components/schemas/{kind.__name__}"},
-        **({"examples": [{"name": tag, "payload": example}]} if example else {}),
+        **({"examples": [{"name": name, "payload": example}]} if example else {}),
     }
 
 
@@ -106,7 +112,7 @@ def _socket_server() -> dict[str, Any]:
     }
 
 
-def _channel(frames: Iterable[str]) -> dict[str, Any]:
+def _channel(names: Iterable[str]) -> dict[str, Any]:
     header = {"type": "string", "description": "`Bearer` and the token. A browser gives it in `hello`."}
     codes = [
         {"code": int(code), "meaning": code.reason, "reconnect": code < _RECONNECT_BELOW} for code in Close
@@ -116,7 +122,7 @@ def _channel(frames: Iterable[str]) -> dict[str, Any]:
         "title": "The socket of one device",
         "description": _SOCKET,
         "servers": [{"$ref": "#/servers/socket"}],
-        "messages": {tag: {"$ref": f"#/components/messages/{tag}"} for tag in frames},
+        "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in names},
         "bindings": {
             "ws": {
                 "method": "GET",
@@ -131,27 +137,31 @@ def _channel(frames: Iterable[str]) -> dict[str, Any]:
 def _operations(clients: Mapping[str, Any], servers: Mapping[str, Any]) -> dict[str, Any]:
     """What a client says, with its answers, and what the server says by itself."""
     channel = {"$ref": f"#/channels/{CONNECT}"}
-    answers = {answer for some in REPLIES.values() for answer in some}
+    answers = {answer for some in REPLIES.values() for answer in some} - ALSO_UNASKED
     operations: dict[str, Any] = {
-        f"receive_{tag}": {
+        f"receive_{_tag(kind)}": {
             "action": "receive",
             "channel": channel,
-            "summary": f"The client sends `{tag}`.",
-            "messages": _messages(tag),
-            "reply": {"channel": channel, "messages": _messages(*REPLIES.get(tag, ("error",)))},
+            "summary": f"The client sends `{_tag(kind)}`.",
+            "messages": _messages(name),
+            "reply": {"channel": channel, "messages": _messages(*REPLIES.get(name, ("error",)))},
         }
-        for tag in clients
+        for name, kind in clients.items()
     }
-    for tag in servers:
-        if tag not in answers:
-            operations[f"send_{tag}"] = {
+    for name, kind in servers.items():
+        if name not in answers:
+            operations[f"send_{_tag(kind)}"] = {
                 "action": "send",
                 "channel": channel,
-                "summary": f"The server sends `{tag}` by itself.",
-                "messages": _messages(tag),
+                "summary": f"The server sends `{_tag(kind)}` by itself.",
+                "messages": _messages(name),
             }
     return operations
 
 
-def _messages(*tags: str) -> list[dict[str, str]]:
-    return [{"$ref": f"#/channels/{CONNECT}/messages/{tag}"} for tag in tags]
+def _messages(*names: str) -> list[dict[str, str]]:
+    return [{"$ref": f"#/channels/{CONNECT}/messages/{name}"} for name in names]
+
+
+def _tag(kind: Any) -> str:
+    return str(kind.__struct_config__.tag)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from api.errors import ErrorBody
-from api.gateway.frames import Ref, SentFrame
+from api.gateway.frames import SIGNAL_DATA, Ref, SentFrame
 from api.views_entries import EntryView
+from api.views_people import PresenceView
 
 Head = Annotated[int, Meta(description="The number of the newest entry in the inbox.")]
 
@@ -54,5 +55,29 @@ class HeartbeatFrame(Struct, tag_field="type", tag="heartbeat"):
     head: Head
 
 
-ServerFrame = WelcomeFrame | EntriesFrame | SentFrame | ErrorFrame | PongFrame | HeartbeatFrame
+class SignalFrame(Struct, tag_field="type", tag="signal"):
+    """A member of a conversation is typing, or the like."""
+
+    conversation_id: Annotated[str, Meta(description="The conversation.")]
+    user_id: Annotated[str, Meta(description="The member.")]
+    signal: Annotated[str, Meta(description="The word that their client chose, such as `typing`.")]
+    data: Annotated[dict[str, Any], Meta(description=SIGNAL_DATA)] | UnsetType = UNSET
+
+
+class PresenceFrame(Struct, tag_field="type", tag="presence"):
+    """Who of the watched users is online: all of them at once, then those who changed."""
+
+    users: Annotated[list[PresenceView], Meta(description="The users.")]
+
+
+ServerFrame = (
+    WelcomeFrame
+    | EntriesFrame
+    | SentFrame
+    | ErrorFrame
+    | PongFrame
+    | HeartbeatFrame
+    | SignalFrame
+    | PresenceFrame
+)
 """Every frame that the server sends. The AsyncAPI description has these."""

@@ -16,7 +16,9 @@ MOST_WATCHED = 200
 
 _IDS_CHARACTERS = MOST_WATCHED * 65 - 1
 
-WatchedIds = Annotated[list[AccountId], Meta(max_length=MOST_WATCHED)]
+WatchedIds = Annotated[
+    list[AccountId], Meta(max_length=MOST_WATCHED, description="The users. An empty list watches nobody.")
+]
 
 _AUDIENCE = (
     "Who sees whether you are online, and when you last were: `everyone`, `contacts` or `nobody`. "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 from api.admission import ADMIN_CONNECTIONS, Admission
 from api.app import make_app
@@ -104,11 +105,10 @@ async def api_services(
         health = Health(engine_checks(clients, {"api"}), parts={"api"})
         servers = []
         if admin is not None:
-            app = make_app(
-                [route for route in routes if route.admin], status_routes(health), callers, largest
-            )
+            for_admins = [route for route in routes if route.admin or route.admin_too]
+            app = make_app(for_admins, status_routes(health), callers, largest)
             servers.append(HttpService(app, admin, settings.gateway, connections=ADMIN_CONNECTIONS))
-            routes = [route for route in routes if not route.admin]
+            routes = [replace(route, admin_too=False) for route in routes if not route.admin]
         app = make_app(routes, status_routes(health, with_metrics=admin is None), callers, largest)
         if stage:
             app.router.routes[:0] = Stage(accounts, callers, bound.getsockname()[1]).routes()

@@ -1,13 +1,15 @@
-"""What a page of the list of conversations takes: `python -m benchmarks.reads`.
+"""What reads of one user's conversations take: `python -m benchmarks.reads`.
 
-It fills a database and a key prefix of its own with the conversations of one user, measures, and removes
-both. MongoDB and Redis are those of the settings. Where there is no address, it starts an embedded one. A
-page is measured where the API makes it, without HTTP.
+That is pages of the list, the snapshot, and the read mark of a conversation with many messages. It fills a
+database, a key prefix and topics of its own, measures, and removes them. The engines are those of the
+settings. Where there is no address, it starts an embedded one. Everything is measured where the API makes it,
+without HTTP.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import random
 import secrets
@@ -31,6 +33,7 @@ from api.conversation_order import ConversationOrder
 from api.history import History
 from benchmarks.cpu import loop_s
 from domain.clock import now_ms, rfc3339
+from domain.conversations import Conversation
 from domain.errors import RingpostError
 from domain.ids import ConversationId, UserId, direct_id, message_id
 from domain.messages import Draft, Message
@@ -38,20 +41,16 @@ from infra.local.process import LocalEngineError
 from infra.local.stack import LocalEngines
 from infra.mongo.accounts import AccountStore
 from infra.mongo.activity import ActivityStore
-from infra.mongo.client import Database, open_database
+from infra.mongo.client import Database
 from infra.mongo.conversations import ConversationStore
-from infra.mongo.indexes import ensure_schema
 from infra.mongo.messages import MessageStore, Stored
 from infra.mongo.timelines import Line, TimelineStore
-from infra.mongo.unread import UnreadCounts
-from infra.redis.client import Client, open_redis
+from infra.redis.client import Client
 from infra.redis.keys import Keys
 from infra.redis.recent import Recent
-from infra.redis.sequence import Sequence
 from infra.settings import Settings, SettingsError, load_settings
-from producers.membership import Membership
-from producers.numbering import Numbering
-from producers.reading import Reading
+from producers.marks import Marks
+from producers.wiring import Clients, SendPath, open_clients, send_path
 
 BATCH = 1_000
 READER = UserId("reader")
@@ -131,23 +130,43 @@ async def fill(database: Database, asked: argparse.Namespace) -> None:
         )
 
 
-def listing(database: Database, redis: Client, keys: Keys, settings: Settings) -> ConversationListing:
+LONG = ConversationId("g:aaaaaaaaaaaaaaaa")
+
+
+async def fill_long(database: Database, messages: int, text_bytes: int) -> None:
+    """A group of the reader and one other, who has sent so many messages. No timeline has them."""
+    talker = UserId("talker")
+    stores = ConversationStore(database), MessageStore(database)
+    await stores[0].create(Conversation(LONG, "group", None, now_ms(), owner=talker), [READER, talker])
+    text = _stored(0, 1, text_bytes)
+    for first in range(0, messages, BATCH):
+        seqs = range(first + 1, min(first + BATCH, messages) + 1)
+        batch = [
+            text._replace(conversation_id=LONG, seq=seq, sender_id=talker, key=seq.to_bytes(16, "big"))
+            for seq in seqs
+        ]
+        await stores[1].insert(batch)
+
+
+def listing(clients: Clients, path: SendPath) -> ConversationListing:
     """As the API puts it together."""
+    database, settings = clients.database, clients.settings
     conversations, messages = ConversationStore(database), MessageStore(database)
-    numbering = Numbering(Sequence(redis, keys), messages, conversations)
-    membership = Membership(conversations, numbering)
-    reading = Reading(messages, conversations, membership)
-    history = History(messages, AccountStore(database), membership, reading)
-    recent = Recent(redis, keys, settings.ring.idle_ttl_s)
+    history = History(messages, AccountStore(database), path.membership, path.reading)
+    recent = Recent(clients.redis, Keys(settings.redis.key_prefix), settings.ring.idle_ttl_s)
     order = ConversationOrder(ActivityStore(database), TimelineStore(database), conversations, recent)
-    rows = ConversationRows(history, UnreadCounts(database))
-    return ConversationListing(order, conversations, messages, reading, rows)
+    rows = ConversationRows(history, path.unread)
+    return ConversationListing(order, conversations, messages, history, rows)
 
 
 async def figures(
-    listed: ConversationListing, forget: Callable[[], Awaitable[object]], asked: argparse.Namespace
+    listed: ConversationListing,
+    marks: Marks,
+    forget: Callable[[], Awaitable[object]],
+    asked: argparse.Namespace,
 ) -> list[Figure]:
     cursor: str | None = None
+    read = 0
 
     async def first_page() -> None:
         await listed.page(READER, None, asked.limit)
@@ -156,15 +175,32 @@ async def figures(
         nonlocal cursor
         cursor = (await listed.page(READER, cursor, asked.limit)).cursor
 
+    async def snapshot() -> None:
+        await listed.snapshot(READER, None, asked.limit, 20)
+
+    async def unread() -> None:
+        await marks.state(READER, LONG)
+
+    async def move_read_mark() -> None:
+        nonlocal read
+        read += 1
+        await marks.read(READER, LONG, read)
+
     async def nothing() -> None:
         return
 
     await first_page()
-    warm = await _measured("first page, warm Redis", first_page, nothing, asked.requests)
-    emptied = await _measured("first page, emptied Redis", first_page, forget, asked.requests)
     await next_page()
-    following = await _measured("next page", next_page, nothing, asked.requests)
-    return [warm, emptied, following]
+    await move_read_mark()
+    kinds = [
+        ("first page, warm Redis", first_page, nothing),
+        ("first page, emptied Redis", first_page, forget),
+        ("next page", next_page, nothing),
+        ("snapshot, 20 messages each", snapshot, nothing),
+        (f"unread among {asked.long:,} messages", unread, nothing),
+        (f"read mark among {asked.long:,} messages", move_read_mark, nothing),
+    ]
+    return [await _measured(*kind, asked.requests) for kind in kinds]
 
 
 async def _measured(
@@ -183,8 +219,12 @@ async def _measured(
 
 @asynccontextmanager
 async def _addresses(settings: Settings) -> AsyncIterator[dict[str, str]]:
-    """Of `mongo` and `redis`. Where the settings have none, an embedded one is started."""
-    urls = {"mongo": settings.mongo.url, "redis": settings.redis.url}
+    """Of each engine. Where the settings have none, an embedded one is started."""
+    urls = {
+        "mongo": settings.mongo.url,
+        "kafka": settings.kafka.bootstrap,
+        "redis": settings.redis.url,
+    }
     missing = [name for name, url in urls.items() if not url]
     async with AsyncExitStack() as opened:
         if missing:
@@ -195,24 +235,40 @@ async def _addresses(settings: Settings) -> AsyncIterator[dict[str, str]]:
 
 
 async def measure(asked: argparse.Namespace, settings: Settings) -> list[Figure]:
-    """Raises Unavailable. Leaves nothing behind."""
+    """Raises Unavailable. Leaves nothing behind but empty topics of its own in a Kafka that was given."""
     name = f"reads_{secrets.token_hex(4)}"
     async with AsyncExitStack() as opened:
         urls = await opened.enter_async_context(_addresses(settings))
-        mongo = settings.mongo.model_copy(update={"url": urls["mongo"], "database": name})
-        database = await opened.enter_async_context(open_database(mongo))
-        at = settings.redis.model_copy(update={"url": urls["redis"]})
-        redis = await opened.enter_async_context(open_redis(at))
-        keys = Keys(f"{name}:")
+        settings.mongo = settings.mongo.model_copy(update={"url": urls["mongo"], "database": name})
+        settings.kafka = settings.kafka.model_copy(
+            update={"bootstrap": urls["kafka"], "topic_prefix": f"{name}.", "partitions": 1}
+        )
+        settings.redis = settings.redis.model_copy(update={"url": urls["redis"], "key_prefix": f"{name}:"})
+        clients = await opened.enter_async_context(open_clients(settings))
         try:
-            await ensure_schema(database)
-            await fill(database, asked)
-            return await figures(
-                listing(database, redis, keys, settings), lambda: redis.delete(keys.recent(READER)), asked
-            )
+            await fill(clients.database, asked)
+            await fill_long(clients.database, asked.long, asked.text_bytes)
+            return await _figures(clients, asked)
         finally:
-            await redis.delete(keys.recent(READER))
-            await database.drop()
+            await _forget(clients.redis, name)
+            await clients.database.drop()
+
+
+async def _figures(clients: Clients, asked: argparse.Namespace) -> list[Figure]:
+    path = await send_path(clients)
+    marks = Marks(path.sender, path.reading, path.unread)
+    recent = Keys(clients.settings.redis.key_prefix).recent(READER)
+    spreading = asyncio.create_task(path.spreader.run())
+    try:
+        return await figures(listing(clients, path), marks, lambda: clients.redis.delete(recent), asked)
+    finally:
+        path.spreader.stop()
+        await spreading
+
+
+async def _forget(redis: Client, name: str) -> None:
+    async for key in redis.scan_iter(f"{name}:*", count=1000):
+        await redis.delete(key)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -220,6 +276,7 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--conversations", type=int, default=50_000, help="conversations of the reader (%(default)s)")
     add("--messages", type=int, default=150_000, help="messages in all of them (%(default)s)")
+    add("--long", type=int, default=100_000, help="messages of one conversation beside (%(default)s)")
     add("--busy-percent", type=float, default=0.0, help="how many of these are in one of them (%(default)s)")
     add("--limit", type=int, default=20, help="conversations on a page (%(default)s)")
     add("--requests", type=int, default=20, help="pages of each kind (%(default)s)")

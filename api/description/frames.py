@@ -59,12 +59,20 @@ EXAMPLES: Mapping[str, Mapping[str, Any]] = {
     "error": {"type": "error", "ref": 7, "error": _ERROR},
     "pong": {"type": "pong", "ref": "p1"},
     "heartbeat": {"type": "heartbeat", "head": 42},
+    "signal_from_client": {"type": "signal", "conversation_id": DIRECT, "signal": "typing"},
+    "signal_from_server": {"type": "signal", "conversation_id": DIRECT, "user_id": "ann", "signal": "typing"},
+    "watch": {"type": "watch", "user_ids": ["ann"]},
+    "presence": {"type": "presence", "users": [{"user_id": "ann", "online": True}]},
 }
-"""One of each type, by its type. A type may lack one."""
+"""By the name of the frame in the description: its type, and its direction where both sides have the type."""
 
 REPLIES: Mapping[str, Sequence[str]] = {
     "hello": ("welcome", "error"),
     "send": ("sent", "error"),
     "ping": ("pong",),
+    "watch": ("presence", "error"),
 }
-"""The types that answer a frame of the client. One that is absent is answered by `error` alone, if at all."""
+"""What answers a frame of the client, by name. One that is absent is answered by `error` alone, if at all."""
+
+ALSO_UNASKED = frozenset({"error", "presence"})
+"""What answers a frame and also comes by itself."""

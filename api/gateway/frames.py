@@ -18,7 +18,7 @@ from domain.entries import Entry, encode_entries
 from domain.errors import Overloaded, RingpostError
 from domain.limits import REF_CHARACTERS
 from domain.messages import Sent
-from domain.signals import NO_DATA, SIGNAL_CHARACTERS
+from domain.signals import DATA_BYTES, NO_DATA, SIGNAL_CHARACTERS
 
 
 class Close(IntEnum):
@@ -46,6 +46,10 @@ Ref = Annotated[
     Annotated[str, Meta(max_length=REF_CHARACTERS)] | int,
     Meta(description="The client's own name for the frame; comes back with the answer."),
 ]
+
+
+SIGNAL_DATA = f"Your own JSON object, {DATA_BYTES} bytes at the most."
+_OBJECT = {"anyOf": [{"type": "object"}, {"type": "null"}]}
 
 
 class Hello(Struct, forbid_unknown_fields=True, tag_field="type", tag="hello"):
@@ -79,12 +83,20 @@ class Ping(Struct, forbid_unknown_fields=True, tag_field="type", tag="ping"):
 
 
 class Say(Struct, forbid_unknown_fields=True, tag_field="type", tag="signal"):
+    """Tells the members of a conversation who are connected that somebody is typing, or the like."""
+
     conversation_id: AnyConversationId
-    signal: Annotated[str, Meta(min_length=1, max_length=SIGNAL_CHARACTERS)]
-    data: Raw = NO_DATA
+    signal: Annotated[
+        str, Meta(min_length=1, max_length=SIGNAL_CHARACTERS, description="Your own word, such as `typing`.")
+    ]
+    data: Annotated[Raw, Meta(description=SIGNAL_DATA, extra_json_schema=_OBJECT)] = msgspec.field(
+        default_factory=lambda: NO_DATA
+    )
 
 
 class Watch(Struct, forbid_unknown_fields=True, tag_field="type", tag="watch"):
+    """Asks who is online, and to be told of changes. It replaces the users that were watched before."""
+
     user_ids: WatchedIds
 
 

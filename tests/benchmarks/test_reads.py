@@ -33,10 +33,19 @@ def measured(engines, unique, monkeypatch, capsys):
 
 
 def test_pages_are_measured_and_nothing_is_left(measured, engines):
-    code, printed = measured("--conversations", "90", "--messages", "200", "--requests", "2", "--json")
+    code, printed = measured(
+        "--conversations", "90", "--messages", "200", "--long", "50", "--requests", "2", "--json"
+    )
     assert code == 0, printed.err
     found = json.loads(printed.out)
-    whats = ["first page, warm Redis", "first page, emptied Redis", "next page"]
+    whats = [
+        "first page, warm Redis",
+        "first page, emptied Redis",
+        "next page",
+        "snapshot, 20 messages each",
+        "unread among 50 messages",
+        "read mark among 50 messages",
+    ]
     assert [(figure["what"], figure["count"]) for figure in found] == [(what, 2) for what in whats]
     assert all(0 < figure["best_ms"] <= figure["median_ms"] for figure in found)
     assert all(figure["loop_ms"] > 0 for figure in found)
@@ -47,7 +56,7 @@ def test_pages_are_measured_and_nothing_is_left(measured, engines):
 
 
 def test_table_says_what_was_measured(measured):
-    code, printed = measured("--conversations", "30", "--messages", "40", "--requests", "1")
+    code, printed = measured("--conversations", "30", "--messages", "40", "--long", "5", "--requests", "1")
     assert code == 0, printed.err
     assert "30 conversations, 40 messages, pages of 20" in printed.out
 

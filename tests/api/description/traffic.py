@@ -14,7 +14,7 @@ import httpx
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
 
 from infra.kafka.topics import DELIVERIES, TOPICS
-from tests.api.people import Person, Server
+from tests.api.people import Person, Server, Socket
 from tests.docs.running import running
 from tests.engines import Engines
 from tests.patience import PATIENCE_S
@@ -50,13 +50,21 @@ def traffic(engines: Engines, unique: str, folder: Path) -> Iterator[Traffic]:
 
 
 def _talk(server: Server) -> tuple[list[Any], list[Any]]:
-    """What bob said on his socket, and all that he got, until he has everything."""
+    """What bob said on his socket, with one signal of ann's, and all that he got."""
     ann, bob = server.person("ann"), server.person("bob")
     said: list[Any] = []
     frames: list[Any] = []
-    with bob.socket(cursor=0) as socket:
+    conversation = ann.direct(bob)
+    with bob.socket(cursor=0) as socket, ann.socket() as other:
         said.append({"type": "hello", "cursor": 0})
         frames.append(socket.welcome)
+        said.append({"type": "watch", "user_ids": ["ann", "bob"]})
+        socket.say(**said[-1])
+        frames.append(socket.next("presence"))
+        said.append({"type": "signal", "conversation_id": conversation, "signal": "typing", "data": {"s": 5}})
+        other.say(**said[-1])
+        frames.append(_past_presence(socket))
+        quiet = len(said)
         said += [
             {"type": "send", "ref": 1, **_draft("one", "hi"), "mentions": ["ann"]},
             {"type": "send", "ref": "two", **_draft("two", "")},
@@ -66,10 +74,10 @@ def _talk(server: Server) -> tuple[list[Any], list[Any]]:
             {"type": "ping", "ref": "p"},
             {"type": "ack", "cursor": 9_000},
         ]
-        for frame in said[1:]:
+        for frame in said[quiet:]:
             socket.say(**frame)
-        _use(ann, bob)
-        head = _told(bob)
+        use(ann, bob)
+        head = told(bob)
         end = time.monotonic() + PATIENCE_S
         while not _complete(frames, head):
             assert time.monotonic() < end, frames
@@ -77,11 +85,18 @@ def _talk(server: Server) -> tuple[list[Any], list[Any]]:
     return said, frames
 
 
+def _past_presence(socket: Socket) -> Any:
+    """The signal, before or after news of who is online."""
+    while (frame := json.loads(socket.connection.recv(timeout=PATIENCE_S)))["type"] != "signal":
+        assert frame["type"] in {"presence", "heartbeat"}, frame
+    return frame
+
+
 def _draft(name: str, text: str) -> dict[str, Any]:
     return {"to": "ann", "client_message_id": name, "kind": "text", "body": {"text": text}}
 
 
-def _use(ann: Person, bob: Person) -> None:
+def use(ann: Person, bob: Person) -> None:
     """Everything that makes an entry in the inbox of bob."""
     conversation = ann.direct(bob)
     names = [ann.send(conversation, text)["message_id"] for text in ("edited", "recalled", "hidden")]
@@ -99,7 +114,7 @@ def _use(ann: Person, bob: Person) -> None:
         (ann, "PUT", f"{marks}/read", {"seq": last}),
         (bob, "PUT", f"{marks}/read", {"seq": last}),
         (bob, "PATCH", f"{marks}/me", {"draft": "well", "muted_until": "2040-01-01T00:00:00Z"}),
-        (bob, "PATCH", f"{marks}/me", {"cleared_seq": 1, "pinned": True}),
+        (bob, "PATCH", f"{marks}/me", {"cleared_seq": 1, "pinned": True, "archived": True}),
     ):
         answer = person.ask(method, path, json=body) if body else person.ask(method, path)
         assert answer.status_code == 200, answer.text
@@ -108,7 +123,7 @@ def _use(ann: Person, bob: Person) -> None:
 KINDS = {"message", "edit", "recall", "reactions", "pin", "read", "receipt", "settings", "hidden"}
 
 
-def _told(person: Person) -> int:
+def told(person: Person) -> int:
     """The head of the inbox as soon as it has an entry of each type."""
     end = time.monotonic() + PATIENCE_S
     while True:
