@@ -122,7 +122,7 @@ def _message_writes(place: Place, document: Document, change: Kept) -> list[Writ
     match document["t"]:
         case "edit":
             edited = _edited(change.value)
-            return [edit_write(target, rev, bytes(edited.body), edited.mentions, change.at)]
+            return [edit_write(target, rev, bytes(edited.body), edited.mentions or (), change.at)]
         case "recall":
             return [recall_write(target, rev, change.by, change.at)]
         case "pin":
