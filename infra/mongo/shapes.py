@@ -26,7 +26,7 @@ class _Edit(Struct, rename={"revs": "l"}):
     b: bytes
     at: str
     revs: list[int]
-    n: list[str] | None = None
+    n: list[str]
 
 
 class _Recall(Struct):

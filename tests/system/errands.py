@@ -64,7 +64,7 @@ class Errands:
         await self.until_bob_has("to all")
 
     async def change_messages(self) -> None:
-        """Each change of a message, and of own state."""
+        """Each change of a message, and own state of bob. The recall comes last: it waits for the others."""
         sent = await self.send("to be changed")
         message, conversation = f"/v1/messages/{sent['message_id']}", "/v1/conversations/d:ann:bob"
         edit = {"client_message_id": "e", "body": {"text": "changed"}, "mentions": ["bob"]}
