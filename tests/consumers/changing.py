@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -19,7 +20,7 @@ from domain.changes import Change, Edited
 from domain.conversations import Member, Members, Window
 from domain.entries import Entry
 from domain.events import DELIVERY_RECORDS, Delivery
-from domain.ids import ConversationId, UserId
+from domain.ids import UserId, new_group_id
 from infra.kafka.topics import DELIVERIES
 from infra.mongo.behind import BehindStore
 from infra.mongo.messages import Stored
@@ -30,8 +31,7 @@ from producers.wiring import Clients
 from tests.builders import PARTITIONS, stored, stored_change, stores_on
 from tests.replica import Replica, shown
 
-CONVERSATION = ConversationId("g:abcdefghijklmnop")
-USERS = (UserId("ann"), UserId("bob"))
+_numbers = itertools.count(1)
 TEXT, EDITED = "text 1", "text 1 edited"
 """The first message says this, and after its edits it begins so."""
 
@@ -71,6 +71,9 @@ class Changing:
 
     def __init__(self, clients: Clients) -> None:
         self.clients, self.stores = clients, stores_on(clients)
+        number = next(_numbers)
+        self.conversation = new_group_id()
+        self.users = self.ann, self.bob = UserId(f"ann{number}"), UserId(f"bob{number}")
         self.ring = self.new_ring()
         self.behind = Behind(self.ring, BehindStore(self.stores.database), PARTITIONS)
         self.sync = Sync(self.ring, self.stores.timelines, self.stores.contents)
@@ -87,16 +90,16 @@ class Changing:
 
     async def sent(self, seq: int, *to: UserId) -> Taken[Delivery]:
         """A message, stored, and its record."""
-        one = stored(CONVERSATION, seq)
+        one = stored(self.conversation, seq)
         await self.stores.messages.insert([one])
-        return _record(one, one.message, to or USERS)
+        return _record(one, one.message, to or self.users)
 
     async def stored(self, type_: Any, seq: int, target: int = 1, value: Any = None) -> Stored:
         """A change, stored, without effect yet. An edit gives the text `EDITED` and its seq."""
         if type_ == "edit":
             value = Edited(Raw(json.dumps({"text": f"{EDITED} {seq}"}).encode()))
         encoded = Raw(b"null") if value is None else Raw(msgspec.json.encode(value))
-        change = Change(type_, CONVERSATION, USERS[0], f"n{seq}", target, encoded)
+        change = Change(type_, self.conversation, self.ann, f"n{seq}", target, encoded)
         made = stored_change(change, seq)
         await self.stores.messages.insert([made])
         return made
@@ -105,22 +108,22 @@ class Changing:
         """The change takes effect; its record, with what its entries carry now."""
         place = (one.conversation_id, one.seq)
         carried = (await self.stores.changes.settle([one]))[place].carried
-        return _record(one, carried, USERS)
+        return _record(one, carried, self.users)
 
     async def changed(self, type_: Any, seq: int, target: int = 1, value: Any = None) -> Taken[Delivery]:
         return await self.settled(await self.stored(type_, seq, target, value))
 
     async def react(self, key: str) -> None:
         """Ann reacts to the first message. No record tells it yet."""
-        where, change = reacted((CONVERSATION, 1), 0, [(key, [USERS[0]])], 1)
+        where, change = reacted((self.conversation, 1), 0, [(key, [self.ann])], 1)
         assert await self.stores.messages.change(where, change)
 
     async def spread(self, one: Stored, left: tuple[UserId, int]) -> list[Taken[Delivery]]:
         """The change takes effect; its records as the send path makes them. This user left at this seq."""
         place = (one.conversation_id, one.seq)
         content = (await self.stores.changes.settle([one]))[place]
-        stays = {user: (Window(1, left[1]) if user == left[0] else Window(1),) for user in USERS}
-        members = Members(CONVERSATION, 1, {u: Member(u, "member", stay) for u, stay in stays.items()})
+        stays = {user: (Window(1, left[1]) if user == left[0] else Window(1),) for user in self.users}
+        members = Members(self.conversation, 1, {u: Member(u, "member", stay) for u, stay in stays.items()})
         records = records_of([Spreadable(members, one.seq, content.carried, content.target)], 1)
         return [
             Taken(0, delivery)
@@ -137,7 +140,7 @@ class Changing:
 
     async def open_rings(self, *users: UserId) -> None:
         """As devices do that pull."""
-        for user in users or USERS:
+        for user in users or self.users:
             await self.pulled(user)
 
     async def drop_rings_that_are_behind(self) -> None:
@@ -145,7 +148,7 @@ class Changing:
         await self.behind.step()
 
     async def empty_redis(self) -> None:
-        for user in USERS:
+        for user in self.users:
             await self.stores.redis.delete(self.stores.keys.ring(user), self.stores.keys.filling(user))
 
     # ------------------------------------------------------------ what is seen
@@ -165,7 +168,7 @@ class Changing:
 
     async def nowhere(self, text: str = TEXT) -> None:
         """No ring and no pull has the text, before the ring is rebuilt and after it."""
-        for user in USERS:
+        for user in self.users:
             assert text.encode() not in await self.in_ring(user)
             assert text not in json.dumps(await self.pulled(user))
             assert text.encode() not in await self.in_ring(user)
@@ -173,23 +176,22 @@ class Changing:
     async def shown(self) -> dict[str, dict[str, Any]]:
         """The message on the device of each user that pulls from 0, and on one that has it from the store."""
         found = {}
-        for user in USERS:
-            found[f"{user} by the ring"] = device_with(user, await self.pulled(user))
+        for user in self.users:
+            found[f"{user} by the ring"] = self._shown(user, await self.pulled(user))
             await self.empty_redis()
-            found[f"{user} by the store"] = device_with(user, await self.pulled(user))
+            found[f"{user} by the store"] = self._shown(user, await self.pulled(user))
         return found
+
+    def _shown(self, user: UserId, entries: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        replica = Replica(user)
+        for entry in entries:
+            replica.take(entry["type"], entry[entry["type"]])
+        return replica.history(self.conversation)[f"{self.conversation}:1"]
 
     async def truth(self) -> dict[str, Any]:
         """The message as a read answers it."""
-        place = (CONVERSATION, 1)
+        place = (self.conversation, 1)
         return shown(json.loads((await self.stores.contents.of([place]))[place].carried))
-
-
-def device_with(user: UserId, entries: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    replica = Replica(user)
-    for entry in entries:
-        replica.take(entry["type"], entry[entry["type"]])
-    return replica.history(CONVERSATION)[f"{CONVERSATION}:1"]
 
 
 def _entry(one: Entry) -> dict[str, Any]:

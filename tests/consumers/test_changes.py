@@ -4,22 +4,33 @@ from __future__ import annotations
 
 import itertools
 import random
+import secrets
 
 import pytest
+import pytest_asyncio
 from msgspec import Raw, structs
 
 from consumers.loop import Taken
 from domain.errors import Unavailable
-from tests.consumers.changing import EDITED, TEXT, USERS, Changing
+from tests.builders import opened_clients, settings_for
+from tests.consumers.changing import EDITED, TEXT, Changing
 
-ANN, BOB = USERS
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 SECOND, THIRD, FOURTH = range(2, 5)
 SEEDS = range(12)
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def clients(engines):
+    """One set of topics for all: each test has people and a conversation of its own."""
+    settings = settings_for(engines, f"t{secrets.token_hex(5)}", ring={"capacity": 5})
+    async with opened_clients(settings) as opened:
+        yield opened
+
+
 @pytest.fixture
-def changing(town) -> Changing:
-    return Changing(town)
+def changing(clients) -> Changing:
+    return Changing(clients)
 
 
 class _Dead(Exception):
@@ -39,11 +50,11 @@ async def test_recall_that_overtakes_its_message_leaves_no_text(changing):
     await changing.open_rings()
     sent = await changing.sent(1)
     await changing.deliver(await changing.changed("recall", SECOND))
-    before = [await changing.in_ring(user) for user in USERS]
+    before = [await changing.in_ring(user) for user in changing.users]
     await changing.deliver(sent)
-    assert [await changing.in_ring(user) for user in USERS] == before
+    assert [await changing.in_ring(user) for user in changing.users] == before
     await changing.nowhere()
-    assert [entry["type"] for entry in await changing.pulled(BOB)] == ["message", "recall"]
+    assert [entry["type"] for entry in await changing.pulled(changing.bob)] == ["message", "recall"]
 
 
 async def test_edit_that_comes_after_the_recall_leaves_no_text(changing):
@@ -54,7 +65,7 @@ async def test_edit_that_comes_after_the_recall_leaves_no_text(changing):
     await changing.deliver(recalled)
     await changing.deliver(edited)
     await changing.nowhere()
-    assert [entry["type"] for entry in await changing.pulled(BOB)] == ["message", "recall", "edit"]
+    assert [entry["type"] for entry in await changing.pulled(changing.bob)] == ["message", "recall", "edit"]
 
 
 async def test_message_that_was_relayed_with_its_content_of_then_is_not_brought_back(changing):
@@ -102,8 +113,8 @@ async def test_ring_that_is_rebuilt_during_a_change_has_the_new_content(changing
         await changing.deliver(await changing.changed(type_, SECOND))
 
     async with changing.ring.before("fill", change):
-        await changing.pulled(ANN)
-    for user in USERS:
+        await changing.pulled(changing.ann)
+    for user in changing.users:
         assert f'"{TEXT}"'.encode() not in await changing.in_ring(user)
         now = {entry[entry["type"]]["rev"] for entry in await changing.pulled(user)}
         assert now == {SECOND}
@@ -128,7 +139,7 @@ async def test_recall_whose_inbox_dies_or_loses_redis_leaves_no_text(changing, s
     else:
         await changing.drop_rings_that_are_behind()
     await changing.nowhere()
-    assert [entry["type"] for entry in await changing.pulled(BOB)] == ["message", "edit", "recall"]
+    assert [entry["type"] for entry in await changing.pulled(changing.bob)] == ["message", "edit", "recall"]
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations((SECOND, THIRD, FOURTH))))
@@ -167,13 +178,13 @@ async def test_who_has_left_is_not_handed_the_old_text(changing, type_):
     await changing.open_rings()
     await changing.deliver(await changing.sent(1))
     one = await changing.stored(type_, SECOND)
-    for record in await changing.spread(one, left=(BOB, SECOND)):
+    for record in await changing.spread(one, left=(changing.bob, SECOND)):
         await changing.deliver(record)
-    assert [entry["type"] for entry in await changing.pulled(BOB)] == ["message"]
-    assert [entry["type"] for entry in await changing.pulled(ANN)] == ["message", type_]
-    for user in USERS:
+    assert [entry["type"] for entry in await changing.pulled(changing.bob)] == ["message"]
+    assert [entry["type"] for entry in await changing.pulled(changing.ann)] == ["message", type_]
+    for user in changing.users:
         assert f'"{TEXT}"'.encode() not in await changing.in_ring(user)
-    assert (await changing.pulled(BOB))[0]["message"]["rev"] == SECOND
+    assert (await changing.pulled(changing.bob))[0]["message"]["rev"] == SECOND
 
 
 async def test_recall_in_several_deliveries_replaces_the_content_for_all(changing):
@@ -181,7 +192,7 @@ async def test_recall_in_several_deliveries_replaces_the_content_for_all(changin
     await changing.open_rings()
     await changing.deliver(await changing.sent(1))
     partition, recalled = await changing.changed("recall", SECOND)
-    each = [Taken(partition, structs.replace(recalled, to=(user,))) for user in USERS]
+    each = [Taken(partition, structs.replace(recalled, to=(user,))) for user in changing.users]
     await changing.deliver(*each)
     await changing.nowhere()
 
@@ -192,7 +203,7 @@ async def test_who_has_left_is_not_handed_a_recalled_text_that_is_late(changing,
     sent = await changing.sent(1)
     if not late:
         await changing.deliver(sent, await changing.changed("edit", SECOND))
-    for record in await changing.spread(await changing.stored("recall", THIRD), left=(BOB, THIRD)):
+    for record in await changing.spread(await changing.stored("recall", THIRD), left=(changing.bob, THIRD)):
         await changing.deliver(record)
     await changing.deliver(sent)
     await changing.nowhere()
@@ -227,10 +238,10 @@ async def test_changes_in_any_order_are_in_effect_once_and_all_devices_agree(cha
         if rng.random() < 0.3:
             await changing.empty_redis()
         if rng.random() < 0.5:
-            await changing.open_rings(rng.choice(USERS))
+            await changing.open_rings(rng.choice(changing.users))
     if recalls:
         await changing.nowhere()
-    for user in USERS:
+    for user in changing.users:
         types = [entry["type"] for entry in await changing.pulled(user)]
         assert sorted(types) == sorted(["message", *(type_ for type_, _ in kinds + recalls)])
     devices = list((await changing.shown()).values())

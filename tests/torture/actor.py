@@ -8,10 +8,10 @@ import zlib
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
+from tests.texts import token
 from tests.torture.facts import Acting, Sending
 from tests.torture.plan import Act, Plan
 from tests.torture.town import Answer, NoAnswer, Town
-from tests.torture.wire import token
 
 AT_ONCE = 60
 MOST_WAIT_S = 2.0

@@ -17,9 +17,10 @@ from infra.kafka.dead_letters import DeadLetterTool
 from infra.kafka.topics import TopicTool
 from infra.mongo.rows import ROWS, id_of, is_row
 from infra.settings import Settings
+from tests.texts import tokens_in
 from tests.torture.facts import FOR_EVER, Facts, Got, Pulled, Row, StoredChange, StoredMessage, digest
 from tests.torture.town import Answer, NoAnswer, Town
-from tests.torture.wire import carried, decode_page, got, name_of, tokens_in
+from tests.torture.wire import carried, decode_page, got, name_of
 
 PAGES = (7, 50, 200)
 TRIES = 4

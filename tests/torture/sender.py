@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
+from tests.texts import token
 from tests.torture.device import Device
 from tests.torture.facts import Sending
 from tests.torture.plan import Plan, Send
 from tests.torture.town import NoAnswer, Town
-from tests.torture.wire import token
 
 AT_ONCE = 250
 MOST_WAIT_S = 2.0

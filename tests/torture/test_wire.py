@@ -6,7 +6,8 @@ import json
 
 import msgspec
 
-from tests.torture.wire import Entry, carried, got, name_of, token, tokens_in
+from tests.texts import token, tokens_in
+from tests.torture.wire import Entry, carried, got, name_of
 
 SENT = {
     "message_id": "d:a:b:1",
@@ -47,3 +48,4 @@ def test_entry_of_another_type_is_told_by_what_it_is_about():
 def test_tokens_are_found_in_any_text():
     raw = json.dumps([token("m1") + "xx", {"text": f"say {token('m12', 3)} again"}, "<b>"]).encode()
     assert tokens_in(raw) == {"m1", "m12"}
+    assert tokens_in(token("m3/14", 2).encode()) == {"m3/14"}

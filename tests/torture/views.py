@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from tests.replica import SETTINGS, shown
+from tests.texts import tokens_in
 from tests.torture.collect import asked
 from tests.torture.facts import Facts, View
 from tests.torture.town import NoAnswer, Town
-from tests.torture.wire import tokens_in
 
 PAGE = 100
 ME = ("read_seq", "marked_unread", "unread", *SETTINGS)

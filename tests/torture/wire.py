@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import Any
 
 import msgspec
@@ -17,18 +16,7 @@ FIXED = ("message_id", "conversation_id", "seq", "sender_id", "client_message_id
 SENT = ("body", "reply_to", "forward_of", "mentions")
 """What it keeps until it is edited or recalled."""
 
-_TOKEN = re.compile(rb"<([a-z][0-9]+)[.>]")
 Value = dict[str, Any]
-
-
-def token(name: str, version: int = 0) -> str:
-    """The beginning of the text of a message, and of no other: `<m7>`, and `<m7.2>` after an edit."""
-    return f"<{name}.{version}>" if version else f"<{name}>"
-
-
-def tokens_in(raw: bytes) -> set[str]:
-    """The names of all messages whose text stands in it."""
-    return {name.decode() for name in _TOKEN.findall(raw)}
 
 
 def got(seq: int, type_: str, value: Value) -> Got:
