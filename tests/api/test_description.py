@@ -12,7 +12,7 @@ CONFIG = """
 [checks.positive_data_acceptance]
 expected-statuses = ["2xx", "401", "403", "404", "409", "413", "5xx"]
 [checks.negative_data_rejection]
-expected-statuses = ["400", "401", "403", "404", "405", "409", "413"]
+expected-statuses = ["400", "401", "403", "404", "405", "409", "413", "431"]
 """
 PROGRAM = Path(sys.executable).with_name("schemathesis")
 
