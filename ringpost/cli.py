@@ -20,10 +20,12 @@ import typer
 from rich.text import Text
 
 from infra.tasks import ended
+from ringpost.changes import changes, conversation_of
 from ringpost.failure import UsageError
 from ringpost.http import TIMEOUT_S, Api, ApiError, checked_url, user_path
+from ringpost.options import Timeout, Token, Url, UrlBySettings
 from ringpost.output import Json, example, json_line, progress, remark, show, watch_reader, write
-from ringpost.running import HERE, api_url, api_url_by_settings, read_settings, settings_with_engines
+from ringpost.running import api_url, api_url_by_settings, read_settings, settings_with_engines
 from ringpost.topics import topics
 
 app = typer.Typer(
@@ -33,19 +35,6 @@ app = typer.Typer(
 app.add_typer(topics, name="topics")
 
 
-def _address(otherwise: str) -> Any:
-    """The option `--url`. Its help says what counts without it and without a running `ringpost up`."""
-    usual = f"by default that of a running `ringpost up`, {otherwise}"
-    return typer.Option(envvar="RINGPOST_URL", help=f"The address of the API; {usual}.")
-
-
-Url = Annotated[str | None, _address(f"else {HERE}")]
-UrlBySettings = Annotated[str | None, _address("or of the settings")]
-Token = Annotated[str, typer.Option(envvar="RINGPOST_TOKEN", help="The token of a device.")]
-Timeout = Annotated[
-    float,
-    typer.Option(envvar="RINGPOST_TIMEOUT_S", min=0.1, help="The most seconds to wait for an answer."),
-]
 Stage = Annotated[bool, typer.Option("--stage", hidden=True)]
 """The page at `/`: for `ringpost up`, which starts the API with it. No setting turns it on by accident."""
 
@@ -126,22 +115,41 @@ def token(
 
 
 @app.command(
-    epilog=example("ringpost send 'Hello Bob' --to bob", "ringpost send 'Noon?' --conversation g:3f2a…")
+    epilog=example(
+        "ringpost send 'Hello Bob' --to bob",
+        "ringpost send 'Noon?' --conversation g:3f2a… --mention bob --mention cem",
+        "ringpost send 'At noon' --reply-to d:ann:bob:3",
+    )
 )
-def send(
-    text: Annotated[str, typer.Argument(help="The text of the message.")],
+def send(  # noqa: PLR0913 - each is an option of the command
+    text: Annotated[
+        str, typer.Argument(help="The text of the message. Put -- in front of one that begins with -.")
+    ],
     token: Token,
     to: Annotated[str | None, typer.Option(help="The user who receives it.")] = None,
     conversation: Annotated[str | None, typer.Option(help="Or the conversation that it goes to.")] = None,
+    reply_to: Annotated[
+        str | None,
+        typer.Option(help="The message that this one answers. Its conversation need not be given."),
+    ] = None,
+    mention: Annotated[
+        list[str] | None, typer.Option(help="A member whom it mentions, or all; may be repeated.")
+    ] = None,
     url: Url = None,
     timeout_s: Timeout = TIMEOUT_S,
 ) -> None:
     """Send a text to a user or into a conversation; print the answer as JSON."""
+    quotes: dict[str, object] = {}
+    if reply_to is not None:
+        place, quotes["reply_to"] = conversation_of(reply_to), reply_to
+        conversation = place if to is None and conversation is None else conversation
+    if mention:
+        quotes["mentions"] = "all" if "all" in mention else mention
     if (to is None) == (conversation is None):
         raise UsageError("Say where the message goes: give --to USER or --conversation ID.")
     client = Api(api_url(url), token, timeout_s)
     with progress(f"Sending to {client.url}"):
-        answer = client.send(text, to, conversation)
+        answer = client.send(text, to, conversation, **quotes)
     write(json_line(answer))
 
 
@@ -164,22 +172,34 @@ def pull(
     write(json_line(page))
 
 
-@app.command(epilog=example("ringpost listen", "ringpost listen --cursor 0 --no-ack | head -3"))
+@app.command(
+    epilog=example(
+        "ringpost listen", "ringpost listen --cursor 0 --no-ack | head -3", "ringpost listen --json"
+    )
+)
 def listen(
     token: Token,
     cursor: Annotated[int | None, typer.Option(help="Begin here, not at the device's own cursor.")] = None,
     ack: Annotated[bool, typer.Option(help="Move the device's own cursor behind what was printed.")] = True,
+    as_json: Json = False,
     url: Url = None,
     timeout_s: Timeout = TIMEOUT_S,
 ) -> None:
-    """Be a live device: print each entry as a line of JSON, each once, in order, until Ctrl-C.
+    """Be a live device: print each entry as a line, each once, in order, until Ctrl-C.
 
-    The state of the connection goes to stderr.
+    A line begins with the number of the entry and its type. Texts stand in quotes. With --json it is the
+    entry as it came. The state of the connection goes to stderr.
     """
+    from ringpost.line import line_of
     from ringpost.listener import Listener
 
-    listener = Listener(Api(api_url(url), token, timeout_s), cursor, write, remark, ack)
+    line = json_line if as_json else line_of
+    client = Api(api_url(url), token, timeout_s)
+    listener = Listener(client, cursor, lambda entry: write(line(entry)), remark, ack)
     asyncio.run(_until_told(listener.run()))
+
+
+app.registered_commands.extend(changes.registered_commands)
 
 
 async def _until_told(running: Any) -> None:

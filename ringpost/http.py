@@ -101,17 +101,28 @@ class Api:
             time.sleep(pause_s)
         raise ApiError(refusal)
 
-    def send(self, text: str, to: str | None, conversation: str | None) -> dict[str, Any]:
-        """Send a text to a user, or else into a conversation."""
+    def send(self, text: str, to: str | None, conversation: str | None, **quotes: object) -> dict[str, Any]:
+        """Send a text to a user, or else into a conversation. `quotes` are further fields of the message."""
         place = {"conversation_id": conversation} if to is None else {"to": to}
-        body = {"client_message_id": secrets.token_hex(8), "kind": "text", "body": {"text": text}, **place}
+        content = {"client_message_id": secrets.token_hex(8), "kind": "text", "body": {"text": text}}
+        body = {**content, **place, **quotes}
         return self.call("POST", "/v1/messages", body, needs={"message_id": str, "seq": int})
 
 
 def user_path(user: str) -> str:
-    """The path of a user, with any characters of the id escaped. ApiError if the id is no text."""
+    """The path of a user. ApiError if the id can be none."""
+    return "/v1/users/" + segment(user)
+
+
+def segment(name: str) -> str:
+    """The name as one part of a path, whatever characters it has.
+
+    ApiError for what is no text, and for a name that would leave the path or end it: `..`, `.` and nothing.
+    """
+    if name in ("", ".", ".."):
+        raise ApiError(f"{name!r} names nothing that can be asked for.")
     try:
-        return "/v1/users/" + quote(user, safe="")
+        return quote(name, safe="")
     except UnicodeEncodeError:
         raise ApiError(NO_TEXT) from None
 

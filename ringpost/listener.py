@@ -24,7 +24,6 @@ from infra.retry import backoff_s
 from infra.tasks import ended
 from ringpost.http import GARBAGE, Api, ApiError, read_answer, read_refusal, reason_of
 from ringpost.inbox import Entry, Inbox, Taken
-from ringpost.output import json_line
 
 ACK_EVERY_S = 1.0
 LARGEST_FRAME_BYTES = 4_194_304
@@ -33,6 +32,7 @@ REPLACED = (4003, 4504)
 Earlier versions of the gateway use the first.
 """
 
+Show = Callable[[Entry], None]
 Tell = Callable[[str], None]
 
 
@@ -44,7 +44,7 @@ class Listener:
     """
 
     def __init__(
-        self, api: Api, cursor: int | None, show: Tell, tell: Tell = lambda _: None, acknowledge: bool = True
+        self, api: Api, cursor: int | None, show: Show, tell: Tell = lambda _: None, acknowledge: bool = True
     ) -> None:
         self._api = api
         self._show = show
@@ -159,7 +159,7 @@ class Listener:
 
     def _show_all(self, taken: Taken) -> None:
         for entry in taken.entries:
-            self._show(json_line(entry))
+            self._show(entry)
         if taken.entries:
             self._shown = taken.entries[-1]["seq"]
             self._printed.set()

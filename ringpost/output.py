@@ -27,6 +27,7 @@ from rich.text import Text
 
 Json = Annotated[bool, typer.Option("--json", help="Write JSON.")]
 _STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+_SURROGATES = re.compile("[\ud800-\udfff]")
 PATIENCE_S = 1.0
 """What takes longer shows that it goes on."""
 LOOK_AGAIN_S = 0.5
@@ -104,6 +105,17 @@ def write(text: str) -> None:
 def json_line(value: object) -> str:
     """JSON that sends nothing but visible ASCII to a terminal."""
     return json.dumps(value).replace("\x7f", "\\u007f")
+
+
+def quoted(value: object) -> str:
+    """JSON on one line, with the characters of every language as they are.
+
+    What steers a terminal or turns the order of text stands there as an escape.
+    """
+    text = json.dumps(value, ensure_ascii=False)
+    for escaped in (_STEERING, _SURROGATES):
+        text = escaped.sub(lambda sign: f"\\u{ord(sign[0]):04x}", text)
+    return text
 
 
 def harmless(text: str) -> str:

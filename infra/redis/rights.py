@@ -73,7 +73,7 @@ RIGHTS: dict[str, Access] = {
         (_USERS, _CONVERSATIONS, _GATEWAYS),
         (_GATEWAYS,),
     ),
-    "inbox": Access(("append",), ("del", "scan"), (_USERS,)),
+    "inbox": Access(("append", "replace"), ("del", "scan"), (_USERS,)),
     "push": Access(("places",), ("publish",), (_USERS,), (_GATEWAYS,)),
     "relay": Access(("restore",), (), (_CONVERSATIONS,)),
 }

@@ -8,10 +8,19 @@ import pytest
 
 from api.errors import STATUS, error_body
 from api.gateway.frames import Close
+from api.history import MOST_READERS
 from api.views import HistoryQuery, SendMessage, SyncQuery
+from api.views_messages import DRAFT_BYTES, MOST_IN_BATCH
 from domain.errors import every_error
 from domain.messages import BODY_LIMIT_BYTES
+from domain.reactions import MOST_KEYS, MOST_OF_USER
+from domain.registers import SHOWN_REACTORS
+from infra.mongo import unread
+from infra.mongo.registers import MOST_EDITS
 from infra.settings import PARTS
+from producers.conflated import MOST_S
+from producers.quoting import MOST_MENTIONS
+from producers.revise import MOST_PINS
 from tests.docs.tables import MADE, README, ROOT
 
 
@@ -57,6 +66,21 @@ def test_defaults_of_queries_are_those_that_are_documented():
     assert "`wait_s`: 0 to 60, default 0." in sync
     assert SyncQuery().wait_s == 0
     assert "client_message_id" in SendMessage.__struct_fields__
+
+
+def test_bounds_are_those_of_the_code():
+    """In the order of the table."""
+    documented = [
+        int(most.partition(", among")[0].replace(",", ""))
+        for _, most, _ in rows(page("sizing.md").partition("### Bounds")[2], "what")
+    ]
+    bounds = [
+        *(MOST_EDITS, MOST_KEYS, MOST_OF_USER, MOST_PINS, MOST_MENTIONS, MOST_IN_BATCH),
+        *(DRAFT_BYTES, MOST_READERS, SHOWN_REACTORS, unread.MOST),
+    ]
+    assert documented == bounds
+    assert f"among the newest {unread.LONG_LOOK:,} documents" in page("sizing.md")
+    assert f"up to {MOST_S:.0f} s" in page("sizing.md")
 
 
 VARIABLE = re.compile(r"RINGPOST_[A-Z_]*[A-Z]")

@@ -91,7 +91,17 @@ def test_what_is_sent_is_pulled(run, tokens):
 def test_a_device_in_the_terminal_hears_what_was_and_what_comes(run, tokens, environment):
     notes = as_json(run("send", "before", "--to", "ann", "--token", tokens["ann"]))["conversation_id"]
     head = as_json(run("pull", "--wait-s", "20", "--token", tokens["ann"]))["head"]
-    command = [sys.executable, "-m", "ringpost", "listen", "--cursor", "0", "--token", tokens["ann"]]
+    command = [
+        sys.executable,
+        "-m",
+        "ringpost",
+        "listen",
+        "--json",
+        "--cursor",
+        "0",
+        "--token",
+        tokens["ann"],
+    ]
     with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as listening:
         assert listening.stdout is not None
         heard = [json.loads(listening.stdout.readline()) for _ in range(head)]
@@ -106,7 +116,7 @@ def test_listening_ends_when_nobody_reads_it_though_nothing_new_comes(run, token
     """As `listen | head -1` on an inbox that is shown whole before `head` ends."""
     run("send", "one", "--to", "ann", "--token", tokens["ann"])
     head = as_json(run("pull", "--wait-s", "20", "--token", tokens["ann"]))["head"]
-    command = [sys.executable, "-m", "ringpost", "listen", "--cursor", str(head - 1), "--no-ack"]
+    command = [sys.executable, "-m", "ringpost", "listen", "--json", "--cursor", str(head - 1), "--no-ack"]
     with subprocess.Popen(
         [*command, "--token", tokens["ann"]],
         cwd=ROOT,

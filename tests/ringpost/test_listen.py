@@ -91,7 +91,7 @@ async def listening(ann: Person, spoil: Spoil) -> AsyncIterator[tuple[list[int],
         async with running_services(service):
             await service.listening.wait()
             api = Api(f"http://127.0.0.1:{service.port}", ann.token)
-            listener = Listener(api, 0, lambda line: shown.append(json.loads(line)["seq"]))
+            listener = Listener(api, 0, lambda entry: shown.append(entry["seq"]))
             task = asyncio.create_task(listener.run())
             try:
                 yield shown, relay
@@ -152,7 +152,7 @@ async def told(ann: Person, cursor: int | None, url: str = "", **options: bool) 
     said: list[str] = []
     api = Api(url or ann.server.url, ann.token)
     listener = Listener(
-        api, cursor, lambda line: said.append(f"entry {json.loads(line)['seq']}"), said.append, **options
+        api, cursor, lambda entry: said.append(f"entry {entry['seq']}"), said.append, **options
     )
     task = asyncio.create_task(listener.run())
     try:

@@ -41,6 +41,12 @@ BENCH = ("--only", "50", "--seconds", "1", "--warm-up", "0", "--users", "2", "--
 WORDS = {
     "worker": ("all",),
     "send": ("hello", "--to", "bob"),
+    "edit": ("d:ann:bob:1", "hello"),
+    "recall": ("d:ann:bob:1",),
+    "react": ("d:ann:bob:1", ":ok:"),
+    "pin": ("d:ann:bob:1",),
+    "hide": ("d:ann:bob:1",),
+    "read": ("d:ann:bob",),
     "bench": BENCH,
     "torture": ("--seconds", "1"),
     "topics dlq show": ("deliveries", "0", "0"),

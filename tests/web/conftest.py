@@ -16,6 +16,7 @@ from playwright.async_api import Browser, async_playwright
 
 from tests.api.people import Server
 from tests.docs.running import Running, running
+from tests.web.line import Line
 from tests.web.server import StageServer
 from tests.web.stage import Stage, named, opened
 from tests.web.truth import Ask, caught_up
@@ -87,6 +88,21 @@ async def open_stage(browser: Browser, server: StageServer, ask: Ask) -> AsyncIt
 async def stage(open_stage: Open) -> Stage:
     """The page at the size of a desk."""
     return await open_stage()
+
+
+@pytest.fixture
+def line() -> Line:
+    return Line()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def wired(browser: Browser, server: StageServer, line: Line, ask: Ask) -> AsyncIterator[Stage]:
+    """The page, with the line to its bob in our hands."""
+    async with await browser.new_context(**named({})) as window:
+        await window.route_web_socket("**/v1/connect", line.take)
+        stage = await opened(window, server.url)
+        await caught_up(stage, ask)
+        yield stage
 
 
 @pytest.fixture(scope="session")

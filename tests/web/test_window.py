@@ -72,6 +72,8 @@ async def test_everything_is_done_with_the_keyboard_alone_in_the_order_of_the_pa
     await stage.page.keyboard.press("Enter")
     await expect(stage.bob.link).to_have_text("Online")
     assert await tab(stage) == "Messages on Bob’s device"
+    seq, _ = await stage.bob.numbers(first)
+    assert await tab(stage) == f"👍 on #{seq}: 0"
     assert await tab(stage) == "Bob writes to Ann"
     await stage.page.keyboard.type("one")
     await stage.page.keyboard.press("Shift+Enter")

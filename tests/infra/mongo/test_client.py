@@ -190,6 +190,9 @@ async def test_nobody_waits_for_a_store_that_is_known_not_to_answer(unique, driv
             Engines(local.url("mongo"), "", ""), unique, mongo={"driver": driver, "timeout_s": timeout_s}
         ).mongo
 
+    async def silent(database):
+        return not await answers(database)
+
     async def refused(database, waiting):
         assert not any(await asyncio.gather(*(answers(database) for _ in range(waiting))))
         for _ in range(1_000):
@@ -198,13 +201,15 @@ async def test_nobody_waits_for_a_store_that_is_known_not_to_answer(unique, driv
     async with (
         LocalEngines(tmp_path, which=("mongo",)) as local,
         opened_database(settings_for(Engines(local.url("mongo"), "", ""), unique)),
+        open_database(settings(0.2)) as watching,
         open_database(settings(3)) as hasty,
         open_database(settings(15)) as patient,
     ):
-        assert await until(lambda: answers(hasty))
-        assert await answers(patient)
+        for database in (watching, hasty, patient):
+            assert await until(lambda it=database: answers(it))
         os.kill(local.pid("mongo"), signal.SIGSTOP)
         try:
+            await until(lambda: silent(watching))  # a signal is not obeyed at once
             async with asyncio.timeout(PATIENCE_S):
                 await asyncio.gather(refused(patient, 1), refused(hasty, 50))
         finally:
