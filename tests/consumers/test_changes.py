@@ -100,6 +100,31 @@ async def test_inbox_that_stood_still_brings_no_recalled_text_back(changing, typ
     await changing.nowhere()
 
 
+async def test_inbox_that_stood_still_brings_no_older_edit_back(changing):
+    await changing.open_rings()
+    await changing.deliver(await changing.sent(1))
+    edited = await changing.changed("edit", SECOND)
+    still = changing.new_ring()
+
+    async def meanwhile() -> None:
+        await changing.deliver(edited, await changing.changed("edit", THIRD))
+
+    async with still.before("replace", meanwhile):
+        await changing.deliver(edited, inbox=changing.inbox(still))
+    for user in changing.users:
+        assert {entry[entry["type"]]["rev"] for entry in await changing.pulled(user)} == {THIRD}
+
+
+async def test_recall_with_a_number_before_the_edit_that_it_found_leaves_no_text(changing):
+    """It got its number first, and takes effect last."""
+    await changing.open_rings()
+    await changing.deliver(await changing.sent(1))
+    recall = await changing.stored("recall", SECOND)
+    await changing.deliver(await changing.changed("edit", THIRD))
+    await changing.deliver(await changing.settled(recall))
+    await changing.nowhere()
+
+
 @pytest.mark.parametrize("moment", ["before it", "emptied before it"])
 @pytest.mark.parametrize("type_", ["edit", "recall"])
 async def test_ring_that_is_rebuilt_during_a_change_has_the_new_content(changing, type_, moment):

@@ -13,7 +13,7 @@ from msgspec import Raw
 from domain.changes import Change, Marked, Settings
 from domain.ids import own_id
 from infra.mongo.messages import Stored
-from tests.builders import ANN_BOB, BOB, stored, stored_change
+from tests.builders import ANN, ANN_BOB, BOB, stored, stored_change
 from tests.replica import Replica
 
 FIRST, SECOND, THIRD = range(3)
@@ -58,6 +58,11 @@ OVERLAPPING = {
         Settings(ANN_BOB, {"draft": "later"}),
         Settings(ANN_BOB, {"pinned": False, "archived": True}),
     ),
+    "cleared": (
+        Settings(ANN_BOB, {"cleared_seq": 2}),
+        Settings(ANN_BOB, {"cleared_seq": 3, "draft": "x"}),
+        Settings(ANN_BOB, {"cleared_seq": 1}),
+    ),
     "read": (Marked(ANN_BOB, 3), Marked(ANN_BOB), Marked(ANN_BOB, 2)),
 }
 
@@ -67,11 +72,13 @@ OVERLAPPING = {
 async def test_overlapping_changes_of_own_state_are_the_same_on_every_device(town, type_, order):
     """Each is settled after it has got its number, by a process that may have stood still meanwhile."""
     await town.direct()
-    changes = [own(type_, seq, value) for seq, value in enumerate(OVERLAPPING[type_], 1)]
+    type_of = "settings" if type_ == "cleared" else type_
+    changes = [own(type_of, seq, value) for seq, value in enumerate(OVERLAPPING[type_], 1)]
     await town.stores.messages.insert([*changes, *(stored(ANN_BOB, seq) for seq in (1, 2, 3))])
     pushed = await settled(town, *[changes[n] for n in order])
     expected = {
         "settings": {"pinned": False, "archived": True, "draft": "later"},
+        "cleared": {"cleared_seq": 3, "draft": "x"},
         "read": {"read_seq": 3, "marked_unread": False},
     }
     now = await me(town)
@@ -93,3 +100,17 @@ async def test_own_state_that_is_settled_again_is_no_other_state(town):
     assert await me(town) == before
     assert {value["rev"] for _, value in again} == {max(value["rev"] for _, value in again)}
     assert device_with(again) == before
+
+
+async def test_change_whose_process_died_takes_effect_when_the_relay_reads_it(town):
+    """It was stored, and nobody was told. What the relay spreads is in effect first."""
+    await town.direct()
+    edit = Change("edit", ANN_BOB, ANN, "e", 1, Raw(b'{"body":{"text":"edited"},"mentions":[]}'))
+    await town.stores.messages.insert(
+        [stored(ANN_BOB, 1), stored_change(edit, 2), own("settings", 1, Settings(ANN_BOB, {"draft": "x"}))]
+    )
+    found = await town.stores.changes.settled([(ANN_BOB, 2), (own_id(BOB), 1)])
+    assert b"edited" in found[ANN_BOB, 2].carried
+    assert b"edited" in (await town.stores.contents.of([(ANN_BOB, 1)]))[ANN_BOB, 1].carried
+    assert (await me(town))["draft"] == "x"
+    assert b'"draft":"x"' in found[own_id(BOB), 1].carried

@@ -7,9 +7,9 @@ import json
 import pytest
 from msgspec import Raw
 
-from domain.errors import Conflict
+from domain.errors import Conflict, Forbidden
 from producers.revise import Revise
-from tests.builders import ANN, BOB, CEM, draft
+from tests.builders import ANN, ANN_BOB, BOB, CEM, draft, stored
 
 ONE, TWO = (Raw(json.dumps({"text": text}).encode()) for text in ("one", "two"))
 
@@ -49,3 +49,37 @@ async def test_edit_without_mentions_is_repeated_whatever_the_mentions_are_by_th
     assert await mentioned(town, sent.message_id) == [["cem"], 1]
     with pytest.raises(Conflict):
         await revise.edit(ANN, sent.message_id, "e1", ONE, ("cem",))
+
+
+async def test_edit_and_recall_have_their_time(town, revise):
+    """The message is from long ago."""
+    await town.direct()
+    await town.stores.messages.insert([stored(ANN_BOB, 1)])
+    name = f"{ANN_BOB}:1"
+    with pytest.raises(Forbidden):
+        await revise.edit(ANN, name, "e1", ONE, None)
+    with pytest.raises(Forbidden):
+        await revise.recall(ANN, name)
+
+
+async def test_nobody_edits_what_another_has_sent(town, revise):
+    await town.direct()
+    sent = (await town.send(draft())).sent
+    with pytest.raises(Forbidden):
+        await revise.edit(BOB, sent.message_id, "e1", ONE, None)
+
+
+async def test_edit_that_a_recall_overtakes_is_a_conflict(town, revise):
+    """The message could be edited when it was asked for, and not any more when the edit took effect."""
+    await town.direct()
+    sent = (await town.send(draft())).sent
+    path, settings = town.path, town.clients.settings.message
+
+    class Overtaken:
+        async def change(self, change, recipients=1):
+            await revise.recall(ANN, sent.message_id)
+            return await path.sender.change(change, recipients)
+
+    late = Revise(Overtaken(), path.reading, town.stores.messages, path.membership, settings)
+    with pytest.raises(Conflict):
+        await late.edit(ANN, sent.message_id, "e1", ONE, None)

@@ -59,6 +59,7 @@ class Life:
         self.talks: list[Talk] = []
         self.differences: list[str] = []
         self.urls = urls
+        self.kinds = KINDS
         self.done = 0
         self._client = client
         self._tokens = tokens
@@ -76,7 +77,7 @@ class Life:
         rng = random.Random(f"{self._seed}/{talk.conversation_id}/{len(talk.messages)}")
         for _ in range(events):
             self.done += 1
-            kind = rng.choices(tuple(KINDS), tuple(KINDS.values()))[0] if talk.messages else "send"
+            kind = rng.choices(tuple(self.kinds), tuple(self.kinds.values()))[0] if talk.messages else "send"
             user = rng.choice(talk.members)
             if kind in {"send", "reply", "forward", "batch"}:
                 await self._say(kind, talk, user, rng)
@@ -117,7 +118,8 @@ class Life:
             return
         answer = await self._ask(user, "POST", "/v1/messages", body)
         if self._as_expected(f"{kind} of {name} by {user}", answer, expected) and not expected:
-            self._spoken(talk, user, name, text, answer.body, mentions)
+            spoken = self._spoken(talk, user, name, text, answer.body)
+            spoken.mentions, spoken.forwarded = mentions, kind == "forward"
 
     async def _batch(self, talk: Talk, user: str, body: dict[str, Any]) -> None:
         names = [self._name(talk) for _ in range(3)]
@@ -134,13 +136,12 @@ class Life:
 
         results = await until(all_taken, PATIENCE_S)
         for one, text, result in zip(names, texts, results, strict=True):
-            self._spoken(talk, user, one, text, result, [])
+            self._spoken(talk, user, one, text, result)
 
-    def _spoken(
-        self, talk: Talk, user: str, name: str, text: str, answer: dict[str, Any], mentions: list[str]
-    ) -> None:
-        spoken = Spoken(answer["message_id"], answer["seq"], user, name, [text], mentions)
+    def _spoken(self, talk: Talk, user: str, name: str, text: str, answer: dict[str, Any]) -> Spoken:
+        spoken = Spoken(answer["message_id"], answer["seq"], user, name, [text])
         talk.messages[spoken.message_id] = spoken
+        return spoken
 
     def _name(self, talk: Talk) -> str:
         """A client_message_id that no other message has."""
@@ -204,6 +205,8 @@ class Life:
             return "forbidden"
         if kind != "hide" and spoken.recalled:
             return "conflict"
+        if kind == "edit" and spoken.forwarded:
+            return "forbidden"
         mine = [one for one, users in spoken.reactions.items() if user in users]
         if kind == "react" and key not in mine and len(mine) >= MOST_REACTIONS:
             return "conflict"

@@ -23,6 +23,7 @@ class Spoken:
     name: str
     versions: list[str]
     mentions: list[str] = field(default_factory=list)
+    forwarded: bool = False
     recalled: bool = False
     reactions: dict[str, list[str]] = field(default_factory=dict)
     pinned_at: int = 0
