@@ -58,7 +58,7 @@ test: $(DEV_STAMP) ## the tests, on embedded engines
 	@exec $(PYTEST) --engines=embedded $(ARGS)
 
 test-containers: $(DEV_STAMP) ## the tests that use the engines, on containers
-	@exec $(PYTEST) --engines=containers -m "not own_engines and not no_engines" $(ARGS)
+	@exec $(PYTEST) --engines=containers -m "not own_engines and not no_engines and not same_on_all_engines" $(ARGS)
 
 mutations: $(DEV_STAMP) ## break the product on purpose, once for each promise: are there tests that see it?
 	@exec $(BIN)/python -m tests.mutations $(ARGS)

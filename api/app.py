@@ -12,6 +12,7 @@ from starlette.routing import BaseRoute
 from starlette.routing import Route as HttpRoute
 from starlette.types import Receive, Scope, Send
 
+from api.asyncapi import describe_events
 from api.caller import Callers
 from api.contract import Route, endpoint, error_response, http_error
 from api.description.page import description_routes
@@ -36,7 +37,7 @@ def make_app(
         methods = [route.method for route in some]
         app.add_route(path, endpoint(some, callers, max_request_bytes), methods)
     app.router.routes.extend(others)
-    app.router.routes.extend(description_routes(describe(routes, VERSION)))
+    app.router.routes.extend(description_routes(describe(routes, VERSION), describe_events(VERSION)))
     app.router.routes.append(HttpRoute("/", _to_docs))
     app.add_exception_handler(HTTPException, http_error)
     app.router.default = _no_such_path

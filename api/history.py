@@ -1,36 +1,31 @@
-"""A member's view of conversations: the pages of one, its pins, and the list of all."""
+"""A member's view of a conversation: its messages page by page, and its pins."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import msgspec
-from msgspec import UNSET, Raw, UnsetType
+from msgspec import UNSET, UnsetType
 
 from api.shared import SharedReads
-from api.views import ConversationList, ConversationRow, HistoryQuery, MeView, Person
+from api.views import HistoryQuery, MeView, Person
 from domain.changes import Edited, kept_of
 from domain.clock import rfc3339
-from domain.conversations import Conversation, Member, Role
-from domain.errors import Conflict, Forbidden, TooLarge, Unavailable
-from domain.ids import MAX_SEQ, ConversationId, UserId, is_group, other_of, place_of
+from domain.conversations import Member, Role
+from domain.errors import Conflict, Forbidden, TooLarge
+from domain.ids import MAX_SEQ, ConversationId, UserId, other_of, place_of
 from domain.limits import whole
-from domain.messages import Message, sent_of
+from domain.messages import Message
 from domain.registers import shown
 from infra.mongo.accounts import AccountStore
-from infra.mongo.conversations import ConversationStore
 from infra.mongo.messages import MessageStore
 from infra.mongo.registers import registers_of
-from infra.mongo.rows import Place
 from infra.mongo.terms import Document
-from infra.mongo.unread import Unread, UnreadCounts
-from infra.redis.sequence import Sequence as Counters
+from infra.mongo.unread import Unread
 from producers.membership import Membership
 from producers.reading import FIELDS, Reading, visible
 
-LOOKUPS_AT_ONCE = 32
 MOST_READERS = 100
 """Who has read a message is told in groups of up to so many members."""
 
@@ -55,15 +50,6 @@ class _Range(NamedTuple):
     newest: bool
 
 
-class _Active(NamedTuple):
-    """A conversation, and where it stands in the list (a `ListCursor`)."""
-
-    cursor: str
-    conversation: Conversation
-    member: Member
-    newest: _Newest
-
-
 class Page(NamedTuple):
     """Messages as they are now, in rising order. `referenced` are those that they answer."""
 
@@ -77,17 +63,15 @@ class History:
 
     def __init__(
         self,
-        stores: tuple[MessageStore, ConversationStore, AccountStore],
+        messages: MessageStore,
+        accounts: AccountStore,
         membership: Membership,
         reading: Reading,
-        unread: UnreadCounts,
-        sequence: Counters,
     ) -> None:
-        self._messages, self._conversations, self._accounts = stores
+        self._messages = messages
+        self._accounts = accounts
         self._membership = membership
         self._reading = reading
-        self._unread = unread
-        self._sequence = sequence
         self._pages = SharedReads(self._read)
 
     async def page(self, user: UserId, conversation: ConversationId, asked: HistoryQuery) -> Page:
@@ -103,7 +87,7 @@ class History:
         documents = await self._visible(user, member, wanted)
         found = [shown(d["m"], registers_of(d), user) for d in documents]  # in the direction of reading
         kept = found[: whole([len(message) for message in found[: asked.limit]])]
-        referenced = await self._referenced(user, member, documents[: len(kept)])
+        referenced = await self.referenced(user, {conversation: member}, kept)
         return Page(kept[::-1] if backwards else kept, len(kept) < len(found), referenced)
 
     async def _visible(self, user: UserId, member: Member, wanted: _Range) -> list[Document]:
@@ -128,11 +112,20 @@ class History:
             wanted.conversation, wanted.low, wanted.high, wanted.limit, newest=wanted.newest
         )
 
-    async def _referenced(self, user: UserId, member: Member, documents: Iterable[Document]) -> list[bytes]:
-        """The messages that these answer, as far as the user can read them. One read if there are any."""
-        places = [place_of(name) for d in documents if (name := replied_to(d["m"])) is not None]
+    async def referenced(
+        self, user: UserId, members: Mapping[ConversationId, Member], messages: Iterable[bytes]
+    ) -> list[bytes]:
+        """The messages that these answer, as far as the user can read them. One read if there are any.
+
+        `members` has the user's part in the conversation of each.
+        """
+        places = [place_of(name) for one in messages if (name := replied_to(one)) is not None]
         found = await self._messages.documents(dict.fromkeys(places), FIELDS)
-        return [shown(d["m"], registers_of(d), user) for d in found.values() if visible(d, user, member)]
+        return [
+            shown(d["m"], registers_of(d), user)
+            for (conversation, _), d in found.items()
+            if visible(d, user, members[conversation])
+        ]
 
     async def one(self, user: UserId, message_id: str) -> bytes:
         """A message as it is now. Raises NotFound."""
@@ -166,8 +159,8 @@ class History:
         member = await self._reading.part(user, conversation)
         found = [d for d in await self._messages.pinned(conversation) if visible(d, user, member)]
         found.sort(key=lambda document: document["p"]["r"], reverse=True)
-        referenced = await self._referenced(user, member, found)
-        return [shown(d["m"], registers_of(d), user) for d in found], referenced
+        pinned = [shown(d["m"], registers_of(d), user) for d in found]
+        return pinned, await self.referenced(user, {conversation: member}, pinned)
 
     async def readers(self, user: UserId, message_id: str) -> list[tuple[UserId, str]]:
         """The members whose read mark has reached the message, by id, and when it moved last.
@@ -191,6 +184,36 @@ class History:
         """The user's role. A member who has left is a plain one."""
         return (await self._membership.at(conversation, 0)).role_of(user)
 
+    async def newest_document(
+        self, user: UserId, conversation: ConversationId, member: Member
+    ) -> Document | None:
+        """The newest message that the member may read."""
+        return await self._reading.newest(user, conversation, member)
+
+    async def newest_of(
+        self, user: UserId, members: Mapping[ConversationId, Member], limit: int
+    ) -> dict[ConversationId, list[bytes]]:
+        """The newest messages of each conversation that the member may read, ascending.
+
+        One read for the last stay in each. Who came back gets earlier stays by reads of their own.
+        """
+        found: dict[ConversationId, list[Document]] = {c: [] for c in members}
+        ranges = [
+            (c, max(one.windows[-1].joined, one.own.cleared_seq + 1), one.windows[-1].left - 1)
+            for c, one in members.items()
+            if one.windows
+        ]
+        for document in await self._messages.newest_each(user, ranges, limit) if limit else ():
+            found[document["_id"]["c"]].append(document)
+        for conversation, member in members.items():
+            if len(found[conversation]) < limit and len(member.windows) > 1:
+                wanted = _Range(conversation, 0, MAX_SEQ, limit, newest=True)
+                found[conversation] = await self._visible(user, member, wanted)
+        return {
+            c: [shown(d["m"], registers_of(d), user) for d in reversed(documents)]
+            for c, documents in found.items()
+        }
+
     async def newest(self, user: UserId, conversation: ConversationId, member: Member) -> _Newest:
         """The newest message that the member may read. Its seq is 0 if there is none."""
         document = await self._reading.newest(user, conversation, member)
@@ -203,78 +226,6 @@ class History:
         pairs = {c: other for c in conversations if (other := other_of(user, c)) is not None}
         names = await self._accounts.names(pairs.values())
         return {c: Person(other, names.get(other)) for c, other in pairs.items()}
-
-    async def conversations(self, user: UserId, cursor: str | UnsetType, limit: int) -> ConversationList:
-        """The user's conversations, newest activity first."""
-        active = await self._active(user)
-        active.sort(key=lambda one: one.cursor, reverse=True)
-        if not isinstance(cursor, UnsetType):
-            active = [one for one in active if one.cursor < cursor]
-        page = active[:limit]
-        page = page[: whole([len(one.newest.message or b"") for one in page])]
-        others = await self.others(user, [one.conversation.conversation_id for one in page])
-        counts = await self._unread.of(user, [(one.conversation.conversation_id, one.member) for one in page])
-        rows = [_row(one, count, user, others) for one, count in zip(page, counts, strict=True)]
-        more = len(active) > len(page)
-        return ConversationList(rows, page[-1].cursor if more else None, more)
-
-    async def _active(self, user: UserId) -> list[_Active]:
-        mine = dict(await self._conversations.of_user(user))
-        known = await self._conversations.get_many(mine)
-        newest = await self._newest_of(user, {c: mine[c] for c in known})
-        return [
-            _Active(f"{_activity(conversation, newest[c])}~{c}", conversation, mine[c], newest[c])
-            for c, conversation in known.items()
-        ]
-
-    async def _newest_of(
-        self, user: UserId, mine: dict[ConversationId, Member]
-    ) -> dict[ConversationId, _Newest]:
-        """Guess the newest messages by the counters and read them together. Look up each wrong guess by
-        itself.
-        """
-        conversations = list(mine)
-        try:
-            heads = await self._sequence.heads(conversations)
-        except Unavailable:
-            heads = [0] * len(conversations)
-        guesses: list[Place] = [
-            (c, head) for c, head in zip(conversations, heads, strict=True) if mine[c].holds(head)
-        ]
-        found = await self._messages.documents(guesses, FIELDS)
-        newest = {
-            place[0]: _newest_of(document, user)
-            for place, document in found.items()
-            if visible(document, user, mine[place[0]])
-        }
-        limit = asyncio.Semaphore(LOOKUPS_AT_ONCE)
-
-        async def look_up(conversation: ConversationId) -> None:
-            async with limit:
-                newest[conversation] = await self.newest(user, conversation, mine[conversation])
-
-        await asyncio.gather(*(look_up(c) for c in conversations if c not in newest))
-        return newest
-
-
-def _row(
-    one: _Active, unread: Unread, user: UserId, others: Mapping[ConversationId, Person]
-) -> ConversationRow:
-    conversation = one.conversation
-    role: Role = "member"
-    if is_group(conversation.conversation_id):
-        role = "owner" if conversation.owner == user else "admin" if one.member.role == "admin" else "member"
-    return ConversationRow(
-        conversation.conversation_id,
-        conversation.kind,
-        conversation.title,
-        one.newest.seq,
-        one.member.own.read_seq,
-        unread.unread,
-        None if one.newest.message is None else Raw(one.newest.message),
-        me_view(role, one.member, unread),
-        others.get(conversation.conversation_id, UNSET),
-    )
 
 
 def me_view(role: Role, member: Member, unread: Unread) -> MeView:
@@ -303,10 +254,3 @@ def _newest_of(document: Document | None, user: UserId) -> _Newest:
     if document is None:
         return _Newest(0, None)
     return _Newest(document["_id"]["q"], shown(document["m"], registers_of(document), user))
-
-
-def _activity(conversation: Conversation, newest: _Newest) -> str:
-    """The time of the last activity. RFC 3339 in UTC sorts as text."""
-    if newest.message is None:
-        return rfc3339(conversation.created_at_ms)
-    return sent_of(newest.message).sent_at

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, get_args
+from typing import Any
 
 import msgspec
 
@@ -12,31 +12,26 @@ from api.contract import JSON, Route
 from api.description.examples import EXAMPLES, LINKS, Named
 from api.description.operations import OPERATIONS, TAGS
 from api.description.refusals import REFUSALS, example_of
+from api.description.schemas import BODIES, describe_tags, schemas_of, send_schema
 from api.description.texts import ADMIN_KEY, DEVICE_TOKEN, introduction
 from api.errors import STATUS, ErrorAnswer
 from api.views import SendMessage
 from domain.errors import BadRequest, Internal, TooLarge, Unauthenticated, Unavailable
-from domain.messages import BODY_DECODERS, SentKind
-
-_REF = "#/components/schemas/{name}"
-_BODIES = {kind: BODY_DECODERS[kind].type for kind in get_args(SentKind)}
 
 
 def describe(routes: Sequence[Route], version: str) -> dict[str, Any]:
     """The whole description, in the order in which a person reads."""
-    types: list[Any] = [ErrorAnswer, *_BODIES.values(), SendMessage]
+    types: list[Any] = [ErrorAnswer, *BODIES.values(), SendMessage]
     for route in routes:
         types += [*route.answers.values(), *([route.body_type] if route.body_type else [])]
-    unique = list(dict.fromkeys(types))
-    schemas, components = msgspec.json.schema_components(unique, ref_template=_REF)
-    by_type = dict(zip(unique, schemas, strict=True))
-    components["SendMessage"] = _send_schema(components["SendMessage"], by_type)
+    by_type, components = schemas_of(types)
+    components["SendMessage"] = send_schema(components["SendMessage"], by_type)
     paths: dict[str, Any] = {}
     tags = list(TAGS)
     for route in sorted(routes, key=lambda one: tags.index(OPERATIONS[one.name].tag)):
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, by_type)
     for component in components.values():
-        _describe_tags(component)
+        describe_tags(component)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -151,50 +146,3 @@ def _parameters(kind: type, where: str) -> list[dict[str, Any]]:
         }
         for name, described in schema["properties"].items()
     ]
-
-
-def _describe_tags(component: dict[str, Any]) -> None:
-    """msgspec says nothing of the field that tells the variants of a union apart."""
-    for schema in component.get("properties", {}).values():
-        if "description" not in schema and "enum" in schema:
-            schema["description"] = f"Always `{schema['enum'][0]}`."
-
-
-def _send_schema(plain: dict[str, Any], by_type: dict[Any, Any]) -> dict[str, Any]:
-    """One variant for each kind of message and each way to address it."""
-    properties = plain["properties"]
-    variants = []
-    for kind, body in _BODIES.items():
-        for address, to in (("conversation_id", "into a conversation"), ("to", "to a user")):
-            fields = {
-                address: _given(properties[address]),
-                "client_message_id": properties["client_message_id"],
-                "kind": {"const": kind, "description": properties["kind"]["description"]},
-                "body": by_type[body] | {"description": properties["body"]["description"]},
-            }
-            variants.append(_variant(f"{kind} {to}", fields, properties))
-    for address, to in (("conversation_id", "into a conversation"), ("to", "to a user")):
-        fields = {
-            address: _given(properties[address]),
-            "client_message_id": properties["client_message_id"],
-            "forward_of": _given(properties["forward_of"]),
-        }
-        variants.append(_variant(f"forward {to}", fields, properties))
-    return {"title": "SendMessage", "description": plain["description"], "oneOf": variants}
-
-
-def _variant(title: str, required: dict[str, Any], properties: dict[str, Any]) -> dict[str, Any]:
-    optional = {name: properties[name] for name in ("reply_to", "mentions")}
-    return {
-        "title": title,
-        "type": "object",
-        "properties": {**required, **optional},
-        "required": list(required),
-        "additionalProperties": False,
-    }
-
-
-def _given(optional: dict[str, Any]) -> dict[str, Any]:
-    """The schema of a field that is there: without null, and without a default."""
-    present = next(choice for choice in optional["anyOf"] if choice.get("type") != "null")
-    return {**present, **{name: text for name, text in optional.items() if name not in {"anyOf", "default"}}}

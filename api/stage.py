@@ -35,6 +35,8 @@ FILES = {
     "/stage/stage.css": ("stage.css", "text/css; charset=utf-8"),
     "/stage/stage.js": ("stage.js", "text/javascript; charset=utf-8"),
     "/stage/inbox.js": ("inbox.js", "text/javascript; charset=utf-8"),
+    "/stage/message.js": ("message.js", "text/javascript; charset=utf-8"),
+    "/stage/row.js": ("row.js", "text/javascript; charset=utf-8"),
     "/stage/words.js": ("words.js", "text/javascript; charset=utf-8"),
     "/stage/icon.svg": ("icon.svg", "image/svg+xml"),
 }

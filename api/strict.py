@@ -75,8 +75,8 @@ def read_query(pairs: Iterable[tuple[str, str]], kind: type[T]) -> T:
     return convert(given, kind)
 
 
-def convert(given: Mapping[str, str], kind: type[T]) -> T:
-    """Path or query texts as this type. Raises BadRequest."""
+def convert(given: Mapping[str, Any], kind: type[T]) -> T:
+    """Path or query texts as this type, or lists of them. Raises BadRequest."""
     try:
         return msgspec.convert(given, kind, strict=False)
     except msgspec.ValidationError as error:

@@ -25,7 +25,7 @@ ListCursor = Annotated[
     str,
     Meta(
         pattern=ids.LIST_CURSOR_PATTERN,
-        max_length=156,
+        max_length=165,
         description="Where the page begins: `cursor` of the page before. Leave it out for the first page.",
     ),
 ]
@@ -148,7 +148,7 @@ With = Annotated[
 ]
 
 
-class _Conversation(Struct):
+class BaseConversation(Struct):
     """What both views of a conversation begin with."""
 
     conversation_id: AnyConversationId
@@ -159,7 +159,7 @@ class _Conversation(Struct):
     ]
 
 
-class ConversationView(_Conversation):
+class ConversationView(BaseConversation):
     """A conversation. `members` and `owner_id` are absent for those who have left."""
 
     created_at: CreatedAt
@@ -176,11 +176,6 @@ class Rename(Struct, forbid_unknown_fields=True):
     """The new title."""
 
     title: Annotated[Title | None, Meta(description="The new title; null removes it.")]
-
-
-class ListQuery(Struct, forbid_unknown_fields=True):
-    cursor: ListCursor | UnsetType = UNSET
-    limit: Limit = 50
 
 
 class MeView(Struct):
@@ -202,26 +197,6 @@ class MeView(Struct):
 
 
 Me = Annotated[MeView, Meta(description="Your own part in it.")]
-
-
-class ConversationRow(_Conversation):
-    """A conversation in the list."""
-
-    read_seq: Annotated[int, Meta(description="Up to which `seq` you have read.")]
-    unread: Annotated[int, Meta(description="How many messages of others came after it, up to 1,000.")]
-    last_message: Annotated[
-        Raw | None, Meta(description="The newest message that you may read; null when there is none.")
-    ]
-    me: Me
-    with_: With | UnsetType = msgspec.field(default=UNSET, name="with")
-
-
-class ConversationList(Struct):
-    """A page of your conversations, newest activity first."""
-
-    conversations: Annotated[list[ConversationRow], Meta(description="The conversations of this page.")]
-    cursor: Annotated[str | None, Meta(description="The `cursor` for the next page; null on the last page.")]
-    more: Annotated[bool, Meta(description="Whether there is another page.")]
 
 
 class SendMessage(Struct, forbid_unknown_fields=True):
@@ -322,7 +297,7 @@ class RecalledView(Struct):
     """Who recalled a message, and when."""
 
     by: Annotated[str, Meta(description="The user who recalled it.")]
-    at: Annotated[str, Meta(description="When.")]
+    at: Annotated[str, Meta(description="When it was recalled.")]
 
 
 class ForwardView(Struct):

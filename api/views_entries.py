@@ -99,7 +99,7 @@ class ReceiptView(Struct):
 
 
 class ReceiptEntry(Struct, tag_field="type", tag="receipt"):
-    """The other one of a direct conversation has read."""
+    """The other one of a direct conversation has read, or has the messages on a device."""
 
     seq: EntrySeq
     receipt: Annotated[ReceiptView, Meta(description="How far they are.")]

@@ -1,6 +1,7 @@
 """inbox: writes each message to the recipients' timelines, then to their rings, then to `arrivals`.
 
-An edit or a recall also replaces the content that rings hold, so that it is not handed out again.
+An edit or a recall also replaces the content that rings hold, so that it is not handed out again. For those
+who have left the conversation, the message itself comes again with its new content.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from consumers.behind import Behind
 from consumers.loop import Taken
 from consumers.pace import Pace
 from consumers.timeline_writer import TimelineWriter, Wanted
-from domain.entries import Entry, carried_message, changes_content, with_message
+from domain.entries import Entry, carried_message, has_new_content, with_message
 from domain.errors import Unavailable
 from domain.events import ARRIVAL_RECORDS, DELIVERY_RECORDS, Arrival, Broken, Delivery, gateway_bytes
 from domain.ids import ConversationId, UserId
@@ -78,7 +79,7 @@ class Inbox:
 
     async def handle(self, batch: Sequence[Taken[Delivery]]) -> Awaitable[object]:
         began = time.perf_counter()
-        changed = await self._changed([d for _, d in batch if changes_content(bytes(d.message))])
+        changed = await self._changed([d for _, d in batch if has_new_content(bytes(d.message))])
         batch = [Taken(partition, _with_content(d, changed)) for partition, d in batch] if changed else batch
         late = list(_late(changed.values()))
         wanted = [
@@ -109,17 +110,19 @@ class Inbox:
         return receipt.confirmed()
 
     async def _changed(self, changes: Sequence[Delivery]) -> dict[Place, _Changed]:
-        """What these changes say now. Reads the store twice, and the timelines once for each change."""
+        """What these messages say now. Reads the store twice, and the timelines once for each of them."""
         if not changes:
             return {}
         contents = await self._contents.of((d.conversation_id, d.seq) for d in changes)
-        changed = {}
+        changed: dict[Place, _Changed] = {}
         for delivery in changes:
             place = (delivery.conversation_id, delivery.seq)
             if place not in contents:
                 continue  # never seen: it is stored before it comes here
             seqs = contents[place].replaces
-            held: dict[UserId, dict[int, int]] = {user: {} for user in delivery.to}
+            known = changed.get(place)  # a large group has several deliveries
+            held: dict[UserId, dict[int, int]] = known.held if known else {}
+            held |= {user: {} for user in delivery.to}
             for line in await self._timelines.find(delivery.to, delivery.conversation_id, seqs):
                 held[line.user_id][line.seq] = line.inbox_seq
             message = carried_message(contents[place].carried)
@@ -151,7 +154,7 @@ class Inbox:
 
 
 def _with_content(delivery: Delivery, changed: Mapping[Place, _Changed]) -> Delivery:
-    """A change with the content of now. Other deliveries stay as they came."""
+    """A message that was changed, or its change, with the content of now. Others stay as they came."""
     now = changed.get((delivery.conversation_id, delivery.seq))
     if now is None:
         return delivery

@@ -19,7 +19,8 @@ class Change(Struct, frozen=True):
     """What is asked for.
 
     `name` makes it one of its kind: a change of the same type with the same name, in the same conversation,
-    is a repetition. `target` is the seq of the message that it changes; 0 for own state. `value` is JSON.
+    is a repetition. `target` is the seq of the message that it changes; 0 for own state. `value` is JSON, and
+    `asked` is what a repetition is compared by if the value has more than was asked for.
     """
 
     type: RecordType | OwnType
@@ -28,6 +29,7 @@ class Change(Struct, frozen=True):
     name: str
     target: int = 0
     value: Raw = Raw(b"null")
+    asked: Raw | None = None
 
     def key(self) -> bytes:
         """16 bytes that name this change within its conversation. No message has them."""
@@ -35,7 +37,8 @@ class Change(Struct, frozen=True):
 
     def content_hash(self) -> bytes:
         """16 bytes over what is asked for; the order of fields and white space do not matter."""
-        value = json.dumps(json.loads(bytes(self.value)), sort_keys=True)
+        asked = self.value if self.asked is None else self.asked
+        value = json.dumps(json.loads(bytes(asked)), sort_keys=True)
         return hashlib.blake2b(f"{self.target}\0{value}".encode(), digest_size=16).digest()
 
     def encode(self, at: str) -> bytes:
@@ -52,7 +55,7 @@ class Kept(Struct, frozen=True):
 
 
 class Edited(Struct, frozen=True, omit_defaults=True):
-    """The value of an edit. `mentions` None: those of before stay."""
+    """The value of an edit. `mentions` None: none were asked for. The store has those that hold then."""
 
     body: Raw
     mentions: list[str] | None = None

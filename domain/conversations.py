@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 from msgspec import Struct
@@ -36,9 +36,11 @@ class Window(Struct, frozen=True, array_like=True):
 class Own(Struct, frozen=True):
     """A member's own state in a conversation, which only they see.
 
-    `read_seq` and `cleared_seq` only rise. `read_at_ms` is when the read mark moved last.
+    `read_seq` and `cleared_seq` only rise. `read_at_ms` is when the read mark moved last. `version` counts
+    the changes, so the higher one is the later state.
     """
 
+    version: int = 0
     read_seq: int = 0
     read_at_ms: int = 0
     marked_unread: bool = False
@@ -127,11 +129,31 @@ class Members(Struct, frozen=True):
 
         A change of a message goes to those whose stays hold the change and its `target`.
         """
-        spread: dict[int, list[UserId]] = {}
-        for user, member in self.by_user.items():
-            if member.holds(seq) and (not target or member.holds(target)):
-                spread.setdefault(inbox_partition(user, partitions), []).append(user)
-        return spread
+        return _spread(
+            partitions,
+            (
+                user
+                for user, member in self.by_user.items()
+                if member.holds(seq) and (not target or member.holds(target))
+            ),
+        )
+
+    def without_the_change(self, seq: int, partitions: int, target: int) -> dict[int, list[UserId]]:
+        """Inbox partition → the users there who have a message and do not receive this change of it.
+
+        They have left. What they still read is to be the message as it is now.
+        """
+        return _spread(
+            partitions,
+            (user for user, member in self.by_user.items() if member.holds(target) and not member.holds(seq)),
+        )
+
+
+def _spread(partitions: int, users: Iterable[UserId]) -> dict[int, list[UserId]]:
+    spread: dict[int, list[UserId]] = {}
+    for user in users:
+        spread.setdefault(inbox_partition(user, partitions), []).append(user)
+    return spread
 
 
 def direct_members(conversation: ConversationId) -> Members | None:

@@ -20,7 +20,9 @@ RECORD_TYPES: frozenset[str] = frozenset(get_args(RecordType))
 OWN_TYPES: frozenset[str] = frozenset(get_args(OwnType))
 
 _TYPED = b'{"type":'
+_MESSAGE_ID = b'"message_id":"'
 _CONTENT = (b'{"type":"edit",', b'{"type":"recall",')
+_CHANGED = b'{"rev":'
 
 
 class Entry(NamedTuple):
@@ -39,7 +41,19 @@ def typed(type_: str, value: bytes) -> bytes:
 
 
 def is_message(carried: bytes) -> bool:
+    """Whether an entry carries a message. What others carry begins with their type."""
     return not carried.startswith(_TYPED)
+
+
+def conversation_of(carried: bytes) -> bytes:
+    """The conversation of the message that an entry carries, without decoding it. Empty if it carries none.
+
+    No text of a person stands in front of the message's own id.
+    """
+    start = carried.find(_MESSAGE_ID) + len(_MESSAGE_ID)
+    if not is_message(carried) or start < len(_MESSAGE_ID):
+        return b""
+    return carried[start : carried.rindex(b":", start, carried.index(b'"', start))]
 
 
 def changes_content(carried: bytes) -> bool:
@@ -47,14 +61,19 @@ def changes_content(carried: bytes) -> bool:
     return carried.startswith(_CONTENT)
 
 
+def has_new_content(carried: bytes) -> bool:
+    """Whether this carries a message that is not as it was sent: an edit, a recall, or the message itself."""
+    return carried.startswith((*_CONTENT, _CHANGED))
+
+
 def carried_message(carried: bytes) -> bytes:
-    """The message within an entry of the type `edit` or `recall`, without decoding it."""
-    return carried[carried.index(b'":{') + 2 : -1]
+    """The message within an entry of the type `message`, `edit` or `recall`, without decoding it."""
+    return carried if is_message(carried) else carried[carried.index(b'":{') + 2 : -1]
 
 
 def with_message(carried: bytes, message: bytes) -> bytes:
-    """The same entry of the type `edit` or `recall` with another message."""
-    return carried[: carried.index(b'":{') + 2] + message + b"}"
+    """The same entry of the type `message`, `edit` or `recall` with another message."""
+    return message if is_message(carried) else carried[: carried.index(b'":{') + 2] + message + b"}"
 
 
 def encode_entry(entry: Entry) -> bytes:

@@ -28,10 +28,10 @@ Index = Annotated[int, Meta(ge=0)]
 class Delivery(Struct, frozen=True, array_like=True, gc=False):
     """Of `deliveries`: one stored message, and its recipients in this partition."""
 
-    conversation_id: Conversation
-    seq: Seq
-    to: tuple[Recipient, ...]
-    message: Raw
+    conversation_id: Annotated[Conversation, Meta(description="The conversation.")]
+    seq: Annotated[Seq, Meta(description="The place in the conversation.")]
+    to: Annotated[tuple[Recipient, ...], Meta(description="The recipients in this partition.")]
+    message: Annotated[Raw, Meta(description="The message, or what an entry of another type carries.")]
 
     @property
     def most_bytes(self) -> int:
@@ -45,11 +45,17 @@ class Arrival(Struct, frozen=True, array_like=True, gc=False):
     places in `to`, counted from 0. None: this is not known.
     """
 
-    conversation_id: Conversation
-    seq: Seq
-    to: tuple[tuple[Recipient, Seq], ...]
-    message: Raw
-    gateways: Mapping[str, list[Index]] | None = None
+    conversation_id: Annotated[Conversation, Meta(description="The conversation.")]
+    seq: Annotated[Seq, Meta(description="The place in the conversation.")]
+    to: Annotated[
+        tuple[tuple[Recipient, Seq], ...],
+        Meta(description="The users of this partition, each with the number in their inbox."),
+    ]
+    message: Annotated[Raw, Meta(description="The message, or what an entry of another type carries.")]
+    gateways: Annotated[
+        Mapping[str, list[Index]] | None,
+        Meta(description="Gateway to the places in `to` of the users who have devices there, or null."),
+    ] = None
 
     def __post_init__(self) -> None:
         for places in (self.gateways or {}).values():
@@ -67,16 +73,20 @@ def gateway_bytes(gateways: Mapping[str, Sequence[int]]) -> int:
     return sum(len(gateway) + 6 + 5 * len(places) for gateway, places in gateways.items())
 
 
-class _Deliveries(Struct, frozen=True, tag="deliveries", gc=False):
-    items: tuple[Delivery, ...]
+class Deliveries(Struct, frozen=True, tag="deliveries", gc=False):
+    """A record of `deliveries`."""
+
+    items: Annotated[tuple[Delivery, ...], Meta(description="Messages of one commit, in order.")]
 
 
 class _OneDelivery(Delivery, frozen=True, array_like=False, tag="delivery"):
     """The form before."""
 
 
-class _Arrivals(Struct, frozen=True, tag="arrivals", gc=False):
-    items: tuple[Arrival, ...]
+class Arrivals(Struct, frozen=True, tag="arrivals", gc=False):
+    """A record of `arrivals`."""
+
+    items: Annotated[tuple[Arrival, ...], Meta(description="Messages that inbox has numbered, in order.")]
 
 
 class _OneArrival(Arrival, frozen=True, array_like=False, tag="arrival"):
@@ -157,5 +167,5 @@ class Records(Generic[Item]):
             return Broken(_encode(_Items(self._tag, (raw,))), error)
 
 
-DELIVERY_RECORDS = Records(Delivery, _Deliveries, _OneDelivery)
-ARRIVAL_RECORDS = Records(Arrival, _Arrivals, _OneArrival)
+DELIVERY_RECORDS = Records(Delivery, Deliveries, _OneDelivery)
+ARRIVAL_RECORDS = Records(Arrival, Arrivals, _OneArrival)

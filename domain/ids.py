@@ -17,14 +17,20 @@ ConversationId = NewType("ConversationId", str)
 _ACCOUNT_ID = r"(?!\.{1,2}(?![A-Za-z0-9_.@-]))[A-Za-z0-9_.@-]{1,64}"
 ID_PATTERN = rf"^{_ACCOUNT_ID}$(?!\n)"
 CONVERSATION_ID_PATTERN = rf"^(d:{_ACCOUNT_ID}:{_ACCOUNT_ID}|g:[a-z2-7]{{16}})$(?!\n)"
-# The list of conversations is paged by when something last happened, and where.
-LIST_CURSOR_PATTERN = (
-    r"^[0-9]{4}(-[0-9]{2}){2}T([0-9]{2}:){2}[0-9]{2}\.[0-9]{3}Z~" + CONVERSATION_ID_PATTERN.removeprefix("^")
+# A page of the list of conversations begins behind an inbox seq, or behind a time and a conversation. Before
+# that stands the head of the inbox at the first page.
+LIST_CURSOR_PATTERN = r"^[0-9]{1,16}\.[0-9]{1,16}(~" + CONVERSATION_ID_PATTERN[1:].replace(
+    "$(?!\\n)", r")?$(?!\n)"
 )
 MESSAGE_ID_PATTERN = CONVERSATION_ID_PATTERN.replace("$(?!\\n)", r":[1-9][0-9]{0,15}$(?!\n)")
 MAX_SEQ = 2**53 - 1
 
 _account_id = re.compile(ID_PATTERN)
+
+
+def id_list_pattern(most: int) -> str:
+    """One to so many ids with commas between them."""
+    return rf"^{_ACCOUNT_ID}(,{_ACCOUNT_ID}){{0,{most - 1}}}$(?!\n)"
 
 
 def direct_id(one: UserId, other: UserId) -> ConversationId:

@@ -191,9 +191,9 @@ def checked_body(kind: Kind, body: Raw) -> Raw:
         raise BadRequest("The body is not valid JSON.", "body") from None
     _check_size(kind, body, value)
     if isinstance(value, dict):
-        if not _within(value, MOST_LEVELS):
+        if not within(value, MOST_LEVELS):
             raise BadRequest(f"The body may nest to {MOST_LEVELS} levels.", "body")
-        if not _fits_a_double(value):
+        if not fits_a_double(value):
             raise BadRequest("body holds a number that is out of range.", "body")
     return body
 
@@ -214,11 +214,11 @@ def _check_size(kind: Kind, body: Raw, value: Any) -> None:
     if isinstance(value, TextBody):
         if len(value.text.encode()) > limit:
             raise TooLarge(f"A text may have {limit} bytes of UTF-8.", "body.text")
-    elif _plain_bytes(value) > limit:
+    elif plain_bytes(value) > limit:
         raise TooLarge(f"The body of a message of kind {kind} may have {limit} bytes of JSON.", "body")
 
 
-def _plain_bytes(value: Any) -> int:
+def plain_bytes(value: Any) -> int:
     """The bytes of the JSON without white space, each escape counted as the character that it stands for."""
     written = _encoder.encode(value).replace(b"\\\\", b"x")
     long = written.count(b"\\u")
@@ -226,17 +226,17 @@ def _plain_bytes(value: Any) -> int:
     return len(written) - 5 * long - short
 
 
-def _within(value: Any, levels: int) -> bool:
+def within(value: Any, levels: int) -> bool:
     """Whether lists and objects nest to no more than so many levels."""
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
     if inner is None:
         return True
-    return levels > 0 and all(_within(one, levels - 1) for one in inner)
+    return levels > 0 and all(within(one, levels - 1) for one in inner)
 
 
-def _fits_a_double(value: Any) -> bool:
+def fits_a_double(value: Any) -> bool:
     """Whether no integer in it lies beyond the range of a double, which is what most readers have."""
     if isinstance(value, int):
         return abs(value) <= sys.float_info.max
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return all(_fits_a_double(one) for one in inner)
+    return all(fits_a_double(one) for one in inner)

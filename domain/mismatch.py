@@ -162,7 +162,8 @@ def _words(kind: inspect.Type | None) -> str:
             given = (one for one in types if not isinstance(one, inspect.NoneType))
             return " or ".join(_words(one) for one in given)
         case inspect.StructType() as struct:
-            return f"an object with the fields {_listed(_names(struct), 'and')}"
+            names = _names(struct)
+            return f"an object with the fields {_listed(names, 'and')}" if names else "an empty object"
         case inspect.DictType():
             return "an object"
     return "JSON"

@@ -49,12 +49,12 @@ class Hidden(Struct, frozen=True):
     message_id: str
 
 
-def settings_now(conversation: ConversationId, own: Own, rev: int) -> SettingsNow:
+def settings_now(conversation: ConversationId, own: Own) -> SettingsNow:
     return SettingsNow(
         conversation,
         own.pinned,
         own.archived,
-        rev,
+        own.version,
         UNSET if own.muted_until is None else own.muted_until,
         UNSET if own.draft is None else own.draft,
         own.cleared_seq or UNSET,

@@ -21,12 +21,12 @@ SHOWN_REACTORS = 20
 
 
 class Edit(Struct, frozen=True):
-    """The content that an edit gave. `revs` are all edits; `mentions` None: those that were sent."""
+    """The content that an edit gave. `revs` are all edits."""
 
     rev: int
     body: bytes
     at: str
-    mentions: Sequence[str] | None
+    mentions: Sequence[str]
     revs: Sequence[int]
 
 
@@ -81,7 +81,7 @@ class Reaction(Struct, frozen=True):
 class Shown(Struct, frozen=True, kw_only=True):
     """A message as clients see it. What does not apply is absent.
 
-    `rev` and `recalled` stand in front: `lua/replace.lua` looks for them there.
+    `rev` and `recalled` stand in front: `lua/replace.lua` and `domain/entries.py` look for them there.
     """
 
     rev: int | UnsetType = UNSET
@@ -131,7 +131,7 @@ def as_now(message: bytes, registers: Registers, viewer: UserId | None = None) -
             sent_at=now.sent_at,
         )
     if edit is not None:
-        mentions = now.mentions if edit.mentions is None else list(edit.mentions) or UNSET
+        mentions = list(edit.mentions) or UNSET
         now = replace(now, rev=edit.rev, body=Raw(edit.body), edited_at=edit.at, mentions=mentions)
     if registers.reactions is not None:
         now = replace(now, reactions=reactions_of(registers.reactions.by_key, viewer) or UNSET)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, Struct
 
 from domain.changes import Edited, Kept, Marked, Settings, kept_of
 from domain.clock import ms_of
+from domain.conversations import Member, Own
 from domain.ids import ConversationId, UserId, owner_of, place_of
 from domain.own_state import Hidden, ReadNow, settings_now
 from infra.crash import crash_point
@@ -20,7 +20,7 @@ from infra.mongo.messages import CARRIED, MessageStore, Stored
 from infra.mongo.registers import edit_write, hidden_write, id_of, pin_write, recall_write, told_write
 from infra.mongo.rows import Place
 from infra.mongo.terms import Document, Write
-from infra.mongo.unread import UnreadCounts
+from infra.mongo.unread import Unread, UnreadCounts
 
 _edited = msgspec.json.Decoder(Edited).decode
 _marked = msgspec.json.Decoder(Marked).decode
@@ -28,6 +28,16 @@ _settings = msgspec.json.Decoder(Settings).decode
 _hidden = msgspec.json.Decoder(Hidden).decode
 _pinned = msgspec.json.Decoder(bool).decode
 _encode = msgspec.json.Encoder().encode
+
+Part = tuple[ConversationId, UserId]
+"""A conversation, and the member whose own state in it is meant."""
+
+
+class _Named(Struct):
+    conversation_id: ConversationId
+
+
+_named = msgspec.json.Decoder(_Named).decode
 
 
 @dataclass(frozen=True)
@@ -77,39 +87,48 @@ class Changes:
         return await self._contents.read(found)
 
     async def _show_own(self, found: Mapping[Place, Document], kept: Mapping[Place, Kept]) -> None:
-        """Write down what the entries of read marks and settings carry, as it is now."""
-        asked: dict[Place, tuple[ConversationId, UserId]] = {}
-        for place, change in kept.items():
-            if found[place]["t"] in {"read", "settings"} and (user := owner_of(place[0])) is not None:
-                value = msgspec.json.decode(change.value)
-                asked[place] = (value["conversation_id"], user)
-        if not asked:
-            return
+        """Write down what the entries of read marks and settings carry, as it is now.
+
+        Their `rev` is the version of the state that they show. Changes may take effect in another order than
+        that of their numbers, and the one that was last shows all of them.
+        """
+        asked = _parts_of(found, kept)
         parts = await self._conversations.parts(set(asked.values()))
-        reads: dict[UserId, dict[ConversationId, Any]] = {}
-        for place, (conversation, user) in asked.items():
-            if found[place]["t"] == "read" and (conversation, user) in parts:
-                reads.setdefault(user, {})[conversation] = parts[conversation, user]
-        counts = {}
-        for user, some in reads.items():
-            for conversation, count in zip(
-                some, await self._unread.of(user, list(some.items())), strict=True
-            ):
-                counts[conversation, user] = count
-        writes = []
+        asked = {place: part for place, part in asked.items() if part in parts}
+        read = {part for place, part in asked.items() if found[place]["t"] == "read"}
+        counts = await self._counts({part: parts[part] for part in read})
         for place, part in asked.items():
-            if part not in parts:
-                continue
-            own, rev = parts[part].own, place[1]
-            if found[place]["t"] == "read":
-                count = counts[part]
-                more = count.more or UNSET
-                now = ReadNow(part[0], own.read_seq, count.unread, own.marked_unread, rev, more)
-                found[place]["v"] = _encode(now)
-            else:
-                found[place]["v"] = _encode(settings_now(part[0], own, rev))
-            writes.append(Write({"_id": id_of(place)}, {"$set": {"v": found[place]["v"]}}))
-        await self._messages.change_each(writes)
+            own = parts[part].own
+            is_read = found[place]["t"] == "read"
+            now = _read_now(part[0], own, counts[part]) if is_read else settings_now(part[0], own)
+            found[place]["v"] = _encode(now)
+        await self._messages.change_each(
+            [Write({"_id": id_of(place)}, {"$set": {"v": found[place]["v"]}}) for place in asked]
+        )
+
+    async def _counts(self, members: Mapping[Part, Member]) -> dict[Part, Unread]:
+        """What is unread for each, by two or three reads for each user."""
+        counts: dict[Part, Unread] = {}
+        for user in {user for _, user in members}:
+            theirs = [(part, member) for part, member in members.items() if part[1] == user]
+            unread = await self._unread.of(user, [(part[0], member) for part, member in theirs])
+            counts |= {part: count for (part, _), count in zip(theirs, unread, strict=True)}
+        return counts
+
+
+def _parts_of(found: Mapping[Place, Document], kept: Mapping[Place, Kept]) -> dict[Place, Part]:
+    """Whose part in which conversation the read marks and settings among these are about."""
+    parts: dict[Place, Part] = {}
+    for place, change in kept.items():
+        user = owner_of(place[0])
+        if user is not None and found[place]["t"] in {"read", "settings"}:
+            parts[place] = (_named(change.value).conversation_id, user)
+    return parts
+
+
+def _read_now(conversation: ConversationId, own: Own, count: Unread) -> ReadNow:
+    more = count.more or UNSET
+    return ReadNow(conversation, own.read_seq, count.unread, own.marked_unread, own.version, more)
 
 
 def _message_writes(place: Place, document: Document, change: Kept) -> list[Write]:
@@ -118,7 +137,7 @@ def _message_writes(place: Place, document: Document, change: Kept) -> list[Writ
     match document["t"]:
         case "edit":
             edited = _edited(change.value)
-            return [edit_write(target, rev, bytes(edited.body), edited.mentions, change.at)]
+            return [edit_write(target, rev, bytes(edited.body), edited.mentions or (), change.at)]
         case "recall":
             return [recall_write(target, rev, change.by, change.at)]
         case "pin":

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import time
 from collections import OrderedDict
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -48,10 +50,17 @@ class Conflated:
 
     name = "conflated"
 
-    def __init__(self, sender: Sender, messages: MessageStore, membership: Membership) -> None:
+    def __init__(
+        self,
+        sender: Sender,
+        messages: MessageStore,
+        membership: Membership,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._sender = sender
         self._messages = messages
         self._membership = membership
+        self._clock = clock
         self._paces: OrderedDict[Place, _Pace] = OrderedDict()
         self._due: dict[Place, _Pace] = {}
         self._news = asyncio.Event()
@@ -61,7 +70,7 @@ class Conflated:
         """The reactions to the message changed, and that is stored."""
         pace = self._paces.setdefault(place, _Pace())
         self._paces.move_to_end(place)
-        now = asyncio.get_running_loop().time()
+        now = self._clock()
         if now > pace.next_at + pace.pause_s:  # it was quiet
             pace.pause_s = LEAST_S
         self._due[place] = pace
@@ -75,22 +84,21 @@ class Conflated:
         self._stopping.set()
 
     async def _tell_all(self) -> None:
-        loop = asyncio.get_running_loop()
-        sweep_at = loop.time() + SWEEP_S
+        sweep_at = self._clock() + SWEEP_S
         while True:
-            wait_s = min([*(pace.next_at for pace in self._due.values()), sweep_at]) - loop.time()
+            wait_s = min([*(pace.next_at for pace in self._due.values()), sweep_at]) - self._clock()
             self._news.clear()
             if wait_s > 0:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._news.wait(), wait_s)
-            if loop.time() >= sweep_at:
-                sweep_at = loop.time() + SWEEP_S
+            if self._clock() >= sweep_at:
+                sweep_at = self._clock() + SWEEP_S
                 await self._sweep()
             await self.step()
 
     async def step(self) -> None:
         """Tell what is due now."""
-        now = asyncio.get_running_loop().time()
+        now = self._clock()
         await self._tell([place for place, pace in self._due.items() if pace.next_at <= now])
         while len(self._paces) > REMEMBERED:
             self._paces.popitem(last=False)
@@ -101,7 +109,7 @@ class Conflated:
 
     async def _tell_one(self, place: Place) -> None:
         pace = self._due.pop(place)  # before the record: what changes from now on needs another one
-        pace.next_at = asyncio.get_running_loop().time() + pace.pause_s
+        pace.next_at = self._clock() + pace.pause_s
         pace.pause_s = min(2 * pace.pause_s, MOST_S)
         try:
             members = await self._membership.at(place[0], 0)

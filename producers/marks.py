@@ -49,7 +49,7 @@ class Marks:
         """Move the read mark forward to this seq. Clears the mark as unread, also if the mark stays."""
         member = await self._reading.part(user, conversation)
         moves = seq > member.own.read_seq
-        if moves and seq > await self._reading.head(user, conversation, member):
+        if moves and seq > await self._reading.head(conversation, member):
             raise BadRequest("The conversation does not reach to this seq.", "seq")
         if moves:
             await self._tell_other(user, conversation, seq)
@@ -69,7 +69,7 @@ class Marks:
         changed = {name: value for name, value in fields.items() if value != getattr(member.own, name)}
         cleared = changed.get("cleared_seq", 0)
         if cleared > member.own.cleared_seq:
-            if cleared > await self._reading.head(user, conversation, member):
+            if cleared > await self._reading.head(conversation, member):
                 raise BadRequest("The conversation does not reach to this seq.", "cleared_seq")
         else:
             changed.pop("cleared_seq", None)

@@ -74,7 +74,12 @@ class Reading:
                 high = found[0]["_id"]["q"] - 1
         return None
 
-    async def head(self, user: UserId, conversation: ConversationId, member: Member) -> int:
-        """The seq of the newest message that the user can read; 0 without one."""
-        newest = await self.newest(user, conversation, member)
-        return 0 if newest is None else int(newest["_id"]["q"])
+    async def head(self, conversation: ConversationId, member: Member) -> int:
+        """The seq of the newest message of the member's stays, hidden and cleared ones included. 0 without
+        one.
+        """
+        for window in reversed(member.windows):
+            found = await self._messages.page(conversation, window.joined, window.left - 1, 1, newest=True)
+            if found:
+                return int(found[0]["_id"]["q"])
+        return 0

@@ -62,9 +62,13 @@ class Revise:
         body = checked_body(now.kind, body)
         if mentions is not None:
             mentions = checked_mentions(members, mentions)
-        value = Edited(body, None if mentions is None else list(mentions))
+        asked = Edited(body, None if mentions is None else list(mentions))
+        stays = now.mentions or ()
+        value = Edited(body, list(stays if mentions is None else mentions))
         name = f"{caller}\0{client_message_id}"
-        change = Change("edit", conversation, caller, name, seq, Raw(_encode(value)))
+        change = Change(
+            "edit", conversation, caller, name, seq, Raw(_encode(value)), asked=Raw(_encode(asked))
+        )
         try:
             self._check_edit(document)
         except RingpostError as error:

@@ -28,7 +28,9 @@ from ringpost.inbox import Entry, Inbox, Taken
 ACK_EVERY_S = 1.0
 LARGEST_FRAME_BYTES = 4_194_304
 REPLACED = (4003, 4504)
-"""The close code when another connection of the same device replaced ours. Coming back would end that one."""
+"""The close codes when another connection of the same device replaced ours. Coming back would end that one.
+Earlier versions of the gateway use the first.
+"""
 
 Show = Callable[[Entry], None]
 Tell = Callable[[str], None]

@@ -18,6 +18,7 @@ import pymongo
 import pytest
 from msgspec import Raw
 
+from domain.changes import Change
 from domain.clock import now_ms
 from domain.conversations import Conversation
 from domain.devices import User
@@ -34,10 +35,12 @@ from infra.mongo.indexes import ensure_schema
 from infra.mongo.messages import MessageStore, Stored
 from infra.mongo.outbox import OutboxStore
 from infra.mongo.timelines import TimelineStore
+from infra.mongo.unread import UnreadCounts
 from infra.redis.client import Client, open_redis
 from infra.redis.keys import Keys
 from infra.redis.sequence import Sequence
 from infra.settings import Settings
+from producers.changes import Changes
 from producers.wiring import Clients, SendPath, open_clients, send_path
 from tests.patience import PATIENCE_S
 
@@ -80,6 +83,13 @@ def stored(
         "2026-01-02T03:04:05.678Z",
     )
     return Stored(conversation, seq, sender, made.key(), made.content_hash(), message.encode())
+
+
+def stored_change(change: Change, seq: int) -> Stored:
+    """A change as it lies in the store, as if it had got this seq. It has no effect yet."""
+    encoded = change.encode(f"2026-01-02T03:04:{seq % 60:02}.678Z")
+    names = change.conversation_id, seq, change.sender_id
+    return Stored(*names, change.key(), change.content_hash(), encoded, change.type, change.target)
 
 
 def entries(first: int, last: int) -> list[Entry]:
@@ -162,6 +172,7 @@ class Stores:
         self.accounts = AccountStore(database)
         self.outbox = OutboxStore(database)
         self.sequence = Sequence(redis, self.keys)
+        self.changes = Changes(self.messages, self.conversations, self.contents, UnreadCounts(database))
 
 
 def stores_on(clients: Clients) -> Stores:

@@ -88,7 +88,7 @@ _CREATED: dict[str, Any] = {
     "me": _ME | {"role": "owner"},
 }
 _ROW = {"read_seq": 0, "unread": 0}
-_LISTED = {
+_LISTED: dict[str, Any] = {
     "conversations": [
         {k: _CREATED[k] for k in ("conversation_id", "kind", "title", "head_seq")}
         | _ROW
@@ -98,8 +98,10 @@ _LISTED = {
         | {"last_message": _message(1), "with": _OPENED["with"], "me": _ME},
     ],
     "cursor": None,
+    "referenced": [],
     "more": False,
 }
+_MYSELF = {"user_id": "ann", "name": None, "last_seen": "everyone"}
 _OF_GROUP = {"conversation_id": {"a group": GROUP}}
 _OF_DIRECT = {"conversation_id": {"ann and bob": DIRECT}}
 _BOB = {"user_id": {"bob": "bob"}}
@@ -186,9 +188,7 @@ EXAMPLES = {
     "GET /v1/messages/{message_id}/versions": Examples(
         {200: {"versions": [{"rev": 1, "body": _HELLO, "at": _SENT_AT}]}}, _FIRST
     ),
-    "GET /v1/messages/{message_id}/readers": Examples(
-        {200: {"readers": [{"user_id": "bob", "read_at": _SENT_AT}]}}, _FIRST
-    ),
+    "GET /v1/messages/{message_id}/readers": Examples({200: {"readers": []}}, _FIRST),
     "PATCH /v1/messages/{message_id}": Examples(
         {200: _EDITED},
         _FIRST,
@@ -211,7 +211,7 @@ EXAMPLES = {
     "GET /v1/sync": Examples(
         {
             200: {
-                "entries": [{"seq": 1, "type": "message", "message": _message(1)}],
+                "entries": [{"seq": 1, "type": "message", "message": _EDITED}],
                 "cursor": 1,
                 "head": 1,
                 "more": False,
@@ -221,6 +221,22 @@ EXAMPLES = {
     ),
     "POST /v1/sync/ack": Examples({200: {"cursor": 1}}, requests={"the first entry": {"cursor": 1}}),
     "GET /v1/sync/ack": Examples({200: {"cursor": 1}}),
+    "GET /v1/me": Examples({200: _MYSELF}),
+    "PATCH /v1/me": Examples(
+        {200: _MYSELF},
+        requests={"everyone": {"last_seen": "everyone"}, "contacts alone": {"last_seen": "contacts"}},
+    ),
+    "GET /v1/presence": Examples(
+        {
+            200: {
+                "users": [
+                    {"user_id": "bob", "online": True},
+                    {"user_id": "ann", "online": False, "last_seen": _SENT_AT},
+                ]
+            }
+        },
+        {"user_ids": {"bob and ann": "bob,ann"}},
+    ),
     "POST /v1/conversations": Examples(
         {201: _CREATED, 200: _OPENED},
         requests={
@@ -230,6 +246,16 @@ EXAMPLES = {
         },
     ),
     "GET /v1/conversations": Examples({200: _LISTED}, {"limit": {"a page": 20}}),
+    "GET /v1/snapshot": Examples(
+        {
+            200: {
+                "head": 1,
+                **_LISTED,
+                "conversations": [_LISTED["conversations"][1] | {"messages": [_message(1)]}],
+            }
+        },
+        {"limit": {"a page": 20}, "messages": {"ten of each": 10}},
+    ),
     "GET /v1/conversations/{conversation_id}": Examples({200: _OPENED}, _OF_DIRECT),
     "PUT /v1/conversations/{conversation_id}/read": Examples(
         {200: {"read_seq": 1, "unread": 0, "marked_unread": False}}, _OF_DIRECT, {"the first": {"seq": 1}}
@@ -248,7 +274,7 @@ EXAMPLES = {
         },
     ),
     "GET /v1/conversations/{conversation_id}/pins": Examples(
-        {200: {"messages": [_message(1, pinned=True)], "referenced": []}}, _OF_DIRECT
+        {200: {"messages": [], "referenced": []}}, _OF_DIRECT
     ),
     "PATCH /v1/conversations/{conversation_id}": Examples(
         {200: _CREATED | {"title": "Supper"}}, _OF_GROUP, {"a new title": {"title": "Supper"}}

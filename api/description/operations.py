@@ -6,13 +6,37 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
+from api.description.reasons import (
+    BUSY,
+    BUSY_NOW,
+    GROUP_FULL,
+    LEFT,
+    NO_ADMIN,
+    NO_CONVERSATION,
+    NO_KEY,
+    NO_MEMBER,
+    NO_MESSAGE,
+    NO_OWNER,
+    NO_SUCH_ME,
+    NO_VISITOR,
+    RECALLED,
+)
 from api.description.refusals import REFUSALS, Refusal, Refusals
-from domain.errors import Conflict, CursorAhead, Forbidden, NotFound, Overloaded, TooLarge, Unauthenticated
+from domain.errors import (
+    Conflict,
+    CursorAhead,
+    Forbidden,
+    HeadTooLarge,
+    NotFound,
+    Overloaded,
+    TooLarge,
+)
 
 ACCOUNTS = "Users and tokens"
 MESSAGES = "Messages"
 CHANGES = "Changes"
 INBOX = "Inbox"
+PEOPLE = "People"
 CONVERSATIONS = "Conversations"
 
 TAGS = {
@@ -20,54 +44,11 @@ TAGS = {
     MESSAGES: "Send a message, and read what was said in a conversation.",
     CHANGES: "Edit, recall, hide, pin and react.",
     INBOX: "What arrived for a user, in one order, and how far each device is.",
+    PEOPLE: "You yourself, and who is online.",
     CONVERSATIONS: "Open conversations, list them, and change groups.",
 }
 """Tag → its description, in the order of the page."""
 
-_NO_KEY = {
-    Unauthenticated: Refusal("There is no admin key, or it is wrong.", "The admin key is wrong."),
-    Forbidden: Refusal(
-        "A device's token was given; this call needs the admin key.",
-        "This call needs the admin key, not a device's token.",
-    ),
-}
-_NO_CONVERSATION = Refusal(
-    "There is no such conversation.", "There is no such conversation.", "conversation_id"
-)
-_NO_MEMBER = Refusal(
-    "You were never a member of the conversation.",
-    "You are not a member of this conversation.",
-    "conversation_id",
-)
-_NO_OWNER = Refusal(
-    "You are not the owner of the group, or the conversation is a direct one.",
-    "Only the owner of a group may change it.",
-    "conversation_id",
-)
-_NO_ADMIN = Refusal(
-    "You are neither the owner nor an admin of the group, or have left.",
-    "Only admins and the owner of a group pin messages.",
-    "message_id",
-)
-_BUSY = Refusal(
-    "Others changed the members at the same moment. Send the request again.",
-    "Others are changing the members of this conversation. Send the request again.",
-    "user_id",
-)
-_GROUP_FULL = Refusal(
-    "The group would have more members than it may.", "A group may have 1000 members.", "user_id"
-)
-_NO_MESSAGE = Refusal(
-    "There is no such message, or you cannot read it.", "There is no such message.", "message_id"
-)
-_RECALLED = Refusal("The message was recalled.", "The message was recalled.", "message_id")
-_LEFT = Refusal(
-    "You are no longer a member of the conversation.",
-    "You are no longer a member of this conversation.",
-    "conversation_id",
-)
-_NO_VISITOR: Refusals = {NotFound: _NO_CONVERSATION, Forbidden: _NO_MEMBER}
-_BUSY_NOW: Refusals = {Overloaded: REFUSALS[Overloaded]}
 _YOUR_GROUP = (
     "\n\n`conversation_id` must be a group that you own. On this page, first execute "
     "`POST /v1/conversations`: the id of your new group is then filled in here. Elsewhere, put in the id of "
@@ -90,7 +71,7 @@ OPERATIONS = {
         "Your application decides who is a user and what their id is. A repetition changes nothing, "
         "apart from the name.\n\nThe examples make bob and ann; the calls below need both.",
         {200: "The user as they are now."},
-        _NO_KEY,
+        NO_KEY,
     ),
     "POST /v1/tokens": Operation(
         ACCOUNTS,
@@ -99,7 +80,7 @@ OPERATIONS = {
         "it expires.\n\nTo go on here, copy `token` from the answer. Press the button Authorize and paste it "
         "into `device_token`.",
         {200: "The token, and when it expires."},
-        {**_NO_KEY, NotFound: Refusal("There is no such user.", "There is no user ann.", "user_id")},
+        {**NO_KEY, NotFound: Refusal("There is no such user.", "There is no user ann.", "user_id")},
     ),
     "POST /v1/messages": Operation(
         MESSAGES,
@@ -117,7 +98,7 @@ OPERATIONS = {
                 "There is no user bob.",
                 "to",
             ),
-            Forbidden: _NO_MEMBER._replace(when="You are not a member of the conversation."),
+            Forbidden: NO_MEMBER._replace(when="You are not a member of the conversation."),
             Conflict: REFUSALS[Conflict]._replace(
                 when="You gave another message of this conversation the same `client_message_id`, or the "
                 "message to forward was recalled."
@@ -132,7 +113,7 @@ OPERATIONS = {
         "Who has left a group still reads what was sent during their stay.\n\nEach message is as it is now. "
         "`referenced` holds the messages that these answer.",
         {200: "A page of messages."},
-        {NotFound: _NO_CONVERSATION, Forbidden: _NO_MEMBER},
+        {NotFound: NO_CONVERSATION, Forbidden: NO_MEMBER},
     ),
     "POST /v1/messages:batch": Operation(
         MESSAGES,
@@ -144,7 +125,7 @@ OPERATIONS = {
         MESSAGES,
         "What the message says now, with its reactions and whether it is pinned.",
         {200: "The message."},
-        {NotFound: _NO_MESSAGE},
+        {NotFound: NO_MESSAGE},
     ),
     "PATCH /v1/messages/{message_id}": Operation(
         CHANGES,
@@ -152,17 +133,17 @@ OPERATIONS = {
         "new `client_message_id` for each edit, and the same one for each try.",
         {200: "The message as it is now."},
         {
-            NotFound: _NO_MESSAGE,
+            NotFound: NO_MESSAGE,
             Forbidden: Refusal(
                 "You did not send the message, it was sent too long ago, it is a forward, or you have left.",
                 "Only the sender edits a message.",
                 "message_id",
             ),
-            Conflict: _RECALLED._replace(
+            Conflict: RECALLED._replace(
                 when="The message was recalled or edited 100 times, or this `client_message_id` names "
                 "another edit."
             ),
-            **_BUSY_NOW,
+            **BUSY_NOW,
         },
     ),
     "GET /v1/messages/{message_id}/versions": Operation(
@@ -170,7 +151,7 @@ OPERATIONS = {
         "What the message said at first, and after each edit. Whoever can read the message sees them, until "
         "it is recalled. With the admin key they are always there.",
         {200: "The versions, the oldest first."},
-        {NotFound: _NO_MESSAGE, Conflict: _RECALLED},
+        {NotFound: NO_MESSAGE, Conflict: RECALLED},
     ),
     "DELETE /v1/messages/{message_id}": Operation(
         CHANGES,
@@ -180,13 +161,13 @@ OPERATIONS = {
         "other admins and of the owner.",
         {200: "The message, recalled."},
         {
-            NotFound: _NO_MESSAGE,
+            NotFound: NO_MESSAGE,
             Forbidden: Refusal(
                 "You may not recall this message, or not any more.",
                 "You may not recall this message, or not any more.",
                 "message_id",
             ),
-            **_BUSY_NOW,
+            **BUSY_NOW,
         },
     ),
     "DELETE /v1/messages/{message_id}/mine": Operation(
@@ -194,7 +175,7 @@ OPERATIONS = {
         "Only you do not see the message any more, on all of your devices. They get a `hidden` entry. This "
         "cannot be undone.",
         {200: "The message is hidden from you."},
-        {NotFound: _NO_MESSAGE, **_BUSY_NOW},
+        {NotFound: NO_MESSAGE, **BUSY_NOW},
     ),
     "PUT /v1/messages/{message_id}/reactions/{key}": Operation(
         CHANGES,
@@ -203,19 +184,17 @@ OPERATIONS = {
         "come at the same time.",
         {200: "All reactions to the message."},
         {
-            NotFound: _NO_MESSAGE,
-            Forbidden: _LEFT,
-            Conflict: _RECALLED._replace(
-                when="The message was recalled, or has as many reactions as it may."
-            ),
-            **_BUSY_NOW,
+            NotFound: NO_MESSAGE,
+            Forbidden: LEFT,
+            Conflict: RECALLED._replace(when="The message was recalled, or has as many reactions as it may."),
+            **BUSY_NOW,
         },
     ),
     "DELETE /v1/messages/{message_id}/reactions/{key}": Operation(
         CHANGES,
         "Changes nothing if you have not reacted so.",
         {200: "All reactions to the message."},
-        {NotFound: _NO_MESSAGE, Forbidden: _LEFT, Conflict: _RECALLED, **_BUSY_NOW},
+        {NotFound: NO_MESSAGE, Forbidden: LEFT, Conflict: RECALLED, **BUSY_NOW},
     ),
     "PUT /v1/messages/{message_id}/pin": Operation(
         CHANGES,
@@ -223,17 +202,17 @@ OPERATIONS = {
         "conversation has 100 pinned messages at the most. The members get a `pin` entry.",
         {200: "The message is pinned."},
         {
-            NotFound: _NO_MESSAGE,
-            Forbidden: _NO_ADMIN,
-            Conflict: _RECALLED._replace(when="The message was recalled, or 100 messages are pinned."),
-            **_BUSY_NOW,
+            NotFound: NO_MESSAGE,
+            Forbidden: NO_ADMIN,
+            Conflict: RECALLED._replace(when="The message was recalled, or 100 messages are pinned."),
+            **BUSY_NOW,
         },
     ),
     "DELETE /v1/messages/{message_id}/pin": Operation(
         CHANGES,
         "Whoever may pin may take a pin away. The members get a `pin` entry.",
         {200: "The message is not pinned."},
-        {NotFound: _NO_MESSAGE, Forbidden: _NO_ADMIN, Conflict: _RECALLED, **_BUSY_NOW},
+        {NotFound: NO_MESSAGE, Forbidden: NO_ADMIN, Conflict: RECALLED, **BUSY_NOW},
     ),
     "GET /v1/messages/{message_id}/readers": Operation(
         MESSAGES,
@@ -241,7 +220,7 @@ OPERATIONS = {
         "members.",
         {200: "Who has read it."},
         {
-            NotFound: _NO_MESSAGE,
+            NotFound: NO_MESSAGE,
             Forbidden: Refusal(
                 "You did not send the message.", "Only the sender sees who has read a message.", "message_id"
             ),
@@ -273,6 +252,27 @@ OPERATIONS = {
         "Each device of a user has a cursor of its own. It is 0 until the device acknowledges something.",
         {200: "Where the cursor of this device stands."},
     ),
+    "GET /v1/me": Operation(
+        PEOPLE,
+        "The user whom the token names.",
+        {200: "Your name and settings."},
+        {NotFound: NO_SUCH_ME},
+    ),
+    "PATCH /v1/me": Operation(
+        PEOPLE,
+        "`last_seen` says who sees whether you are online, and when you last were: `everyone`, `contacts` or "
+        "`nobody`. Contacts are people with whom you have a direct conversation. It holds both ways. "
+        "You see of others no more than they see of you. What you leave out stays as it is.",
+        {200: "Your name and settings as they are now."},
+        {NotFound: NO_SUCH_ME},
+    ),
+    "GET /v1/presence": Operation(
+        PEOPLE,
+        "Who hides from you is shown as offline, without `last_seen`. So is an id that no user has. A socket "
+        "that sends `watch` is told of changes as well.",
+        {200: "The users, as far as you may see them."},
+        {HeadTooLarge: REFUSALS[HeadTooLarge]},
+    ),
     "POST /v1/conversations": Operation(
         CONVERSATIONS,
         "A group is new each time, and you are its owner. The direct conversation of two users is always the "
@@ -281,7 +281,7 @@ OPERATIONS = {
         {201: "The conversation was created.", 200: "The direct conversation was there already."},
         {
             NotFound: Refusal("One of the users does not exist.", "There is no user bob.", "members"),
-            TooLarge: _GROUP_FULL._replace(
+            TooLarge: GROUP_FULL._replace(
                 when="The request is too large, or the group would have more members than it may.",
                 field="members",
             ),
@@ -293,25 +293,32 @@ OPERATIONS = {
         "page before. Groups that you have left are in the list, too.",
         {200: "A page of the list."},
     ),
+    "GET /v1/snapshot": Operation(
+        CONVERSATIONS,
+        "Each page of the list with the newest messages of each conversation: what a new device shows before "
+        "it has the whole history. Then it syncs from `head` of the first page. A conversation that existed "
+        "at the first page is on exactly one page.",
+        {200: "A page of the snapshot."},
+    ),
     "GET /v1/conversations/{conversation_id}": Operation(
         CONVERSATIONS,
         "The id of a direct conversation is `d:`, then both user ids in the order of the alphabet with a "
         "colon between them. The id of a group begins with `g:`.",
         {200: "The conversation."},
-        {NotFound: _NO_CONVERSATION, Forbidden: _NO_MEMBER},
+        {NotFound: NO_CONVERSATION, Forbidden: NO_MEMBER},
     ),
     "PUT /v1/conversations/{conversation_id}/read": Operation(
         CONVERSATIONS,
         "The mark only moves forward. Your other devices get a `read` entry, and the other one of a direct "
         "conversation a `receipt`. A `seq` behind the mark leaves it, and still ends the mark as unread.",
         {200: "Where your read mark stands, and what is unread."},
-        {**_NO_VISITOR, **_BUSY_NOW},
+        {**NO_VISITOR, **BUSY_NOW},
     ),
     "PUT /v1/conversations/{conversation_id}/unread": Operation(
         CONVERSATIONS,
         "Reminds you to come back: `marked_unread` is true until you read again, on all of your devices.",
         {200: "Where your read mark stands, and what is unread."},
-        {**_NO_VISITOR, **_BUSY_NOW},
+        {**NO_VISITOR, **BUSY_NOW},
     ),
     "PATCH /v1/conversations/{conversation_id}/me": Operation(
         CONVERSATIONS,
@@ -319,24 +326,24 @@ OPERATIONS = {
         "a mute and removes a draft.",
         {200: "Your own part in the conversation."},
         {
-            **_NO_VISITOR,
+            **NO_VISITOR,
             TooLarge: Refusal(
                 "The request or the draft is too large.", "A draft may have 4000 bytes of UTF-8.", "draft"
             ),
-            **_BUSY_NOW,
+            **BUSY_NOW,
         },
     ),
     "GET /v1/conversations/{conversation_id}/pins": Operation(
         CONVERSATIONS,
         "The message that was pinned last comes first.",
         {200: "The pinned messages that you can read."},
-        _NO_VISITOR,
+        NO_VISITOR,
     ),
     "PATCH /v1/conversations/{conversation_id}": Operation(
         CONVERSATIONS,
         "Only the owner of a group may do this." + _YOUR_GROUP,
         {200: "The conversation with its new title."},
-        {NotFound: _NO_CONVERSATION, Forbidden: _NO_OWNER},
+        {NotFound: NO_CONVERSATION, Forbidden: NO_OWNER},
     ),
     "PUT /v1/conversations/{conversation_id}/members/{user_id}": Operation(
         CONVERSATIONS,
@@ -345,9 +352,9 @@ OPERATIONS = {
         {200: "The conversation with its present members."},
         {
             NotFound: Refusal("There is no such conversation or user.", "There is no user bob.", "user_id"),
-            Forbidden: _NO_OWNER,
-            Conflict: _BUSY,
-            TooLarge: _GROUP_FULL,
+            Forbidden: NO_OWNER,
+            Conflict: BUSY,
+            TooLarge: GROUP_FULL,
         },
     ),
     "DELETE /v1/conversations/{conversation_id}/members/{user_id}": Operation(
@@ -361,10 +368,10 @@ OPERATIONS = {
                 "They are not a member of this conversation.",
                 "user_id",
             ),
-            Forbidden: _NO_OWNER._replace(
+            Forbidden: NO_OWNER._replace(
                 when="You are neither the owner nor the member, or the conversation is a direct one."
             ),
-            Conflict: _BUSY,
+            Conflict: BUSY,
         },
     ),
 }

@@ -24,17 +24,22 @@ _OF_SWAGGER = ("swagger-ui-bundle.js", "swagger-ui.css", "favicon-32x32.png")
 _OURS = ("page.js", "page.css")
 
 
-def description_routes(description: dict[str, Any]) -> list[BaseRoute]:
-    """`/docs`, its files, and `/openapi.json`. Every address in them is relative."""
+def description_routes(calls: dict[str, Any], events: dict[str, Any]) -> list[BaseRoute]:
+    """`/docs`, its files, `/openapi.json` and `/asyncapi.json`. Every address in them is relative."""
     served = {"/docs": ("api.description", "page.html")}
     served |= {f"/docs-files/{name}": ("fastapi_swagger.resources", name) for name in _OF_SWAGGER}
     served |= {f"/docs-files/{name}": ("api.description", name) for name in _OURS}
+    described = [_json("/openapi.json", calls), _json("/asyncapi.json", events)]
+    return [*described, *(_file(path, *place) for path, place in served.items())]
+
+
+def _json(path: str, description: dict[str, Any]) -> Route:
     text = msgspec.json.encode(description)
 
-    async def openapi(_: Request) -> Response:
+    async def serve(_: Request) -> Response:
         return Response(text, media_type="application/json")
 
-    return [Route("/openapi.json", openapi), *(_file(path, *place) for path, place in served.items())]
+    return Route(path, serve)
 
 
 def _file(path: str, package: str, name: str) -> Route:

@@ -15,14 +15,19 @@ from api.gateway.frames import (
     Close,
     Hello,
     Ping,
+    Say,
     Send,
+    Watch,
     error_frame,
     frame,
+    may_be_lost,
     ref_of_send,
     sent_frame,
 )
 from api.gateway.hub import Hub
 from api.gateway.session import PAGE, Session
+from api.gateway.signalling import Signalling
+from api.gateway.watches import Watches
 from api.socket import SOCKET, SocketProtocol
 from api.strict import read_json
 from api.sync import Sync
@@ -31,6 +36,7 @@ from domain.errors import BadRequest, CursorAhead, Overloaded, RingpostError, To
 from domain.limits import FRAME_BYTES
 from infra.mongo.accounts import AccountStore
 from infra.telemetry.names import CLOSED
+from producers.delivered import Delivered
 from producers.send import Sender
 
 PATH = "/v1/connect"
@@ -64,6 +70,9 @@ class Gateway:
     _sync: Sync
     _sender: Sender
     _accounts: AccountStore
+    _delivered: Delivered
+    _signalling: Signalling
+    _watches: Watches
 
     def before(self, app: Any) -> Any:
         """The application, with the gateway in front of it."""
@@ -171,29 +180,38 @@ class Gateway:
                 ref = ref_of_send(data)
                 raise TooLarge(f"A frame may have {FRAME_BYTES} bytes.")
             got: object = read_json(data, ClientFrame)
-            match got:
-                case Send():
-                    ref = got.ref
-                    draft, to = draft_of(session.device, got)
-                    session.put(sent_frame(ref, (await self._sender.send(draft, to)).sent))
-                case Ack():
-                    await self._acknowledge(session, got.cursor)
-                case Ping():
-                    session.put(frame("pong", got.ref))
-                case Hello():
-                    raise BadRequest("`hello` is the first frame, and is sent once.", "type")
+            ref = got.ref if isinstance(got, Send) else None
+            await self._handle(session, got)
         except BadRequest as error:
             ref = ref if ref is not None else ref_of_send(data)
             session.put(error_frame(error, ref))
-            if ref is None:
+            if ref is None and not may_be_lost(data):
                 session.close(Close.BAD_FRAME)
         except RingpostError as error:
             session.put(error_frame(error, ref))
             if isinstance(error, Overloaded) and not session.over:
                 await asyncio.sleep(OVERLOADED_PAUSE_S)
 
+    async def _handle(self, session: Session, got: object) -> None:
+        """Do what a frame asks. Raises the error that the device is told."""
+        match got:
+            case Send():
+                draft, to = draft_of(session.device, got)
+                session.put(sent_frame(got.ref, (await self._sender.send(draft, to)).sent))
+            case Ack():
+                await self._acknowledge(session, got.cursor)
+            case Ping():
+                session.put(frame("pong", got.ref))
+            case Say():
+                await self._signalling.say(session, got)
+            case Watch():
+                await self._watches.watch(session, got.user_ids)
+            case Hello():
+                raise BadRequest("`hello` is the first frame, and is sent once.", "type")
+
     async def _acknowledge(self, session: Session, cursor: int) -> None:
         device = session.device
         if cursor > session.sent and cursor > (head := await self._sync.head(device.user_id, cursor)):
             raise CursorAhead(f"The cursor is ahead of the inbox, which ends at {head}.", "cursor")
         await self._accounts.acknowledge(device.user_id, device.device_id, cursor)
+        self._delivered.acknowledged(device.user_id, cursor)

@@ -11,12 +11,14 @@ import msgspec
 from msgspec import Meta, Raw, Struct
 
 from api.errors import error_body
-from api.views import SendMessage, Seq
+from api.views import AnyConversationId, SendMessage, SentAt, Seq
+from api.views_people import WatchedIds
 from domain import numbers
 from domain.entries import Entry, encode_entries
 from domain.errors import Overloaded, RingpostError
 from domain.limits import REF_CHARACTERS
 from domain.messages import Sent
+from domain.signals import DATA_BYTES, NO_DATA, SIGNAL_CHARACTERS
 
 
 class Close(IntEnum):
@@ -33,11 +35,11 @@ class Close(IntEnum):
     GOING_AWAY = 4000, "going away"
     SLOW = 4001, "slow, pull again"
     HEARTBEAT_MISSED = 4002, "heartbeat missed"
-    REPLACED = 4003, "replaced by a newer connection of this device"
     BAD_FRAME = 4500, "bad frame"
     UNAUTHENTICATED = 4501, "unauthenticated"
     SIGNED_OUT = 4502, "signed out"
     NO_HELLO = 4503, "no hello"
+    REPLACED = 4504, "replaced by a newer connection of this device"
 
 
 Ref = Annotated[
@@ -46,24 +48,62 @@ Ref = Annotated[
 ]
 
 
+SIGNAL_DATA = f"Your own JSON object, {DATA_BYTES} bytes at the most."
+_OBJECT = {"anyOf": [{"type": "object"}, {"type": "null"}]}
+
+
 class Hello(Struct, forbid_unknown_fields=True, tag_field="type", tag="hello"):
-    token: str | None = None
-    cursor: Seq | None = None
+    """The first frame of a connection."""
+
+    token: Annotated[
+        str | None, Meta(description="The token, if no header has it. A browser gives it here.")
+    ] = None
+    cursor: Annotated[
+        Seq | None,
+        Meta(description="The cursor of the device. Without it the acknowledged one counts."),
+    ] = None
 
 
 class Send(SendMessage, forbid_unknown_fields=True, tag_field="type", tag="send", kw_only=True):
+    """A message to a user (`to`) or into a conversation (`conversation_id`), as for `POST /v1/messages`."""
+
     ref: Ref
 
 
 class Ack(Struct, forbid_unknown_fields=True, tag_field="type", tag="ack"):
-    cursor: Seq
+    """The device has everything up to this entry. It has no answer."""
+
+    cursor: Annotated[Seq, Meta(description="The number of the last entry that the device has.")]
 
 
 class Ping(Struct, forbid_unknown_fields=True, tag_field="type", tag="ping"):
+    """Asks for a `pong`."""
+
     ref: Ref | None = None
 
 
-ClientFrame = Hello | Send | Ack | Ping
+class Say(Struct, forbid_unknown_fields=True, tag_field="type", tag="signal"):
+    """Tells the members of a conversation who are connected that somebody is typing, or the like."""
+
+    conversation_id: AnyConversationId
+    signal: Annotated[
+        str, Meta(min_length=1, max_length=SIGNAL_CHARACTERS, description="Your own word, such as `typing`.")
+    ]
+    data: Annotated[Raw, Meta(description=SIGNAL_DATA, extra_json_schema=_OBJECT)] = msgspec.field(
+        default_factory=lambda: NO_DATA
+    )
+
+
+class Watch(Struct, forbid_unknown_fields=True, tag_field="type", tag="watch"):
+    """Asks who is online, and to be told of changes. It replaces the users that were watched before."""
+
+    user_ids: WatchedIds
+
+
+ClientFrame = Hello | Send | Ack | Ping | Say | Watch
+
+PASSING = ("signal", "watch")
+"""Types of frames that may be lost. The socket stays open after one that the server does not understand."""
 
 
 class _Envelope(Struct):
@@ -85,16 +125,29 @@ _encode = msgspec.json.Encoder().encode
 def ref_of_send(text: str | bytes) -> str | int | None:
     """The `ref` of a frame that is meant as a send. None for any other, and for what is no `Ref`."""
     try:
-        try:
-            envelope = _envelope.decode(text)
-        except ValueError:
-            envelope = _envelope.decode(_without_halves(text))
+        envelope = _enveloped(text)
         if envelope.type != "send":
             return None
         named: _Named = numbers.decode(_named, b'{"ref":%b}' % memoryview(envelope.ref).tobytes())
     except (ValueError, RecursionError):
         return None
     return named.ref
+
+
+def may_be_lost(text: str | bytes) -> bool:
+    """Whether a frame is meant as one of `PASSING`. False for what is too bad to tell."""
+    try:
+        return _enveloped(text).type in PASSING
+    except (ValueError, RecursionError):
+        return False
+
+
+def _enveloped(text: str | bytes) -> _Envelope:
+    """Raises ValueError, RecursionError."""
+    try:
+        return _envelope.decode(text)
+    except ValueError:
+        return _envelope.decode(_without_halves(text))
 
 
 def _without_halves(text: str | bytes) -> str:
@@ -109,11 +162,13 @@ def _without_halves(text: str | bytes) -> str:
 
 
 class SentFrame(Struct, tag_field="type", tag="sent"):
+    """The message is durable, and stands at this place. A repeated send gets the same answer."""
+
     ref: Ref
-    message_id: str
-    conversation_id: str
-    seq: int
-    sent_at: str
+    message_id: Annotated[str, Meta(description="The name of the message for ever.")]
+    conversation_id: Annotated[str, Meta(description="Its conversation.")]
+    seq: Annotated[int, Meta(description="Its place in the conversation.")]
+    sent_at: SentAt
 
 
 def sent_frame(ref: str | int, sent: Sent) -> bytes:

@@ -6,12 +6,13 @@ import asyncio
 import math
 import secrets
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 
+from api.gateway.attendant import Attendant
 from api.gateway.frames import Close
 from api.gateway.heart import Heart
-from api.gateway.register import Register
+from api.gateway.register import Register, Turn
 from api.gateway.session import Session
 from api.sync import Sync
 from domain.entries import Entry
@@ -19,7 +20,7 @@ from domain.errors import Overloaded, RingpostError
 from domain.ids import DeviceId, UserId
 from infra.redis.presence import Online, Presence
 from infra.redis.ring import SETTLE_S
-from infra.redis.signals import Pushed, Replaced, Signal, Signals
+from infra.redis.signals import News, Pushed, Replaced, Signal, Signals
 from infra.settings import GatewaySettings
 from infra.tasks import ended
 from infra.telemetry.logs import logger
@@ -41,7 +42,8 @@ class Hub:
         self.settings = settings
         self._presence = presence
         self._signals = signals
-        self._register = Register(self.gateway_id, presence)
+        self._register = Register(self.gateway_id, presence, self._turned)
+        self._attendants: list[Attendant] = []
         self._heart = Heart(sync, settings.heartbeat_s)
         self._sessions: dict[UserId, dict[str, Session]] = {}
         self._polls: dict[UserId, set[asyncio.Event]] = {}
@@ -52,6 +54,10 @@ class Hub:
         self._missed = False
         self._beat_now = asyncio.Event()
         self._stopping = asyncio.Event()
+
+    def attend(self, attendant: Attendant) -> None:
+        """From now on it is told what `Attendant` names. Call it before `run`."""
+        self._attendants.append(attendant)
 
     async def run(self) -> None:
         try:
@@ -90,7 +96,7 @@ class Hub:
                 poll.set()
 
     async def join(self, session: Session) -> None:
-        """The device is online here until `leave`. Its older connections end (4003).
+        """The device is online here until `leave`. Its older connections end (4504).
 
         Returns once presence is written. Read the head of the inbox after that. The step that puts an entry
         into a ring also tells on which gateways the user is. So the entry is in the ring before we look, or
@@ -132,6 +138,12 @@ class Hub:
         SOCKETS.dec()
         self._heart.remove(session)
         self._register.leave(_online(session))
+        for attendant in self._attendants:
+            attendant.left(session)
+
+    def sessions_of(self, user: UserId) -> Iterable[Session]:
+        """The user's sessions here, as of now."""
+        return tuple(self._sessions.get(user, {}).values())
 
     @asynccontextmanager
     async def polling(self, user: UserId) -> AsyncIterator[asyncio.Event]:
@@ -164,7 +176,7 @@ class Hub:
             match signal:
                 case Pushed(to=to, message=message):
                     for user, seq in to:
-                        for session in tuple(self._sessions.get(user, {}).values()):
+                        for session in self.sessions_of(user):
                             session.arrived(Entry(seq, message))
                         for poll in self._polls.get(user, ()):
                             poll.set()
@@ -174,6 +186,16 @@ class Hub:
     async def on_subscribed(self) -> None:
         """Pushes before the subscription are lost."""
         self._look_again()
+        for attendant in self._attendants:
+            attendant.subscribed()
+
+    def on_news(self, news: Sequence[News]) -> None:
+        for attendant in self._attendants:
+            attendant.heard(news)
+
+    def _turned(self, turns: Sequence[Turn]) -> None:
+        for attendant in self._attendants:
+            attendant.turned(turns)
 
     def _look_again(self) -> None:
         """Every session and every poll looks for what it missed."""
@@ -228,7 +250,7 @@ class Hub:
 
     async def _listen(self) -> None:
         await ended(self._listening)
-        listening = self._signals.listen(self.gateway_id, self.on_signals, self.on_subscribed)
+        listening = self._signals.listen(self.gateway_id, self.on_signals, self.on_subscribed, self.on_news)
         self._listening = [asyncio.create_task(listening)]
 
     async def _keep_beating(self) -> None:

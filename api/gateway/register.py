@@ -4,15 +4,34 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
+from domain.clock import now_ms
 from domain.errors import RingpostError
-from infra.redis.presence import Online, Place, Presence
+from domain.ids import UserId
+from infra.redis.presence import Online, Place, Presence, Written
 from infra.telemetry.logs import logger
 
 WRITTEN_AT_ONCE = 500
 
 Places = list[list[Place]]
+
+
+class Turn(NamedTuple):
+    """A session that made its user come online, or go away: the first one anywhere, or the last.
+
+    `watchers` are the gateways that want to know.
+    """
+
+    user_id: UserId
+    online: bool
+    at_ms: int
+    watchers: Sequence[str]
+
+
+def _ignore(_: Sequence[Turn]) -> None:
+    """For who does not ask for turns."""
 
 
 class Register:
@@ -22,9 +41,13 @@ class Register:
     is right, in whatever order sessions join, leave and are renewed. Those that join together share a write.
     """
 
-    def __init__(self, gateway_id: str, presence: Presence) -> None:
+    def __init__(
+        self, gateway_id: str, presence: Presence, on_turns: Callable[[Sequence[Turn]], None] = _ignore
+    ) -> None:
+        """`on_turns` gets the turns of each write, as Redis noticed them. They cost no round trip."""
         self._gateway_id = gateway_id
         self._presence = presence
+        self._on_turns = on_turns
         self._here: set[Online] = set()
         self._due: deque[tuple[Sequence[Online], asyncio.Future[Places] | None]] = deque()
         self._writing: asyncio.Task[None] | None = None
@@ -74,14 +97,26 @@ class Register:
             count += len(taken[-1][0])
         changes = [(session, session in self._here) for sessions, _ in taken for session in sessions]
         try:
-            places = iter(await self._presence.write(self._gateway_id, changes))
+            done = await self._presence.write(self._gateway_id, changes)
         except RingpostError as error:
             logger().warning("could not write presence", sessions=count, error=error.message)
             for _, written in taken:
                 if written is not None and not written.done():
                     written.set_exception(error)
             return
+        self._tell_turns(changes, done)
+        places = iter(done)
         for sessions, written in taken:
-            found = [next(places) for _ in sessions]
+            found = [next(places).places for _ in sessions]
             if written is not None and not written.done():
                 written.set_result(found)
+
+    def _tell_turns(self, changes: Sequence[tuple[Online, bool]], done: Sequence[Written]) -> None:
+        at_ms = now_ms()
+        turns = [
+            Turn(session.user_id, here, at_ms, one.watchers)
+            for (session, here), one in zip(changes, done, strict=True)
+            if one.turned
+        ]
+        if turns:
+            self._on_turns(turns)

@@ -23,6 +23,9 @@ FRAME_BYTES = 262_144
 WRITE_BYTES = 65_536
 """About as many bytes go to the socket before the session looks whether it takes more."""
 
+OFFERED_BYTES = 65_536
+"""With more unsent bytes than this, a session takes no frame that may be lost."""
+
 SEND_DEADLINE_S = 30.0
 FLUSH_S = 1.0
 
@@ -118,6 +121,15 @@ class Session:
         self._flush_soon()
         if self._counted_bytes > 2 * self._queue_bytes:
             self.close(Close.SLOW)
+
+    def offer(self, frame: bytes) -> bool:
+        """Queue a frame that may be lost. False: it was dropped, because the device is not welcome yet or is
+        behind. Such a frame never makes a device too slow.
+        """
+        if not self._started or self._paused or self._counted_bytes > OFFERED_BYTES:
+            return False
+        self.put(frame)
+        return True
 
     def heartbeat(self, head: int) -> None:
         """Send the head, and find by it what a lost push left out."""

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType, structs
 
 from api.contract import Answer, Route
+from api.conversation_list import ConversationListing, Wanted
 from api.history import History, me_view
 from api.views import (
-    ConversationList,
     ConversationPath,
     ConversationView,
-    ListQuery,
     MemberPath,
     OpenDirect,
     OpenGroup,
     Rename,
 )
+from api.views_lists import ConversationList, ListQuery, Snapshot, SnapshotQuery
 from domain.clock import rfc3339
 from domain.devices import Device
 from domain.ids import ConversationId
@@ -24,10 +24,11 @@ from producers.marks import Marks
 
 
 class Conversations:
-    def __init__(self, groups: Groups, marks: Marks, history: History) -> None:
+    def __init__(self, groups: Groups, marks: Marks, history: History, listing: ConversationListing) -> None:
         self._groups = groups
         self._marks = marks
         self._history = history
+        self._listing = listing
 
     def routes(self) -> list[Route]:
         one, member = (
@@ -52,6 +53,14 @@ class Conversations:
                 {200: ConversationList},
                 query_type=ListQuery,
             ),
+            Route(
+                "GET",
+                "/v1/snapshot",
+                self.snapshot,
+                "What a new device shows first",
+                {200: Snapshot},
+                query_type=SnapshotQuery,
+            ),
             Route("GET", one, self.view, "One conversation", view, ConversationPath),
             Route("PATCH", one, self.rename, "Change the title", view, ConversationPath, body_type=Rename),
             Route("PUT", member, self.add, "Add a member", view, MemberPath),
@@ -66,7 +75,13 @@ class Conversations:
         return await self._view(device, created.conversation_id, 201)
 
     async def list(self, device: Device, query: ListQuery) -> Answer:
-        return Answer(await self._history.conversations(device.user_id, query.cursor, query.limit))
+        asked = {name: value for name, value in structs.asdict(query).items() if value is not UNSET}
+        cursor, limit = asked.pop("cursor", None), asked.pop("limit")
+        return Answer(await self._listing.page(device.user_id, cursor, limit, Wanted(**asked)))
+
+    async def snapshot(self, device: Device, query: SnapshotQuery) -> Answer:
+        cursor = None if isinstance(query.cursor, UnsetType) else query.cursor
+        return Answer(await self._listing.snapshot(device.user_id, cursor, query.limit, query.messages))
 
     async def view(self, device: Device, path: ConversationPath) -> Answer:
         return await self._view(device, path.conversation_id)

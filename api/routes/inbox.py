@@ -12,6 +12,7 @@ from api.views_entries import SyncPage
 from domain.devices import Device
 from domain.errors import CursorAhead
 from infra.mongo.accounts import AccountStore
+from producers.delivered import Delivered
 
 DEAF_LOOK_S = 3.0
 """Seconds between two looks of a waiting poll while no pushes come."""
@@ -23,11 +24,12 @@ class Inbox:
     Without Redis it looks every `DEAF_LOOK_S`.
     """
 
-    def __init__(self, sync: Sync, hub: Hub, accounts: AccountStore) -> None:
+    def __init__(self, sync: Sync, hub: Hub, accounts: AccountStore, delivered: Delivered) -> None:
         self._look_again_s = hub.settings.heartbeat_s / 2
         self._sync = sync
         self._hub = hub
         self._accounts = accounts
+        self._delivered = delivered
 
     def routes(self) -> list[Route]:
         return [
@@ -78,6 +80,7 @@ class Inbox:
         if body.cursor > head:
             raise CursorAhead(f"The cursor is ahead of the inbox, which ends at {head}.", "cursor")
         stands = await self._accounts.acknowledge(device.user_id, device.device_id, body.cursor)
+        self._delivered.acknowledged(device.user_id, body.cursor)
         return Answer(Cursor(stands))
 
     async def acknowledged(self, device: Device) -> Answer:

@@ -261,7 +261,9 @@ class Log:
 
     @asynccontextmanager
     async def observer(self) -> AsyncIterator[Observer]:
-        consumer = AIOKafkaConsumer(**self._connection, client_id="ringpost-observer")
+        consumer = AIOKafkaConsumer(
+            **self._connection, client_id="ringpost-observer", request_timeout_ms=REQUEST_TIMEOUT_MS
+        )
         try:
             with translated():
                 await consumer.start()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import NamedTuple
@@ -49,6 +49,17 @@ TOPICS = (
     Topic(DELIVERIES + DLQ, "as the origin", "a record of `deliveries` that could not be processed"),
     Topic(ARRIVALS + DLQ, "as the origin", "a record of `arrivals` that could not be processed"),
 )
+
+LETTER_HEADERS: Mapping[str, str] = {
+    "topic": "The topic of the origin.",
+    "partition": "Its partition there.",
+    "offset": "Its offset there.",
+    "timestamp": "Its time there, in milliseconds.",
+    "group": "The group that could not process it.",
+    "error": "The kind of error.",
+    "message": "What the error said, up to 1,000 bytes.",
+}
+"""What the headers of a dead letter say, by name. Each is a text."""
 
 
 class Lag(NamedTuple):

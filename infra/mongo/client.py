@@ -170,13 +170,9 @@ class Collection:
         ]
         return await self._aggregated(self._handle.database, pipeline)
 
-    async def newest_each(self, ranges: Sequence[Filter]) -> list[Any]:
-        """The highest `_id` in each range, in one read. A range without documents has none."""
-        each = [
-            [{"$match": one}, {"$sort": {"_id": -1}}, {"$limit": 1}, {"$project": {"_id": 1}}]
-            for one in ranges
-        ]
-        return [one["_id"] for one in await self.aggregate_each(each)]
+    async def aggregate(self, pipeline: Sequence[Any]) -> list[Document]:
+        """What the pipeline makes of the collection."""
+        return await self._aggregated(self._handle, pipeline)
 
     async def aggregate_each(self, pipelines: Sequence[Sequence[Any]]) -> list[Document]:
         """What all of these pipelines give, one after the other, in few reads."""

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from domain.changes import kept_of
 from domain.entries import RECORD_TYPES, typed
 from domain.ids import message_id
-from domain.registers import pin_now, reactions_now, shown
+from domain.registers import Registers, pin_now, reactions_now, shown
 from infra.mongo.messages import CARRIED, MessageStore
 from infra.mongo.registers import registers_of
 from infra.mongo.rows import Place
@@ -17,7 +17,7 @@ from infra.mongo.terms import Document
 
 class Content(NamedTuple):
     """`target` is the seq of the message that is changed. `replaces` are the seqs of all entries that carry
-    its content, if this is a change of content: from now on they carry the new one.
+    the content of the message, if this carries it, too: from now on they carry the new one.
     """
 
     carried: bytes
@@ -50,7 +50,8 @@ class Contents:
                 if target is not None:  # never seen: who changes a message has read it
                     contents[place] = _of_record(place, document, target)
             elif document.get("t") is None:
-                contents[place] = Content(shown(document["m"], registers_of(document)))
+                registers = registers_of(document)
+                contents[place] = Content(shown(document["m"], registers), 0, _carriers(place[1], registers))
             else:
                 own = document.get("v") or bytes(kept_of(document["m"]).value)
                 contents[place] = Content(typed(document["t"], own))
@@ -66,5 +67,8 @@ def _of_record(place: Place, record: Document, target: Document) -> Content:
             return Content(typed("reactions", reactions_now(name, registers, rev)), seq)
         case "pin":
             return Content(typed("pin", pin_now(name, registers, rev, record["f"])), seq)
-    edits = registers.edit.revs if registers.edit else ()
-    return Content(typed(record["t"], shown(target["m"], registers)), seq, (seq, *edits))
+    return Content(typed(record["t"], shown(target["m"], registers)), seq, _carriers(seq, registers))
+
+
+def _carriers(seq: int, registers: Registers) -> tuple[int, ...]:
+    return (seq, *(registers.edit.revs if registers.edit else ()))

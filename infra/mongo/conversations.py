@@ -37,12 +37,15 @@ def member_of(document: Document) -> Member:
 
 
 def _own(document: Document) -> Own:
-    """The read mark, and `own`: each field with the rev that set it, as `{v: value, r: rev}`."""
+    """The read mark, and `own`: each field with the rev that set it, as `{v: value, r: rev}`. `sv` counts
+    the writes of both.
+    """
     fields, read = document.get("own"), document["read"]
     if not read and not fields:
         return NOTHING
     values = {name: field["v"] for name, field in (fields or {}).items() if name in Own.__struct_fields__}
-    return Own(read_seq=read, read_at_ms=document.get("rat", 0), **values)
+    version, read_at_ms = document.get("sv", 0), document.get("rat", 0)
+    return Own(version=version, read_seq=read, read_at_ms=read_at_ms, **values)
 
 
 def _owner_by_role(by_user: Mapping[UserId, Member]) -> UserId | None:
@@ -68,7 +71,7 @@ def _row(conversation: ConversationId, user: UserId, joined: int) -> Document:
 def read_write(conversation: ConversationId, user: UserId, seq: int, at_ms: int) -> Write:
     """Move a read mark forward. A mark that is farther already stays, with its time."""
     behind = {"_id": {"c": conversation, "u": user}, "read": {"$lt": seq}}
-    return Write(behind, {"$set": {"read": seq, "rat": at_ms}})
+    return Write(behind, {"$set": {"read": seq, "rat": at_ms}, "$inc": {"sv": 1}})
 
 
 def own_writes(
@@ -81,7 +84,7 @@ def own_writes(
         ((part, condition),) = higher.items()
         either = {"$or": [{f"own.{name}": None}, {f"own.{name}.{part}": condition}]}
         where = {"_id": {"c": conversation, "u": user}, **either}
-        writes.append(Write(where, {"$set": {f"own.{name}": {"v": value, "r": rev}}}))
+        writes.append(Write(where, {"$set": {f"own.{name}": {"v": value, "r": rev}}, "$inc": {"sv": 1}}))
     return writes
 
 
@@ -121,6 +124,11 @@ class ConversationStore:
     async def get_many(self, conversations: Iterable[ConversationId]) -> dict[ConversationId, Conversation]:
         found = await self._conversations.find_any_order({"_id": {"$in": list(conversations)}})
         return {document["_id"]: _conversation(document) for document in found}
+
+    async def existing(self, conversations: Iterable[ConversationId]) -> set[ConversationId]:
+        """Those that exist, in one query."""
+        found = await self._conversations.find_any_order({"_id": {"$in": list(conversations)}}, ["_id"])
+        return {document["_id"] for document in found}
 
     async def set_title(self, conversation: ConversationId, title: str | None) -> None:
         await self._conversations.update({"_id": conversation}, {"$set": {"title": title}})

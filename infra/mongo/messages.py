@@ -26,6 +26,10 @@ CARRIED = ("f", "m", "t", "g", "e", "x", "a", "p", "v")
 """The fields that say what an entry of this document carries now."""
 
 
+RECORD_TYPE = "t"
+"""The field with the type of what is no message. A message lacks it."""
+
+
 class Stored(NamedTuple):
     """A message or a change, with the key and hash to which a repetition is compared.
 
@@ -76,6 +80,11 @@ def seqs_between(conversation: ConversationId, low: int, high: int) -> Document:
     return {"_id": {"$gte": {"c": conversation, "q": low}, "$lte": {"c": conversation, "q": high}}}
 
 
+def _newest_in(where: Document, fields: Sequence[str]) -> list[Document]:
+    fields_asked = dict.fromkeys(fields, 1)
+    return [{"$match": where}, {"$sort": {"_id": -1}}, {"$limit": 1}, {"$project": fields_asked}]
+
+
 class MessageStore:
     """Durable (majority, journaled) when a verb returns.
 
@@ -124,8 +133,21 @@ class MessageStore:
 
     async def lasts(self, conversations: Iterable[ConversationId]) -> dict[ConversationId, int]:
         """The seq of the newest message of each, in one read. Conversations without messages are absent."""
-        found = await self._messages.newest_each([seqs_between(one, 0, MAX_SEQ) for one in conversations])
-        return {one["c"]: one["q"] for one in found}
+        pipelines = [_newest_in(seqs_between(one, 0, MAX_SEQ), ["_id"]) for one in conversations]
+        found = await self._messages.aggregate_each(pipelines)
+        return {one["_id"]["c"]: one["_id"]["q"] for one in found}
+
+    async def newest_in(
+        self, ranges: Iterable[tuple[ConversationId, int, int]]
+    ) -> dict[ConversationId, Document]:
+        """The newest message in each range of seqs, with the fields of `page`, in few reads.
+
+        A conversation is named in one range at most. It is absent if there is no message.
+        """
+        pipelines = [
+            _newest_in({**seqs_between(*one), RECORD_TYPE: None}, [*CARRIED, "hid"]) for one in ranges
+        ]
+        return {one["_id"]["c"]: one for one in await self._messages.aggregate_each(pipelines)}
 
     async def page(
         self, conversation: ConversationId, low: int, high: int, limit: int, *, newest: bool
@@ -136,6 +158,22 @@ class MessageStore:
         """
         where = {**seqs_between(conversation, low, high), "t": None}
         return await self._messages.find(where, [*CARRIED, "hid"], descending=newest, limit=limit)
+
+    async def newest_each(
+        self, user: UserId, ranges: Sequence[tuple[ConversationId, int, int]], limit: int
+    ) -> list[Document]:
+        """The newest `limit` messages of each range that the user has not hidden, the newest first."""
+        pipelines = [
+            [
+                {"$match": {**seqs_between(c, low, high), "t": None, "hid": {"$ne": user}}},
+                {"$sort": {"_id": -1}},
+                {"$limit": limit},
+                {"$project": dict.fromkeys(CARRIED, 1)},
+            ]
+            for c, low, high in ranges
+            if low <= high
+        ]
+        return await self._messages.aggregate_each(pipelines) if pipelines else []
 
     async def documents(self, places: Iterable[Place], fields: Sequence[str]) -> dict[Place, Document]:
         """What stands at these places, in one read. A place without a document is absent."""

@@ -1,6 +1,6 @@
 """What changed a message, as fields beside `m` of its document, and the writes that set them.
 
-    e   the edit: {r: rev, b: body, at, n: mentions or None, l: the revs of all edits}
+    e   the edit: {r: rev, b: body, at, n: mentions, l: the revs of all edits}
     x   the recall: {r: rev, by, at}
     a   the reactions: {v: counts every change, r: rev, k: [[key, [users]], …]}
     ad  when reactions changed, in milliseconds, until a record has told it
@@ -43,21 +43,19 @@ def _reactors(stored: Sequence[Sequence[object]]) -> Reactors:
     return [(str(key), users) for key, users in stored]  # type: ignore[misc]
 
 
-def edit_write(target: Target, rev: int, body: bytes, mentions: Sequence[str] | None, at: str) -> Write:
+def edit_write(target: Target, rev: int, body: bytes, mentions: Sequence[str], at: str) -> Write:
     """Takes no effect beyond `MOST_EDITS`. An edit that is overtaken by a later one is among its versions."""
     newer = {"$gt": [rev, {"$ifNull": ["$e.r", 0]}]}
     kept = {"$ifNull": ["$e", {}]}
-    now = {"r": rev, "b": {"$literal": body}, "at": at, "n": {"$literal": _listed(mentions)}}
+    now = {"r": rev, "b": {"$literal": body}, "at": at, "n": {"$literal": list(mentions)}}
     edit = {
         "$mergeObjects": [
             {"$cond": [newer, now, kept]},
             {"l": {"$concatArrays": [{"$ifNull": ["$e.l", []]}, [rev]]}},
         ]
     }
-    change: Document = {"e": edit}
-    if mentions is not None:
-        named = {"$literal": list(mentions)} if mentions else "$$REMOVE"
-        change["n"] = {"$cond": [newer, named, {"$ifNull": ["$n", "$$REMOVE"]}]}
+    named = {"$literal": list(mentions)} if mentions else "$$REMOVE"
+    change: Document = {"e": edit, "n": {"$cond": [newer, named, {"$ifNull": ["$n", "$$REMOVE"]}]}}
     where = {
         "_id": id_of(target),
         "x": None,
@@ -65,10 +63,6 @@ def edit_write(target: Target, rev: int, body: bytes, mentions: Sequence[str] | 
         f"e.l.{MOST_EDITS - 1}": {"$exists": False},
     }
     return Write(where, [{"$set": change}])
-
-
-def _listed(mentions: Sequence[str] | None) -> list[str] | None:
-    return None if mentions is None else list(mentions)
 
 
 def recall_write(target: Target, rev: int, by: UserId, at: str) -> Write:

@@ -30,9 +30,10 @@ RIGHTS: dict[str, Actions] = {
         "publishers": ("insert", "update", "remove"),
     },
     "inbox": {
-        _ANY: _LOOK,
-        "timelines": ("find", "insert"),
-        "behind": ("find", "insert", "update", "remove"),
+        # It reads messages that were edited, by such a lookup, too.
+        _ANY: (*_LOOK, "find"),
+        "timelines": ("insert",),
+        "behind": ("insert", "update", "remove"),
     },
     "push": {_ANY: _LOOK},
     "relay": {

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from domain.conversations import ConversationKind, Role
 from domain.entries import OwnType, RecordType
+from domain.presence import Audience
 from infra.mongo.terms import Document
 
 
@@ -25,7 +26,7 @@ class _Edit(Struct, rename={"revs": "l"}):
     b: bytes
     at: str
     revs: list[int]
-    n: list[str] | None = None
+    n: list[str]
 
 
 class _Recall(Struct):
@@ -79,6 +80,9 @@ class _User(Struct, rename={"id": "_id"}):
     id: str
     name: str | None
     at: int
+    told: int | None = None
+    last_seen: Audience | None = None
+    seen: int | None = None
 
 
 class _DeviceId(Struct):
@@ -120,6 +124,7 @@ class _Member(Struct, rename={"id": "_id"}):
     read: int
     rat: int | None = None
     own: dict[str, _Field] | None = None
+    sv: int | None = None
 
 
 class _Row(Struct, rename={"id": "_id"}):

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from domain.ids import MAX_SEQ, ConversationId, UserId
 from infra.mongo.client import Database
+from infra.mongo.rows import Place
 from infra.mongo.terms import Document
 
 
@@ -21,6 +22,14 @@ class Line(NamedTuple):
     inbox_seq: int
     conversation_id: ConversationId
     seq: int
+
+
+class Stretch(NamedTuple):
+    """The entries `low … high` of a user's inbox."""
+
+    user_id: UserId
+    low: int
+    high: int
 
 
 def _line(document: Document) -> Line:
@@ -69,6 +78,13 @@ class TimelineStore:
             if line.inbox_seq != after + offset:
                 return lines[: offset - 1]
         return lines
+
+    async def stretches(self, wanted: Sequence[Stretch]) -> list[tuple[UserId, Place]]:
+        """The places of all entries in these parts of timelines, in few reads."""
+        ranges = [_range(one.user_id, one.low, one.high) for one in wanted]
+        pipelines = [[{"$match": one}, {"$project": {"c": 1, "q": 1}}] for one in ranges]
+        found = await self._timelines.aggregate_each(pipelines)
+        return [(d["_id"]["u"], (d["c"], d["q"])) for d in found]
 
 
 def _range(user: UserId, low: int, high: int) -> Document:

@@ -1,8 +1,8 @@
 """Unread messages, counted over the messages themselves. There is no counter that could go wrong.
 
-The newest documents behind the read mark are looked at: `LOOK` of them, and `LONG_LOOK` if these are full and
-hold too few unread ones, as among many own messages or many changes. So a count costs the same for a
-conversation of any length.
+The newest documents behind the read mark are looked at: one more than `MOST`, and `LONG_LOOK` if these are
+full and hold too few unread ones, as among many own messages or many changes. So a count costs the same for
+a conversation of any length.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from infra.mongo.terms import Document
 MOST = 1_000
 """Unread messages are counted up to this, and then there are more."""
 
-LOOK = MOST + 1
 LONG_LOOK = 4_000
 
 
 class Unread(NamedTuple):
     """How many messages of others are behind the read mark, and how many of them mention the user.
 
-    `more`: there are more than `unread`, which is `MOST` then, or all that `LONG_LOOK` documents hold.
+    `more`: there may be more than `unread`, which is `MOST` then, or all that `LONG_LOOK` documents of a stay
+    hold.
     """
 
     unread: int
@@ -42,10 +42,12 @@ class _Look(NamedTuple):
 
 
 class UnreadCounts:
-    """Raises Unavailable."""
+    """Counts up to `most`, in up to `long_look` documents of each stay. Raises Unavailable."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, most: int = MOST, long_look: int = LONG_LOOK) -> None:
         self._messages = database.collection("messages")
+        self._most = most
+        self._long_look = long_look
 
     async def of(self, user: UserId, asked: Sequence[tuple[ConversationId, Member]]) -> list[Unread]:
         """The counts of all of these conversations, in two reads; a third if a long look is needed.
@@ -58,19 +60,20 @@ class UnreadCounts:
             for at, (conversation, member) in enumerate(asked)
             for where in _ranges(conversation, member)
         ]
-        seen, unread = await self._counted(user, looks, LOOK)
-        long = [look for look in looks if seen.get(look.at, 0) >= LOOK and unread.get(look.at, 0) <= MOST]
-        full: set[int] = {at for at, count in unread.items() if count > MOST}
+        most, look = self._most, self._most + 1
+        seen, unread = await self._counted(user, looks, look)
+        long = [one for one in looks if seen.get(one.at, 0) >= look and unread.get(one.at, 0) <= most]
+        full: set[int] = {at for at, count in unread.items() if count > most}
         if long:
-            seen_more, unread_more = await self._counted(user, long, LONG_LOOK)
+            seen_more, unread_more = await self._counted(user, long, self._long_look)
             unread |= unread_more
-            full |= {at for at, count in seen_more.items() if count >= LONG_LOOK}
+            full |= {at for at, count in seen_more.items() if count >= self._long_look}
         mentions = await self._mentions(user, looks)
         return [
             Unread(
-                min(unread.get(at, 0), MOST),
-                at in full or unread.get(at, 0) > MOST,
-                min(mentions.get(at, 0), MOST),
+                min(unread.get(at, 0), most),
+                at in full or unread.get(at, 0) > most,
+                min(mentions.get(at, 0), most),
             )
             for at in range(len(asked))
         ]
@@ -78,7 +81,9 @@ class UnreadCounts:
     async def _counted(
         self, user: UserId, looks: Sequence[_Look], limit: int
     ) -> tuple[dict[int, int], dict[int, int]]:
-        """For each place: how many documents were looked at, and how many of them are unread."""
+        """For each place: how many documents were looked at, in the stay with the most, and how many of all
+        stays are unread.
+        """
         counts = {
             "$and": [
                 {"$not": ["$t"]},
@@ -98,7 +103,10 @@ class UnreadCounts:
             for look in looks
         ]
         found = await self._messages.aggregate_each(pipelines) if looks else []
-        return _summed(found, "seen"), _summed(found, "unread")
+        seen: dict[int, int] = {}
+        for one in found:
+            seen[one["_id"]] = max(seen.get(one["_id"], 0), one["seen"])
+        return seen, _summed(found, "unread")
 
     async def _mentions(self, user: UserId, looks: Sequence[_Look]) -> dict[int, int]:
         pipelines: list[list[Any]] = []
@@ -112,7 +120,7 @@ class UnreadCounts:
                 "hid": {"$ne": user},
             }
             count = {"$group": {"_id": {"$literal": at}, "mentions": {"$sum": 1}}}
-            pipelines.append([{"$match": named}, {"$limit": MOST}, count])
+            pipelines.append([{"$match": named}, {"$limit": self._most}, count])
         found = await self._messages.aggregate_each(pipelines) if looks else []
         return _summed(found, "mentions")
 

@@ -37,7 +37,7 @@ Call = tuple[Sequence[str], Sequence[Any]]
 @cache
 def script_source(name: str) -> str:
     """The whole text of a script, as Redis gets it."""
-    return "".join((_LUA / f"{part}.lua").read_text() for part in ("generation", name))
+    return "".join((_LUA / f"{part}.lua").read_text() for part in ("generation", "recent", name))
 
 
 @cache

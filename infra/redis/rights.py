@@ -64,12 +64,16 @@ _USERS, _CONVERSATIONS, _GATEWAYS = "{u:*", "{c:*", "gateway:*"
 
 RIGHTS: dict[str, Access] = {
     "api": Access(
-        ("begin_fill", "fill", "head", "number", "raise", "read", "renew", "restore", "stands"),
-        ("publish", "subscribe", "unsubscribe"),
+        (
+            *("begin_fill", "fill", "read", "keep_recent", "read_recent"),
+            *("head", "number", "raise", "restore", "renew", "stands"),
+            *("places", "watch", "watchers"),
+        ),
+        ("hget", "publish", "set", "subscribe", "unsubscribe"),
         (_USERS, _CONVERSATIONS, _GATEWAYS),
         (_GATEWAYS,),
     ),
-    "inbox": Access(("append",), ("del", "scan"), (_USERS,)),
+    "inbox": Access(("append", "replace"), ("del", "scan"), (_USERS,)),
     "push": Access(("places",), ("publish",), (_USERS,), (_GATEWAYS,)),
     "relay": Access(("restore",), (), (_CONVERSATIONS,)),
 }

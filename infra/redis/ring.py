@@ -21,11 +21,12 @@ import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from domain.entries import Entry
+from domain.entries import Entry, conversation_of
 from domain.ids import MAX_SEQ, UserId
 from domain.limits import PAGE_BYTES
 from infra.redis.client import Client
 from infra.redis.keys import Keys, escaped
+from infra.redis.recent import MOST_RECENT
 from infra.settings import RingSettings
 
 FILL_CLAIM_MS = 10_000
@@ -68,16 +69,15 @@ class Ring:
 
         Entries that a ring has already are ignored. A user without a ring gets none. If the entries do not
         follow the ring's last one, the ring is removed. A ring never holds more than `capacity` entries.
+        The same holds for the user's newest conversations (see `Recent`).
         Returns the gateways on which each user has devices now.
         """
-        limits = (self._settings.capacity, self._settings.idle_ttl_s)
-        calls = [
-            (
-                (*self._names(user), self._keys.online(user)),
-                (*limits, entries[0].seq, *[entry.message for entry in entries]),
-            )
-            for user, entries in runs
-        ]
+        limits = (self._settings.capacity, self._settings.idle_ttl_s, MOST_RECENT)
+        calls = []
+        for user, entries in runs:
+            messages = [entry.message for entry in entries]
+            args = (*limits, entries[0].seq, *messages, *map(conversation_of, messages))
+            calls.append(((*self._names(user), self._keys.online(user), self._keys.recent(user)), args))
         gateways = await self._client.call_each("append", calls)
         return {
             user: [gateway.decode() for gateway in some]

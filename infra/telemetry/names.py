@@ -51,6 +51,12 @@ REFUSED = Counter(
     ["kind"],
 )
 CLOSED = Counter("ringpost_sockets_closed", "Sockets that the gateway closed, by close code.", ["code"])
+SIGNALS = Counter(
+    "ringpost_signals",
+    "Signals of clients, by outcome: `passed` on, `too_soon` after another, to `too_many` members, or `lost` "
+    "because an engine did not answer.",
+    ["outcome"],
+)
 
 UP = Gauge(
     "ringpost_up", "1 for each part that runs in the process: `api`, `inbox`, `push`, `relay`.", ["part"]

@@ -111,6 +111,7 @@ def test_the_list_is_read_page_by_page(ann, person):
     opened = [ann.direct(person()) for _ in range(5)]
     for conversation in opened:
         ann.send(conversation)
+    ann.arrived(len(opened))
     found, asked = [], {}
     while True:
         page = ann.get("/v1/conversations", limit=2, **asked)

@@ -28,6 +28,7 @@ from infra.redis.presence import Presence
 from infra.redis.ring import Ring
 from infra.redis.signals import Pushed, Signals
 from infra.tasks import ended
+from producers.delivered import Delivered
 from tests.builders import BOB, keys_of, open_town, opened_stores, opened_without_kafka, settings_for, until
 from tests.patience import FAR_OFF_S, PATIENCE_S
 
@@ -82,6 +83,11 @@ class Socket:
         self._listener.ended()
 
 
+def told_by(sender: Any, database: Any) -> tuple[AccountStore, Delivered]:
+    accounts = AccountStore(database)
+    return accounts, Delivered(sender, accounts, TimelineStore(database), MessageStore(database))
+
+
 def connecting_to(gateway: Gateway, socket: Socket) -> Any:
     return gateway.connect(socket.scope, socket.receive, socket.send)
 
@@ -100,7 +106,7 @@ async def hub_and_gateway(engines, unique):
         sync = Sync(Ring(redis, keys, away.ring), TimelineStore(database), Contents(MessageStore(database)))
         presence = Presence(redis, keys, away.gateway.presence_ttl_s)
         hub = Hub(presence, Signals(redis, keys), sync, away.gateway)
-        yield hub, Gateway(CALLERS, hub, sync, None, AccountStore(database))
+        yield hub, Gateway(CALLERS, hub, sync, None, *told_by(None, database), None, None)
 
 
 async def test_device_that_cannot_be_welcomed_is_told_so_and_to_come_back(hub_and_gateway):
@@ -130,7 +136,7 @@ def gateway_on(stores, sender=None):
     sync = Sync(Ring(stores.redis, stores.keys, settings.ring), stores.timelines, stores.contents)
     presence = Presence(stores.redis, stores.keys, settings.gateway.presence_ttl_s)
     hub = Hub(presence, Signals(stores.redis, stores.keys), sync, settings.gateway)
-    return presence, hub, Gateway(CALLERS, hub, sync, sender, stores.accounts)
+    return presence, hub, Gateway(CALLERS, hub, sync, sender, *told_by(sender, stores.database), None, None)
 
 
 async def test_connection_beyond_those_of_a_user_is_told_so_and_the_device_may_replace_its_own(

@@ -148,3 +148,26 @@ async def test_single_entry_beyond_what_may_wait_is_written(stores):
         session.arrived(Entry(1, b'{"a":"%b"}' % (b"x" * 2 * QUEUE_BYTES)))
         await until(lambda: wire.seqs == [1])
         assert wire.code is None
+
+
+async def test_frame_that_may_be_lost_is_dropped_for_a_device_that_is_behind_and_does_not_close_it(
+    stores, monkeypatch
+):
+    """I8."""
+    frame = b'{"type":"signal"}'
+    async with connected(stores) as (session, wire):
+        assert not session.offer(frame), "it is not welcome yet"
+        session.start(0, 0)
+        assert session.offer(frame)
+        await until(lambda: wire.frames == [{"type": "signal"}])
+        wire.reading.clear()
+        for _ in range(10 * QUEUE_BYTES // len(frame)):
+            assert not session.offer(frame)
+        wire.reading.set()
+        monkeypatch.setattr(session_file, "OFFERED_BYTES", 10)
+        session.put(b'{"type":"pong"}')
+        assert not session.offer(frame), "an answer waits"
+        await until(lambda: len(wire.frames) == 2)
+        assert session.offer(frame)
+        await until(lambda: len(wire.frames) == 3)
+    assert wire.code is None

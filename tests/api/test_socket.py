@@ -186,7 +186,7 @@ def test_who_gives_no_cursor_begins_after_what_was_acknowledged(ann, bob):
 def test_a_newer_connection_of_the_same_device_replaces_the_older(ann, server):
     tablet = server.person(ann.user_id, "tablet")
     with tablet.socket() as other, ann.socket() as older, ann.socket() as newer:
-        assert older.closed() == 4003
+        assert older.closed() == 4504
         for socket in (newer, other):
             socket.say(type="ping")
             assert socket.next("pong")

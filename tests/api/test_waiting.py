@@ -19,6 +19,7 @@ from infra.mongo.timelines import Line
 from infra.redis.presence import Presence
 from infra.redis.ring import Ring
 from infra.redis.signals import Pushed, Signals
+from producers.delivered import Delivered
 from tests.builders import opened_stores, settings_for, stored, until
 from tests.patience import FAR_OFF_S, PATIENCE_S
 
@@ -49,7 +50,8 @@ class Gateway:
         gateway = stores.settings.gateway
         presence = Presence(stores.redis, stores.keys, gateway.presence_ttl_s)
         self._hub = Hub(presence, Signals(stores.redis, stores.keys), sync, gateway)
-        self._route = Inbox(sync, self._hub, stores.accounts)
+        told = Delivered(None, stores.accounts, stores.timelines, stores.messages)  # type: ignore[arg-type]
+        self._route = Inbox(sync, self._hub, stores.accounts, told)
 
     async def pull(self) -> list[int]:
         """Looks once (twice into the ring, which is not there yet), then again, then waits."""

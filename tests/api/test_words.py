@@ -16,12 +16,16 @@ from api.routes.accounts import Accounts
 from api.routes.conversations import Conversations
 from api.routes.inbox import Inbox
 from api.routes.messages import Messages
+from api.routes.own import Own
+from api.routes.revisions import Revisions
 from api.strict import read_json, read_query
 from domain.errors import BadRequest, TooLarge
 from domain.messages import BODY_DECODERS, checked_body
 
 ROUTES = [
-    route for noun in (Accounts, Conversations, Messages, Inbox) for route in object.__new__(noun).routes()
+    route
+    for noun in (Accounts, Conversations, Own, Messages, Revisions, Inbox)
+    for route in object.__new__(noun).routes()
 ]
 BODIES = {route.name: route.body_type for route in ROUTES if route.body_type} | {"frame": ClientFrame}
 TEXTS = {

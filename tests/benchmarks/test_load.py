@@ -11,6 +11,7 @@ from benchmarks.load import main
 from benchmarks.scenarios import SCENARIOS, USUAL
 from ringpost.running import Running, announced
 
+pytestmark = pytest.mark.same_on_all_engines
 SMALL = ["--warm-up", "0.2", "--users", "8", "--group-size", "10", "--devices", "20", "--connections", "20"]
 COUNTS = {"missing": 0, "duplicates": 0, "out of order": 0}
 LATENCIES = {f"send to {to} {point}, ms" for to in ("answer", "push") for point in ("p50", "p99")}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import socket
 import time
 from urllib.parse import urlsplit
 
@@ -13,6 +14,7 @@ from benchmarks.traffic import Traffic
 from benchmarks.world import World
 from tests.patience import PATIENCE_S
 
+pytestmark = pytest.mark.same_on_all_engines
 PAIR = [(0, 1)]
 
 
@@ -40,21 +42,32 @@ def online(world, text_bytes=10):
     return book, post, Traffic(world, book)
 
 
-def test_device_that_was_closed_comes_back_with_its_cursor(world):
+def test_device_whose_connection_broke_comes_back_with_its_cursor(world):
     book, post, traffic = online(world)
     traffic.send(post, time.perf_counter())
     until(world, book.settled)
 
-    thief = Device(world.sockets, 0, world.devices[0].token)
-    thief.connect(world.server, world.book([]))
-    until(world, lambda: book.errors["socket closed 4003"] or book.errors["socket closed 4504"])
-    until(world, lambda: world.devices[0].ready)
+    broken = world.devices[0]
+    broken.socket.shutdown(socket.SHUT_RDWR)
+    until(world, lambda: book.errors["socket closed 1006"])
+    until(world, lambda: broken.ready)
     traffic.send(post, time.perf_counter())
     until(world, book.settled)
-    thief.close()
 
     assert list(book.arrivals) == [2, 2]
     assert not any(book.checks().values())
+
+
+def test_device_that_was_replaced_stays_away(world, monkeypatch):
+    """Whoever may come back would do so in the very turn in which the end is noted."""
+    monkeypatch.setattr("benchmarks.world.COME_BACK_S", 0)
+    book, _, _ = online(world)
+    replaced = world.devices[0]
+    thief = Device(world.sockets, 0, replaced.token)
+    thief.connect(world.server, world.book([]))
+    until(world, lambda: book.errors["socket closed 4504"])
+    thief.close()
+    assert replaced.close_code == 4504
 
 
 def test_users_and_conversations_are_made_once_and_entries_of_an_earlier_book_are_not_counted(world):

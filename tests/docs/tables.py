@@ -9,6 +9,8 @@ from prometheus_client import Gauge, Histogram
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
+from api.app import VERSION
+from api.asyncapi import describe_events
 from infra.settings import PARTS
 from infra.telemetry.duties import DUTIES
 from infra.telemetry.names import CATALOGUE
@@ -23,6 +25,7 @@ CLI = ROOT / "docs" / "cli.md"
 SETTINGS = ROOT / "docs" / "settings.md"
 SECURITY = ROOT / "docs" / "security.md"
 SAMPLE = ROOT / "docs" / "ringpost.toml"
+ASYNCAPI = ROOT / "docs" / "asyncapi.json"
 PRODUCTION = ROOT / "docs" / "production.md"
 READINESS_BEGIN = "<!-- readiness: made by `python -m tests.docs.tables`, checked by tests/docs -->\n"
 READINESS_END = "<!-- /readiness -->\n"
@@ -174,6 +177,11 @@ def security_page() -> str:
     return with_rights(SECURITY.read_text())
 
 
+def asyncapi() -> str:
+    """The whole of docs/asyncapi.json."""
+    return json.dumps(describe_events(VERSION), indent=1, ensure_ascii=False) + "\n"
+
+
 MADE = {
     SETTINGS: settings_page,
     SAMPLE: sample,
@@ -181,6 +189,7 @@ MADE = {
     PRODUCTION: production_page,
     SECURITY: security_page,
     CLI: cli_page,
+    ASYNCAPI: asyncapi,
 }
 """What makes the whole of a file."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,18 +16,23 @@ import pytest
 from consumers import dead_letter
 from domain.clock import now_ms
 from domain.events import ARRIVAL_RECORDS, DELIVERY_RECORDS, Arrival, Delivery
-from infra.kafka.topics import TOPICS
+from domain.ids import ConversationId, UserId
+from infra.kafka.topics import LETTER_HEADERS, TOPICS
 from infra.mongo.behind import BehindStore
 from infra.mongo.indexes import CLUSTERED, INDEXES, PLAIN
 from infra.mongo.messages import MessageStore
 from infra.mongo.outbox import OutboxStore
+from infra.mongo.registers import reacted
 from infra.mongo.rows import Row, RowId, is_row
 from infra.redis.keys import Keys
+from tests import builders
+from tests.api.description.traffic import told, use
 from tests.api.people import Server
 from tests.builders import opened_database, settings_for
 from tests.docs.running import running
 from tests.docs.tables import ROOT
 from tests.docs.test_tables import rows
+from tests.patience import PATIENCE_S
 
 PAGE = (ROOT / "docs" / "data-model.md").read_text()
 
@@ -73,9 +79,15 @@ def stored(engines, unique, tmp_path) -> Iterator[dict[str, set[str]]]:
     ):
         server = Server(ringpost.url, ringpost.admin_key, http)
         ann, bob = server.person("ann"), server.person("bob")
-        ann.send(ann.direct(bob))
         ann.send(ann.group(bob, title="Lunch"))
-        bob.arrived(2)
+        use(ann, bob)
+        told(bob)
+        bob.ask("PATCH", "/v1/me", json={"last_seen": "contacts"}).raise_for_status()
+        with ann.socket():
+            assert ann.get("/v1/presence", user_ids="ann")["users"][0]["online"]
+        end = time.monotonic() + PATIENCE_S
+        while "last_seen" not in ann.get("/v1/presence", user_ids="ann")["users"][0]:
+            assert time.monotonic() < end
         database = mongo[unique]
         yield {
             name: set().union(*(fields_of(one) for one in database[name].find() if not is_row(one)))
@@ -86,15 +98,16 @@ def stored(engines, unique, tmp_path) -> Iterator[dict[str, set[str]]]:
 async def test_fields_are_those_of_the_documents(stored, engines, unique):
     async with opened_database(settings_for(engines, f"{unique}o")) as database:
         outbox, row = OutboxStore(database), Row(RowId("dead", 1), now_ms(), [("d:ann:bob", 1)])
-        await MessageStore(database).insert([], row)
+        messages, place = MessageStore(database), (ConversationId("d:ann:bob"), 1)
+        await messages.insert([builders.stored(*place)], row)
+        assert await messages.change(*reacted(place, 0, [("👍", [UserId("ann")])], now_ms()))
         await outbox.adopt("~relay", 1, 1)
         await outbox.mark_spread("~relay", [row.row_id])
         assert await outbox.take_turn("~relay", 60.0)
         await BehindStore(database).add("worker", {"ann": 3})
-        kept = (("outbox", "messages"), ("publishers", "publishers"), ("behind", "behind"))
-        for name, collection in kept:
-            for document in await database.collection(collection).find({}):
-                stored.setdefault(name, set()).update(fields_of(document))
+        for name in ("messages", "publishers", "behind"):
+            for document in await database.collection(name).find({}):
+                stored.setdefault("outbox" if is_row(document) else name, set()).update(fields_of(document))
     assert set(stored) == {*CLUSTERED, *PLAIN, "outbox"}
     for name, fields in stored.items():
         documented = {field for field, *_ in table(f"Fields of `{name}`", "field")}
@@ -108,8 +121,12 @@ def test_keys_are_those_of_the_code():
         keys.ring("USER"),
         keys.filling("USER"),
         keys.online("USER"),
+        keys.watchers("USER"),
+        keys.signalled("USER", "CONVERSATION"),
+        keys.recent("USER"),
         keys.counter("CONVERSATION"),
         keys.gateway("GATEWAY"),
+        keys.gateway_news("GATEWAY"),
         keys.gateway_mark("GATEWAY"),
     ]
     assert documented == made
@@ -135,4 +152,5 @@ def test_records_on_the_page_are_records(name, records, kind):
 
 def test_headers_of_dead_letters_are_those_of_the_code():
     source = Path(dead_letter.__file__).read_text()
-    assert [name for name, _ in table("Kafka", "header")] == re.findall(r'^\s+\("(\w+)", ', source, re.M)
+    assert dict(table("Kafka", "header")) == LETTER_HEADERS
+    assert list(LETTER_HEADERS) == re.findall(r'^\s+\("(\w+)", ', source, re.M)

@@ -8,10 +8,19 @@ import pytest
 
 from api.errors import STATUS, error_body
 from api.gateway.frames import Close
+from api.history import MOST_READERS
 from api.views import HistoryQuery, SendMessage, SyncQuery
+from api.views_messages import DRAFT_BYTES, MOST_IN_BATCH
 from domain.errors import every_error
 from domain.messages import BODY_LIMIT_BYTES
+from domain.reactions import MOST_KEYS, MOST_OF_USER
+from domain.registers import SHOWN_REACTORS
+from infra.mongo import unread
+from infra.mongo.registers import MOST_EDITS
 from infra.settings import PARTS
+from producers.conflated import MOST_S
+from producers.quoting import MOST_MENTIONS
+from producers.revise import MOST_PINS
 from tests.docs.tables import MADE, README, ROOT
 
 
@@ -59,6 +68,21 @@ def test_defaults_of_queries_are_those_that_are_documented():
     assert "client_message_id" in SendMessage.__struct_fields__
 
 
+def test_bounds_are_those_of_the_code():
+    """In the order of the table."""
+    documented = [
+        int(most.partition(", among")[0].replace(",", ""))
+        for _, most, _ in rows(page("sizing.md").partition("### Bounds")[2], "what")
+    ]
+    bounds = [
+        *(MOST_EDITS, MOST_KEYS, MOST_OF_USER, MOST_PINS, MOST_MENTIONS, MOST_IN_BATCH),
+        *(DRAFT_BYTES, MOST_READERS, SHOWN_REACTORS, unread.MOST),
+    ]
+    assert documented == bounds
+    assert f"among the newest {unread.LONG_LOOK:,} documents" in page("sizing.md")
+    assert f"up to {MOST_S:.0f} s" in page("sizing.md")
+
+
 VARIABLE = re.compile(r"RINGPOST_[A-Z_]*[A-Z]")
 READ_ELSEWHERE = (
     "infra/settings.py",
@@ -69,7 +93,7 @@ READ_ELSEWHERE = (
 )
 
 
-@pytest.mark.parametrize("path", [README, *sorted((ROOT / "docs").glob("*.md"))], ids=lambda path: path.name)
+@pytest.mark.parametrize("path", [README, *sorted((ROOT / "docs").rglob("*.md"))], ids=lambda path: path.name)
 def test_variables_that_pages_name_exist(path):
     """A page may also name several at once by what they begin with."""
     known = {variable for part in PARTS.values() for variable in part.variables()}
@@ -89,7 +113,7 @@ def test_files_that_the_path_names_exist():
 def test_index_lists_every_page_with_a_sentence():
     rows = re.findall(r"^\| \[([^\]]+)\]\(([^)]+)\) \| (.+) \|$", page("README.md"), re.MULTILINE)
     listed = {(ROOT / "docs" / target).resolve() for _, target, _ in rows}
-    here = {path for path in (ROOT / "docs").iterdir() if path.suffix in (".md", ".toml")}
+    here = {path for path in (ROOT / "docs").rglob("*") if path.suffix in (".md", ".toml")}
     assert {path.name for path in here - listed} == {"README.md"}, "add a line to docs/README.md"
     assert all(sentence.endswith(".") for *_, sentence in rows)
 

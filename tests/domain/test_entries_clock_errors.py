@@ -8,8 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.clock import now_ms, rfc3339
-from domain.entries import Entry, encode_entries, encode_entry
+from domain.entries import Entry, conversation_of, encode_entries, encode_entry, is_message
 from domain.errors import Overloaded, RingpostError, Unavailable, every_error
+from domain.ids import ConversationId, UserId
+from domain.registers import Recall, Registers, shown
+from tests.builders import ANN_BOB, GROUP, stored
 
 
 def test_entry_is_its_number_around_the_message_bytes():
@@ -20,6 +23,25 @@ def test_entries_are_a_json_array():
     assert encode_entries([]) == b"[]"
     decoded = json.loads(encode_entries([Entry(1, b"{}"), Entry(2, b"{}")]))
     assert [entry["seq"] for entry in decoded] == [1, 2]
+
+
+def test_entry_of_another_type_is_no_message_and_names_no_conversation():
+    edit = b'{"type":"edit","edit":{"message_id":"g:a:1"}}'
+    assert not is_message(edit)
+    assert conversation_of(edit) == b""
+
+
+@pytest.mark.parametrize("conversation", [ANN_BOB, GROUP, "d:a.b@c:x-y_z"])
+def test_message_names_its_conversation(conversation):
+    message = stored(ConversationId(conversation), 17).message
+    assert is_message(message)
+    assert conversation_of(message) == conversation.encode()
+    recalled = Registers(recall=Recall(20, UserId("bob"), "2026-01-02T03:04:05.678Z"))
+    assert conversation_of(shown(message, recalled)) == conversation.encode()
+
+
+def test_what_names_no_message_names_no_conversation():
+    assert conversation_of(b'{"n":1}') == b""
 
 
 @given(st.integers(0, 253_402_300_799_999))  # to the end of the year 9999

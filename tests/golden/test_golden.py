@@ -7,6 +7,7 @@ import json
 import msgspec
 import pytest
 
+from domain.entries import conversation_of
 from domain.events import ARRIVAL_RECORDS, DELIVERY_RECORDS, Arrival, Broken, Delivery
 from domain.messages import Message, sent_of
 from infra.redis.ring import Ring
@@ -50,6 +51,7 @@ def test_kept_message_decodes():
     message = msgspec.json.decode(kept("message.v1.json"), type=Message)
     assert (message.message_id, message.sent_at) == (MESSAGE.message_id, MESSAGE.sent_at)
     assert sent_of(kept("message.v1.json")).seq == 7
+    assert conversation_of(kept("message.v1.json")).decode() == MESSAGE.conversation_id
 
 
 @pytest.mark.parametrize("records, name", FORMS_BEFORE)

@@ -28,6 +28,7 @@ from tests.builders import until
 from tests.docs.running import running
 from tests.patience import PATIENCE_S
 
+pytestmark = pytest.mark.same_on_all_engines
 Spoil = Callable[[str], list[str]]
 """What becomes of one `entries` frame on its way: nothing, itself, or more."""
 

@@ -36,10 +36,10 @@ class Errands:
                 await _until_frame(other, "hello")
                 await socket.wait_closed()
 
-    async def send(self, text: str, url: str = "") -> None:
+    async def send(self, text: str, url: str = "") -> dict[str, Any]:
         """Sent to bob, and answered."""
         body = {"to": "bob", "client_message_id": text, "kind": "text", "body": {"text": text}}
-        await self._call("ann", "POST", "/v1/messages", json=body, url=url)
+        return await self._call("ann", "POST", "/v1/messages", json=body, url=url)
 
     async def send_and_see_the_api_die(self, text: str, url: str) -> None:
         """The API dies once the message is stored, before it answers."""
@@ -62,6 +62,27 @@ class Errands:
             "ann", "POST", "/v1/messages", json=body | {"conversation_id": made["conversation_id"]}
         )
         await self.until_bob_has("to all")
+
+    async def change_messages(self) -> None:
+        """Each change of a message, and own state of bob. The recall comes last: it waits for the others."""
+        sent = await self.send("to be changed")
+        message, conversation = f"/v1/messages/{sent['message_id']}", "/v1/conversations/d:ann:bob"
+        edit = {"client_message_id": "e", "body": {"text": "changed"}, "mentions": ["bob"]}
+        await self._call("ann", "PATCH", message, json=edit)
+        await self._call("bob", "PUT", f"{message}/reactions/👍")
+        await self._call("bob", "PUT", f"{message}/pin")
+        await self._call("bob", "GET", f"{conversation}/pins")
+        await self._call("bob", "GET", f"{message}/versions")
+        await self._call("bob", "PUT", f"{conversation}/read", json={"seq": sent["seq"]})
+        await self._call("ann", "GET", f"{message}/readers")
+        await self._call("bob", "PUT", f"{conversation}/unread", json={})
+        await self._call("bob", "PATCH", f"{conversation}/me", json={"draft": "well", "archived": True})
+        await self._call("bob", "GET", conversation)
+        await self.until_bob_has("reactions")
+        await self._call("ann", "DELETE", message)
+        await self.until_bob_has("recall")
+        await self._call("bob", "DELETE", f"{message}/mine")
+        await self.until_bob_has("hidden")
 
     async def read_everything(self) -> None:
         await self._call("bob", "GET", "/v1/conversations")

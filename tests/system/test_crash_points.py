@@ -10,9 +10,11 @@ import httpx
 import pytest
 
 from infra.crash import POINTS
-from tests.builders import until
+from infra.redis.client import open_redis
+from tests.builders import forget_redis, settings_for, until
 from tests.engines import Engines
 from tests.patience import PATIENCE_S
+from tests.system.day import SHOWN, opened_day
 from tests.system.parts import Part, Parts, opened_parts
 from tests.system.people import World, opened_world
 
@@ -33,12 +35,29 @@ ROUNDS = (
     {"api": "removing:2", "inbox": "timeline"},
 )
 """Who dies where, together. A relay has something to do once an API has died in the same round."""
+OF_REVISIONS = (
+    {"api": "changed:4"},
+    {"inbox": "replacing:2"},
+    {"api": "stored:5", "inbox": "timeline:6"},
+    {"api": "changed:2", "inbox": "ring:6"},
+)
+"""The same, while messages are edited and recalled, and own state changes."""
+MOSTLY_CHANGES = {
+    "send": 4,
+    "edit": 8,
+    "recall": 4,
+    "react": 1,
+    "pin": 1,
+    "hide": 1,
+    "read": 2,
+    "settings": 2,
+}
 OF_CHANGES = ("change-begun", "change-counted")
 OF_LEAVES = (*OF_CHANGES, "owner-left")
 
 
 def test_every_point_is_tried():
-    tried = {at.partition(":")[0] for deaths in ROUNDS for at in deaths.values()}
+    tried = {at.partition(":")[0] for deaths in (*ROUNDS, *OF_REVISIONS) for at in deaths.values()}
     assert tried | set(OF_LEAVES) == set(POINTS)
 
 
@@ -71,6 +90,35 @@ async def die(parts: Parts, world: World, api: Part, deaths: dict[str, str]) -> 
             await world.send_all(random.Random(0).choices(world.conversations, k=8))
             await asyncio.sleep(0)
     world.urls[:] = [api.url]
+
+
+@pytest.mark.timeout(600)
+async def test_changes_are_in_effect_once_whoever_dies_and_while_redis_is_emptied(
+    engines: Engines, unique: str, tmp_path: Path
+) -> None:
+    """No recalled text is left, and all devices agree with the API and with the model."""
+    async with opened_parts(engines, unique, tmp_path, **IMPATIENT) as parts:
+        api, *_ = await parts.start("api", "inbox", "push", "relay")
+        settings = settings_for(engines, unique)
+        async with (
+            opened_day([api.url], engines, unique, seed=8) as day,
+            open_redis(settings.redis) as client,
+        ):
+            await day.begin(users=8, devices=2)
+            day.life.kinds = MOSTLY_CHANGES
+            async with day.devices_running():
+                day.bring_the_last_devices()
+                await day.life.live(day.life.talks, 20)
+                for deaths in OF_REVISIONS:
+                    dying = [parts.spawn(name, RINGPOST_DEBUG_CRASH_AT=at) for name, at in deaths.items()]
+                    await asyncio.gather(*(part.ready() for part in dying))
+                    day.life.urls[:] = [api.url, *(dying[0].url for name in deaths if name == "api")]
+                    async with asyncio.timeout(PATIENCE_S):
+                        while any(part.alive for part in dying):
+                            await day.life.live(day.life.talks, 12)
+                            await forget_redis(client, settings)
+                    day.life.urls[:] = [api.url]
+                assert (await day.differences())[:SHOWN] == []
 
 
 @pytest.mark.parametrize("point", OF_CHANGES)

@@ -118,6 +118,7 @@ async def test_whole_ringpost_needs_the_documented_rights_only(secured: Secured,
             await errands.meet()
             await errands.talk_live(other.url)
             await errands.change_a_group()
+            await errands.change_messages()
             await errands.read_everything()
             await a_right_that_is_missing_for_a_while(secured, errands)
             (dying,) = await start(parts, secured, "api", RINGPOST_DEBUG_CRASH_AT="stored")

@@ -43,7 +43,9 @@ def _lines(facts: Facts, place: Place, log: list[str]) -> list[str]:
             answers = ", ".join(f"{at:.2f} s {message_id}" for at, message_id in sending.answers) or "none"
             said = f"{name} of {sending.sender}, begun {sending.begun_at:.2f} s, answers: {answers}"
             lines.append(f"  sent       {said}")
-    lines.append(f"  store      {f'there, as {name}' if stored else 'absent'}")
+    change = facts.changes.get(place)
+    there = f"there, {change.type} of {change.target}" if change else f"there, as {name}"
+    lines.append(f"  store      {there if stored or change else 'absent'}")
     lines.append(f"  recipients {', '.join(sorted(facts.recipients(place))) or 'none'}")
     windows = {u: some for u, some in facts.windows.get(place[0], {}).items() if some != [(1, 2**53)]}
     lines.append(f"  windows    {windows or 'all from the beginning'}")
@@ -65,7 +67,7 @@ def _timelines(facts: Facts, place: Place) -> str:
 
 
 def _rings(facts: Facts, place: Place) -> str:
-    message = facts.entry(place)
+    message, _ = facts.entry(place) or (0, 0)
     have = [
         f"{user} {one.seq}" for user, ring in facts.rings.items() for one in ring if one.message == message
     ]

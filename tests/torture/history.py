@@ -15,6 +15,9 @@ The rules, by the name under which a violation is reported:
     settled        when all is healed, everything comes to rest: sends, devices, outbox, lag
     dead letter    nothing was put aside
     refused        nobody was told what must never be said
+    done           what was answered to an edit, a recall, a reaction and so on is in effect
+    agreed         what each device knows by its entries alone is what the reads answer
+    recalled       the text of a recalled message is in no ring and in no answer
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 
-from tests.torture import inboxes, membership
+from tests.torture import agreement, inboxes, membership
 from tests.torture.facts import Facts, Place, Sending, StoredMessage, Violation
 
 
@@ -41,6 +44,9 @@ def violations(facts: Facts) -> list[Violation]:
         settled,
         dead_letters,
         refused,
+        agreement.done,
+        agreement.agreed,
+        agreement.recalled,
     )
     return [violation for rule in rules for violation in rule(facts)]
 
@@ -103,7 +109,7 @@ def delivered(facts: Facts) -> Iterator[Violation]:
         for sending in facts.sendings
         for place, _ in stored.get(sending.name, [])
     }
-    for place in facts.messages:
+    for place in (*facts.messages, *facts.changes):
         for user in facts.recipients(place):
             count = have.get(user, Counter())[place]
             if count != 1:
@@ -111,7 +117,7 @@ def delivered(facts: Facts) -> Iterator[Violation]:
                 yield Violation("delivered", said, user, place, at.get(place))
     for user, places in have.items():
         for place in places:
-            if place not in facts.messages:
+            if facts.entry(place) is None:
                 said = f"the timeline of {user} has {_name(place)}, which is not stored"
                 yield Violation("delivered", said, user, place)
             elif user not in facts.recipients(place):
@@ -133,6 +139,10 @@ def settled(facts: Facts) -> Iterator[Violation]:
         if sending.unanswered:
             said = f"{sending.name} was repeated to the end and never answered"
             yield Violation("settled", said, sending.sender, None, sending.begun_at)
+    for act in facts.acts:
+        if act.unanswered:
+            said = f"{act.kind} of {act.message_id or act.conversation_id} was never answered"
+            yield Violation("settled", said, act.user, None, act.begun_at)
     for said in facts.unsettled:
         yield Violation("settled", said)
     for group, behind in facts.lag.items():
@@ -140,7 +150,7 @@ def settled(facts: Facts) -> Iterator[Violation]:
             yield Violation("settled", f"the group {group} is {behind} records behind")
     for row in facts.outbox:
         # A row with a message that is not stored is kept for an hour: its process may only be paused.
-        if all(place in facts.messages for place in row.places):
+        if all(facts.entry(place) for place in row.places):
             places = ", ".join(map(_name, row.places[:3]))
             said = f"the outbox still has {row.row_id}, whose messages are all stored: {places}"
             yield Violation("settled", said, "", row.places[0] if row.places else None)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from contextlib import suppress
 from typing import NamedTuple
 
-from tests.torture.facts import Changing, Connection, Facts, Sending
+from tests.replica import Replica
+from tests.torture.facts import Acting, Changing, Connection, Facts, Sending
 from tests.torture.wire import Entry
 
 
@@ -27,6 +28,10 @@ class Ledger:
         self._ended_at = math.inf
         self.sendings: dict[str, Sending] = {}
         self.changings: list[Changing] = []
+        self.acts: list[Acting] = []
+        self.acknowledged: dict[str, list[Sending]] = defaultdict(list)
+        """By conversation, in the order of the answers."""
+        self.replicas: dict[tuple[str, str], Replica] = {}
         self.connections: list[Connection] = []
         self.devices: dict[tuple[str, str], int] = {}
         self.complaints: list[tuple[float, str]] = []
@@ -64,12 +69,15 @@ class Ledger:
         now = self.now
         if not sending.answers:
             self.answers.append(Latency(now, now - sending.begun_at))
+            self.acknowledged[sending.conversation_id].append(sending)
         sending.answers.append((now, message_id))
 
     def received(self, connection: Connection, entry: Entry) -> None:
         """An entry at a device. Those sent while the device was connected count for the time it took."""
         connection.entries.append(entry.got())
-        self.devices[connection.user, connection.device] = entry.seq
+        device = connection.user, connection.device
+        self.devices[device] = entry.seq
+        self.replicas.setdefault(device, Replica(connection.user)).take(entry.type, entry.value)
         sending = self.sendings.get(entry.name)
         if sending is not None and sending.begun_at > connection.at:
             self.receipts.append(Latency(self.now, self.now - sending.begun_at))
@@ -86,5 +94,7 @@ class Ledger:
         facts.sendings = list(self.sendings.values())
         facts.changings = list(self.changings)
         facts.connections = list(self.connections)
+        facts.acts = list(self.acts)
+        facts.replicas = dict(self.replicas)
         facts.devices = dict(self.devices)
         facts.complaints = list(self.complaints)

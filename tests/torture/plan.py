@@ -12,6 +12,25 @@ QUIET_S = 3.0
 """Nothing breaks in the first and last seconds of the traffic."""
 BURST = 40
 BURST_TEXT_BYTES = 48_000
+ACTS_PER_SEND = 0.6
+ACTS = {
+    "edit": 20,
+    "recall": 8,
+    "react": 20,
+    "unreact": 6,
+    "pin": 6,
+    "unpin": 4,
+    "reply": 6,
+    "forward": 5,
+    "hide": 4,
+    "read": 12,
+    "unread": 3,
+    "settings": 10,
+}
+"""What people do beside sending, and how often."""
+
+AT_ONCE = 0.3
+"""So many do it on two devices at the same moment."""
 
 
 class Stay(NamedTuple):
@@ -68,11 +87,23 @@ class Change(NamedTuple):
     api: int
 
 
+class Act(NamedTuple):
+    """What somebody does beside sending, by its kind (`ACTS`). `lot` draws the message, and what is said."""
+
+    at_s: float
+    kind: str
+    conversation: int
+    user: str
+    api: int
+    lot: float
+
+
 class Plan(NamedTuple):
     people: tuple[Person, ...]
     conversations: tuple[ConversationPlan, ...]
     sends: tuple[Send, ...]
     changes: tuple[Change, ...]
+    acts: tuple[Act, ...]
     faults: tuple[Fault, ...]
 
 
@@ -89,8 +120,9 @@ def make_plan(options: Options) -> Plan:
     people = tuple(_person(rng(user), options, user, deaf.get(user)) for user in users)
     sends = _sends(rng("sends"), options, conversations, deaf)
     changes = _changes(rng("changes"), options, conversations)
+    acts = _acts(rng("acts"), options, conversations)
     faults = _faults(options, rng("faults"))
-    return Plan(people, conversations, sends, changes, faults)
+    return Plan(people, conversations, sends, changes, acts, faults)
 
 
 def _conversations(rng: random.Random, users: tuple[str, ...]) -> tuple[ConversationPlan, ...]:
@@ -199,6 +231,28 @@ def _changes(
                 changes.append(Change(at, number, user, inside, rng.randrange(2)))
                 at += rng.uniform(0.3, 12.0)
     return tuple(sorted(changes))
+
+
+def _acts(
+    rng: random.Random, options: Options, conversations: tuple[ConversationPlan, ...]
+) -> tuple[Act, ...]:
+    acts = []
+    rate = options.rate * ACTS_PER_SEND
+    at = rng.expovariate(rate)
+    while at < options.longest_s:
+        (kind,) = rng.choices(tuple(ACTS), tuple(ACTS.values()))
+        number = rng.randrange(len(conversations))
+        it = conversations[number]
+        strangers, steady = it.strangers, sorted(set(it.members) - set(it.strangers))
+        user = rng.choice(strangers if strangers and rng.random() < 0.1 else steady)
+        if it.kind == "group" and (kind in {"pin", "unpin"} or (kind == "recall" and rng.random() < 0.5)):
+            user = it.members[0]
+        api = rng.randrange(2)
+        acts.append(Act(at, kind, number, user, api, rng.random()))
+        if rng.random() < AT_ONCE:
+            acts.append(Act(at, kind, number, user, 1 - api, rng.random()))
+        at += rng.expovariate(rate)
+    return tuple(acts)
 
 
 def _faults(options: Options, rng: random.Random) -> tuple[Fault, ...]:

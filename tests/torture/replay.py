@@ -47,7 +47,7 @@ async def replayed(stage: Stage, before: Facts, ledger: Ledger) -> list[Violatio
 def differences(before: Facts, after: Facts) -> list[Violation]:
     """Timelines and rings are to be the same, byte for byte; messages as well."""
     found = []
-    if before.messages != after.messages:
+    if before.messages != after.messages or before.changes != after.changes:
         found.append(Violation("replay", "the messages are not those from before"))
     found += [
         Violation("replay", f"the timeline of {user} is another one", user)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from infra.tasks import ended
 from tests.patience import PATIENCE_S
+from tests.torture.actor import Actor
 from tests.torture.changer import Changer
 from tests.torture.collect import read_log, read_pulls, read_rings, read_store
 from tests.torture.device import Device
@@ -27,6 +28,7 @@ from tests.torture.sender import Sender
 from tests.torture.settle import settled
 from tests.torture.stage import Stage, opened_stage
 from tests.torture.town import Town
+from tests.torture.views import read_views
 
 ANSWERED_S = 180.0
 """Seconds after traffic and faults in which everything that is repeated is to be answered."""
@@ -102,16 +104,18 @@ async def _traffic(done: Run, stage: Stage, town: Town, devices: dict[str, list[
     done.faults = injector.done
     sending = asyncio.create_task(Sender(town, done.plan, devices).run())
     changing = asyncio.create_task(Changer(town, done.plan).run())
+    acting = asyncio.create_task(Actor(town, done.plan).run())
+    people = (sending, changing, acting)
     try:
         await injector.run(done.plan.faults, options.seconds, options.faults)
         await asyncio.sleep(max(0.0, options.seconds - ledger.now))
         ledger.end()
-        _, waiting = await asyncio.wait({sending, changing}, timeout=ANSWERED_S)
+        _, waiting = await asyncio.wait(people, timeout=ANSWERED_S)
         if changing in waiting:
             done.facts.unsettled.append("a change of members was never answered")
     finally:
-        await ended((sending, changing))
-        results = await asyncio.gather(sending, changing, return_exceptions=True)
+        await ended(people)
+        results = await asyncio.gather(*people, return_exceptions=True)
     for result in results:
         if isinstance(result, Exception):
             raise result
@@ -126,6 +130,7 @@ async def _examine(done: Run, stage: Stage, town: Town) -> None:
     ledger.fill(facts)
     await read_pulls(town, facts)
     await asyncio.to_thread(read_store, stage.settings, facts)
+    await read_views(town, facts)
     await asyncio.to_thread(read_rings, stage.settings, facts)
     await read_log(stage.settings, facts)
     done.violations = violations(facts)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
+from tests.texts import token
 from tests.torture.device import Device
 from tests.torture.facts import Sending
 from tests.torture.plan import Plan, Send
@@ -43,7 +44,7 @@ class Sender:
 
     async def _send(self, number: int, send: Send) -> None:
         conversation = self._town.conversations[send.conversation]
-        text = f"{number} ".ljust(send.text_bytes, "x")
+        text = token(f"m{number}").ljust(send.text_bytes, "x")
         sending = self._ledger.begin(f"m{number}", conversation, send.sender, text)
         rng = random.Random(number)
         match send.how:

@@ -33,6 +33,8 @@ async def _moving(stage: Stage, ledger: Ledger) -> list[str]:
     await asyncio.to_thread(read_store, stage.settings, facts)
     rows = [row for row in facts.outbox if is_complete(facts, row)]
     found = [f"{len(rows)} rows wait in the outbox"] if rows else []
+    if facts.untold:
+        found.append(f"the reactions to {facts.untold} messages are not told")
     try:
         behind = await lags(stage.settings)
     except Unavailable as error:
@@ -47,4 +49,4 @@ async def _moving(stage: Stage, ledger: Ledger) -> list[str]:
 
 def is_complete(facts: Facts, row: Row) -> bool:
     """All its messages are stored. Others are kept for an hour: their process may only be paused."""
-    return all(place in facts.messages for place in row.places)
+    return all(facts.entry(place) for place in row.places)

@@ -8,7 +8,7 @@ import pytest
 
 from tests.torture.fault_plan import HEAL_S, LASTS_S
 from tests.torture.options import MODES, PARTS, ROLES, Options, modes_of
-from tests.torture.plan import QUIET_S, make_plan
+from tests.torture.plan import ACTS, QUIET_S, make_plan
 
 ALL = modes_of("all")
 SEEDS = range(8)
@@ -81,6 +81,17 @@ def test_senders_are_in_their_conversation_and_owners_never_leave(seed):
         conversation = made.conversations[change.conversation]
         assert change.user in conversation.strangers
         assert change.user != conversation.members[0]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_every_kind_of_act_is_done_by_who_is_or_was_a_member(seed):
+    made = plan(seed=seed)
+    assert {act.kind for act in made.acts} == set(ACTS)
+    for act in made.acts:
+        conversation = made.conversations[act.conversation]
+        assert act.user in {*conversation.members, *conversation.strangers}
+        if conversation.kind == "group" and act.kind == "pin":
+            assert act.user == conversation.members[0]
 
 
 def test_changes_of_one_member_alternate():

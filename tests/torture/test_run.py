@@ -38,5 +38,7 @@ async def test_nothing_is_lost_and_nothing_comes_twice_whatever_breaks(tmp_path:
     assert report["replayed"]
     assert len(report["faults"]) >= FAULTS
     assert report["acknowledged"] > 200
+    assert set(report["done_beside_sends"]) >= {"edit", "recall", "react", "pin", "read", "settings", "hide"}
+    assert report["recalled"] > 0
     assert report["entries_received"] > report["entries"] > report["stored"] >= report["acknowledged"]
     assert "Nothing lost, nothing twice." in page_of(done, report)

@@ -6,7 +6,7 @@ import os
 import secrets
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, contextmanager
 from typing import Any
 
 import httpx
@@ -16,6 +16,7 @@ from playwright.async_api import Browser, async_playwright
 
 from tests.api.people import Server
 from tests.docs.running import Running, running
+from tests.web.line import Line
 from tests.web.server import StageServer
 from tests.web.stage import Stage, named, opened
 from tests.web.truth import Ask, caught_up
@@ -89,8 +90,29 @@ async def stage(open_stage: Open) -> Stage:
     return await open_stage()
 
 
+@pytest.fixture
+def line() -> Line:
+    return Line()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def wired(browser: Browser, server: StageServer, line: Line, ask: Ask) -> AsyncIterator[Stage]:
+    """The page, with the line to its bob in our hands."""
+    async with await browser.new_context(**named({})) as window:
+        await window.route_web_socket("**/v1/connect", line.take)
+        stage = await opened(window, server.url)
+        await caught_up(stage, ask)
+        yield stage
+
+
 @pytest.fixture(scope="session")
 def ask(ringpost: Running) -> Iterator[Ask]:
     """Ann or bob with a device of their own, to see over HTTP what the page should show."""
+    with asking(ringpost) as ask:
+        yield ask
+
+
+@contextmanager
+def asking(ringpost: Running) -> Iterator[Ask]:
     with httpx.Client(base_url=ringpost.url, timeout=70) as http:
         yield lambda user: Server(ringpost.url, ringpost.admin_key, http).person(user, "checker")

@@ -14,6 +14,9 @@ expect.set_options(timeout=1000 * PATIENCE_S)
 SHOWN = 200
 """How many entries of the past a fresh page shows."""
 
+LOOKED_AT = "document.hasFocus = () => window.looked"
+"""A browser without a screen says that each of its pages has the focus. Here a test says it."""
+
 
 class Pane:
     """One side of the page: `ann` or `bob`."""
@@ -24,6 +27,8 @@ class Pane:
         self.switch = self.pane.get_by_role("switch")
         self.box = self.pane.get_by_role("textbox")
         self.log = self.pane.get_by_role("log")
+        self.note = self.pane.locator(".note span")
+        self.unread = self.pane.locator(".unread")
         self.messages = self.log.locator("li:has(.text)")
 
     async def write(self, text: str) -> None:
@@ -32,6 +37,10 @@ class Pane:
 
     def message(self, text: str) -> Locator:
         return self.messages.filter(has_text=text)
+
+    def numbered(self, seq: int) -> Locator:
+        """The message at this place of the conversation, whatever it says now."""
+        return self.log.locator(f'li[data-seq="{seq}"]')
 
     async def inbox(self) -> int:
         """The number in the header: the newest entry that this device has."""
@@ -76,6 +85,13 @@ class Stage:
         await self.ann.is_on()
         await self.bob.is_on()
 
+    async def look(self, *, looked: bool = True) -> None:
+        """A person turns to the page, or away from it."""
+        await self.page.evaluate(
+            "(looked) => { window.looked = looked; dispatchEvent(new Event(looked ? 'focus' : 'blur')); }",
+            looked,
+        )
+
     def _on_console(self, message: ConsoleMessage) -> None:
         if message.type in {"error", "warning"}:
             self.faults.append(message.text)
@@ -85,8 +101,10 @@ class Stage:
             self.faults.append(f"a request to {request.url}")
 
 
-async def opened(context: BrowserContext, url: str) -> Stage:
+async def opened(context: BrowserContext, url: str, *, looked: bool = False) -> Stage:
+    """A page in this window. Unless it is looked at, nothing counts as read there."""
     stage = Stage(await context.new_page(), url)
+    await stage.page.add_init_script(f"window.looked = {str(looked).lower()}; {LOOKED_AT}")
     await stage.open()
     return stage
 

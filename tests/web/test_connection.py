@@ -2,32 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
-import pytest_asyncio
 from playwright.async_api import expect
 
 from tests.web.line import Line
-from tests.web.stage import SHOWN, Stage, fresh, named, opened
-from tests.web.truth import caught_up, times_stored
+from tests.web.stage import SHOWN, Stage, fresh
+from tests.web.truth import times_stored
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.same_on_all_engines]
 
 
 @pytest.fixture
-def line() -> Line:
-    return Line()
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def stage(browser, server, line, ask) -> AsyncIterator[Stage]:
-    """The page, with the line to its bob in our hands."""
-    async with await browser.new_context(**named({})) as window:
-        await window.route_web_socket("**/v1/connect", line.take)
-        stage = await opened(window, server.url)
-        await caught_up(stage, ask)
-        yield stage
+def stage(wired: Stage) -> Stage:
+    return wired
 
 
 async def test_a_send_whose_answer_was_lost_is_repeated_with_the_same_id_and_stored_once(stage, line, ask):

@@ -7,7 +7,7 @@ from playwright.async_api import expect
 
 from tests.web.stage import Stage, fresh
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.same_on_all_engines]
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 FOCUS = """() => {
@@ -72,6 +72,8 @@ async def test_everything_is_done_with_the_keyboard_alone_in_the_order_of_the_pa
     await stage.page.keyboard.press("Enter")
     await expect(stage.bob.link).to_have_text("Online")
     assert await tab(stage) == "Messages on Bob’s device"
+    seq, _ = await stage.bob.numbers(first)
+    assert await tab(stage) == f"👍 on #{seq}: 0"
     assert await tab(stage) == "Bob writes to Ann"
     await stage.page.keyboard.type("one")
     await stage.page.keyboard.press("Shift+Enter")

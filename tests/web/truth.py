@@ -14,20 +14,59 @@ Ask = Callable[[str], Person]
 
 
 async def caught_up(stage: Stage, ask: Ask) -> None:
-    """Until both sides show the head of an inbox into which every stored message has come.
+    """Until both sides show the head of an inbox into which everything has come.
 
-    Tests share two users: what an earlier one sent may still be on its way.
+    Tests share two users: what an earlier one sent or read may still be on its way.
     """
+    ann, bob = ask("ann"), ask("bob")
     async with asyncio.timeout(PATIENCE_S):
-        for side, person in ((stage.ann, ask("ann")), (stage.bob, ask("bob"))):
-            while await side.inbox() != times_stored(person):
+        for side, person, other in ((stage.ann, ann, bob), (stage.bob, bob, ann)):
+            while not came(person, other) or await side.inbox() != head(person):
                 await asyncio.sleep(0.05)
 
 
-async def holds(person: Person, head: int) -> None:
+def came(person: Person, other: Person) -> bool:
+    """Whether the inbox has every message, the read mark, and that of the other one."""
+    direct, found = person.direct(other), list(inbox(person))
+    messages = {entry["message"]["message_id"] for entry in found if entry["type"] == "message"}
+    marks = {
+        type_: max(
+            (entry[type_].get("read_seq", 0) for entry in found if about(entry, type_) == direct), default=0
+        )
+        for type_ in ("read", "receipt")
+    }
+    return (
+        {message["message_id"] for message in stored(person)} <= messages
+        and marks["read"] == read_seq(person, direct)
+        and marks["receipt"] == read_seq(other, direct)
+    )
+
+
+def about(entry: Any, type_: str) -> str | None:
+    """The conversation that an entry of this type names."""
+    return entry[type_]["conversation_id"] if entry["type"] == type_ else None
+
+
+def inbox(person: Person) -> Iterator[Any]:
+    """Every entry that there is."""
+    page = {"cursor": 0, "more": True}
+    while page["more"]:
+        page = person.get("/v1/sync", cursor=page["cursor"], limit=200)
+        yield from page["entries"]
+
+
+def head(person: Person) -> int:
+    return int(person.get("/v1/sync", limit=1)["head"])
+
+
+def read_seq(person: Person, conversation: str) -> int:
+    return int(person.get(f"/v1/conversations/{conversation}")["me"]["read_seq"])
+
+
+async def holds(person: Person, number: int) -> None:
     """Until the inbox ends there."""
     async with asyncio.timeout(PATIENCE_S):
-        while person.get("/v1/sync", limit=1)["head"] != head:
+        while head(person) != number:
             await asyncio.sleep(0.05)
 
 

@@ -1,6 +1,8 @@
--- Puts consecutive entries at the end of a user's ring, if the user has one. Says where the user is online.
--- KEYS[1] ring   KEYS[2] filling   KEYS[3] online
--- ARGV[1] capacity   ARGV[2] idle time to live, s   ARGV[3] seq of the first entry   ARGV[4…] messages
+-- Puts consecutive entries at the end of a user's ring, if the user has one, and takes note of them in the user's
+-- newest conversations, if somebody reads these. Says where the user is online.
+-- KEYS[1] ring   KEYS[2] filling   KEYS[3] online   KEYS[4] recent
+-- ARGV[1] capacity   ARGV[2] idle time to live, s   ARGV[3] the most members of `recent`
+-- ARGV[4] seq of the first entry   ARGV[5…] messages, then the conversation of each (see `recent.lua`)
 -- Reply: the gateways on which the user has devices now, by the clock of Redis, each once.
 -- Entries that the ring has already are ignored. A ring never gets a gap: a ring that would get one is
 -- removed, and so is a ring of another generation. A later reader rebuilds it. While a reader rebuilds it,
@@ -17,8 +19,16 @@ for _, place in ipairs(redis.call('ZRANGEBYSCORE', KEYS[3], time, '+inf')) do
     gateways[#gateways + 1] = gateway
   end
 end
-local capacity, ttl, seq = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local capacity, ttl, seq = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[4])
 local target, known, now = KEYS[1], 0, generation()
+local count = (#ARGV - 4) / 2
+local upto = redis.call('ZSCORE', KEYS[4], '>' .. now)
+if upto then
+  if note_recent(KEYS[4], now, tonumber(upto), seq, 5 + count, count) > 0 then
+    trim_recent(KEYS[4], now, tonumber(ARGV[3]))
+  end
+  redis.call('EXPIRE', KEYS[4], ttl)
+end
 local last = redis.call('LINDEX', KEYS[1], -1)
 if last and string.sub(last, 9, 12) ~= now then
   renounce(KEYS[1], KEYS[2], now)
@@ -35,7 +45,7 @@ elseif redis.call('EXISTS', KEYS[2]) == 1 then
 else
   return gateways
 end
-for i = 4, #ARGV do
+for i = 5, 4 + count do
   if seq > known then
     redis.call('RPUSH', target, struct.pack('>I8', seq) .. now .. ARGV[i])
   end

@@ -13,9 +13,9 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import httpx
 import pytest
@@ -35,7 +35,8 @@ PROGRAMS = {
     "nginx": shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin"),
 }
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
+Kept = TypeVar("Kept")
+pytestmark = [pytest.mark.system, pytest.mark.same_on_all_engines, pytest.mark.timeout(300)]
 
 
 class Certificate(NamedTuple):
@@ -178,11 +179,29 @@ def ringpost(engines, tmp_path_factory) -> Iterator[Server]:
         yield Server(ringpost.url, ringpost.admin_key, http)
 
 
-@pytest.fixture(scope="module", params=sorted(COMMANDS))
-def front(request, ringpost, certificate, tmp_path_factory) -> Iterator[Front]:
+@pytest.fixture(scope="module")
+def fronts(ringpost, certificate, tmp_path_factory) -> Iterator[dict[str, Front]]:
+    """Of each program that is installed, side by side."""
     api = int(ringpost.url.rpartition(":")[2])
-    with fronted(request.param, tmp_path_factory.mktemp(request.param), api, certificate) as front:
-        yield front
+    with ExitStack() as running:
+        yield {
+            program: running.enter_context(
+                fronted(program, tmp_path_factory.mktemp(program), api, certificate)
+            )
+            for program in sorted(COMMANDS)
+            if PROGRAMS[program] is not None
+        }
+
+
+def of(kept: dict[str, Kept], program: str) -> Kept:
+    if program not in kept:
+        pytest.skip(f"{program} is not installed")
+    return kept[program]
+
+
+@pytest.fixture(scope="module", params=sorted(COMMANDS))
+def front(request, fronts) -> Front:
+    return of(fronts, request.param)
 
 
 @pytest.fixture(scope="module")
@@ -191,15 +210,25 @@ def ann(ringpost) -> Person:
 
 
 @pytest.fixture(scope="module")
-def longest_poll(front, ringpost) -> Iterator[Future[httpx.Response]]:
-    """The longest there is, by somebody to whom nobody writes. Begun before the other tests."""
-    lonely = ringpost.person(f"u{secrets.token_hex(6)}")
-    with front.http() as http, ThreadPoolExecutor(1) as pool:
-        headers = {"Authorization": f"Bearer {lonely.token}"}
-        yield pool.submit(http.get, f"{front.url(SITE)}/v1/sync?wait_s=60", headers=headers)
+def longest_polls(fronts, ringpost) -> Iterator[dict[str, Future[httpx.Response]]]:
+    """The longest there is, through each program, by somebody to whom nobody writes.
+
+    All are begun before the other tests, so that all of them together take a minute.
+    """
+
+    def poll(http: httpx.Client, front: Front, token: str) -> httpx.Response:
+        return http.get(f"{front.url(SITE)}/v1/sync?wait_s=60", headers={"Authorization": f"Bearer {token}"})
+
+    with ExitStack() as clients, ThreadPoolExecutor(len(COMMANDS)) as pool:
+        polls: dict[str, Future[httpx.Response]] = {}
+        for program, front in fronts.items():
+            lonely = ringpost.person(f"u{secrets.token_hex(6)}")
+            http = clients.enter_context(front.http())
+            polls[program] = pool.submit(poll, http, front, lonely.token)
+        yield polls
 
 
-@pytest.mark.usefixtures("longest_poll")
+@pytest.mark.usefixtures("longest_polls")
 @pytest.mark.parametrize("site", [SITE, BELOW])
 def test_a_message_is_sent_and_pulled_through_the_proxy(front, ann, site):
     headers = {"Authorization": f"Bearer {ann.token}"}
@@ -325,8 +354,9 @@ def test_a_page_of_another_origin_calls_the_api_and_reads_its_errors(front, brow
         assert page.evaluate(fetching, [url, "nobody's"]) == [401, "unauthenticated"]
 
 
-def test_the_longest_poll_is_not_cut_off(longest_poll):
-    answer = longest_poll.result(120)
+@pytest.mark.parametrize("program", sorted(COMMANDS))
+def test_the_longest_poll_is_not_cut_off(longest_polls, program):
+    answer = of(longest_polls, program).result(120)
     assert (answer.status_code, answer.json()["entries"]) == (200, [])
 
 

@@ -6,7 +6,8 @@ import pymongo
 import pytest
 
 from domain.devices import Device, User
-from infra.mongo.accounts import AccountStore
+from domain.presence import Regard
+from infra.mongo.accounts import AccountStore, Profile
 
 
 @pytest.fixture
@@ -78,3 +79,28 @@ async def test_new_token_for_a_device_keeps_its_cursor(store):
 async def test_concurrent_acknowledgements_end_at_the_highest(store):
     await asyncio.gather(*(store.acknowledge("ann", "phone", cursor) for cursor in range(20)))
     assert await store.cursor("ann", "phone") == 19
+
+
+async def test_user_shows_to_everyone_until_they_choose(store):
+    assert await store.profile("ann") is None
+    assert await store.choose_audience("ann", "nobody") is None
+    await store.put_user("ann", "Ann", 1)
+    assert await store.profile("ann") == Profile("Ann", "everyone")
+    assert await store.choose_audience("ann", "contacts") == Profile("Ann", "contacts")
+    assert await store.profile("ann") == Profile("Ann", "contacts")
+    assert await store.put_user("ann", "Anna", 2) == User("ann", "Anna", 1)
+    assert await store.profile("ann") == Profile("Anna", "contacts")
+
+
+async def test_time_at_which_a_user_was_seen_moves_only_forward_and_makes_no_user(store):
+    await store.put_user("ann", None, 1)
+    await store.put_user("bob", None, 1)
+    await store.choose_audience("bob", "nobody")
+    await store.put_seen({"ann": 500, "cem": 500})
+    await store.put_seen({"ann": 300, "bob": 400})
+    assert await store.regards(["ann", "bob", "cem", "ann"]) == {
+        "ann": Regard("everyone", 500),
+        "bob": Regard("nobody", 400),
+    }
+    assert await store.unknown(["cem"]) == {"cem"}
+    assert await store.regards([]) == {}

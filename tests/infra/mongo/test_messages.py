@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from infra.mongo.messages import MessageStore, Refusal
+from infra.mongo.messages import CARRIED, MessageStore, Refusal
 from tests.builders import stored
 
 NEIGHBOURS = ["d:ann:bo", "d:ann:bob", "d:ann:bobb", "d:ann:boc"]
@@ -98,7 +98,25 @@ async def test_large_page_is_complete(store):
     assert seqs_of(page) == list(range(1, 501))
 
 
+async def test_newest_messages_of_ranges_are_found_together(store):
+    for conversation in NEIGHBOURS:
+        await store.insert([stored(conversation, seq) for seq in range(1, 6)])
+    await store.insert([stored("d:ann:boc", 6)._replace(type="edit", target=5)])
+    asked = [("d:ann:bo", 1, 3), ("d:ann:bob", 2, 2), ("d:ann:bobb", 6, 9), ("d:ann:boc", 1, 9)]
+    found = await store.newest_in(asked)
+    assert {c: document["_id"]["q"] for c, document in found.items()} == {
+        "d:ann:bo": 3,
+        "d:ann:bob": 2,
+        "d:ann:boc": 5,
+    }
+    places = [(c, document["_id"]["q"]) for c, document in found.items()]
+    assert list(found.values()) == list((await store.documents(places, [*CARRIED, "hid"])).values())
+    lasts = await store.lasts([*NEIGHBOURS, "d:ann:none"])
+    assert lasts == {**dict.fromkeys(NEIGHBOURS[:3], 5), "d:ann:boc": 6}
+
+
 async def test_nothing_asked_nothing_found(store):
+    assert await store.newest_in([]) == {}
     assert await store.documents([], ["m"]) == {}
     assert await store.by_key([]) == {}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pymongo
 import pytest
 
+from infra.mongo.activity import ActivityStore
 from infra.mongo.messages import MessageStore
 from infra.mongo.timelines import Line, TimelineStore
 from tests.builders import stored
@@ -22,6 +23,12 @@ READS = {
     "page": lambda m, t: t.page("bob", 50, 10),
     "lines of messages": lambda m, t: t.find(["ann", "bob"], "d:ann:cem", [1, 50, 100]),
 }
+
+READS_OF_ACTIVITY = {
+    "newest": (lambda a: a.newest("bob", ["d:ann:cem"], 2**53 - 1), 1),
+    "window": (lambda a: a.window("bob", 50, 10), 10),
+}
+"""A read, and how many lines it is about."""
 
 
 @pytest.fixture
@@ -53,11 +60,23 @@ def profile(engines, unique):
 async def test_read_looks_at_little_more_than_it_returns(stores, profile, name):
     noted = profile()
     found = await READS[name](*stores)
+    returned = 1 if isinstance(found, int | tuple) else len(found)
+    assert returned > 0
+    assert looked_at(noted) <= 2 * returned + 2
+
+
+@pytest.mark.parametrize("name", READS_OF_ACTIVITY)
+async def test_read_of_activity_looks_at_little_more_than_it_is_about(stores, database, profile, name):
+    read, lines = READS_OF_ACTIVITY[name]
+    noted = profile()
+    await read(ActivityStore(database))
+    assert 0 < looked_at(noted) <= 2 * lines + 2
+
+
+def looked_at(noted) -> int:
+    """How many documents all reads since then have looked at."""
     reads = list(
         noted.find({"op": {"$in": ["query", "command", "getmore"]}, "ns": {"$not": {"$regex": "system"}}})
     )
-    looked_at = sum(read.get("docsExamined", 0) for read in reads)
-    returned = 1 if isinstance(found, int | tuple) else len(found)
     assert reads
-    assert returned > 0
-    assert looked_at <= 2 * returned + 2
+    return sum(read.get("docsExamined", 0) for read in reads)

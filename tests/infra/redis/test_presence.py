@@ -41,10 +41,11 @@ async def test_session_that_left_late_does_not_take_the_next_one_with_it(presenc
 
 async def test_write_says_where_the_user_is_then(presence):
     await presence.write("g2", [(online("ann", "web"), True)])
-    came, bob, went = await presence.write(
+    written = await presence.write(
         "g1",
         [(online("ann", "phone"), True), (online("bob", "web"), True), (online("ann", "phone"), False)],
     )
+    came, bob, went = (one.places for one in written)
     assert set(came) == {Place("g1", "phone", "s1"), Place("g2", "web", "s1")}
     assert (bob, went) == ([Place("g1", "web", "s1")], [Place("g2", "web", "s1")])
 
@@ -117,3 +118,61 @@ async def test_gateway_learns_once_that_what_it_wrote_is_gone(presence, client, 
 async def test_mark_of_a_gateway_that_died_disappears(presence, client, keys):
     await presence.stands("g1")
     assert 0 < await client.pttl(keys.gateway_mark("g1")) <= 60_000
+
+
+async def test_first_session_anywhere_and_the_last_turn_the_user_and_say_who_watches(presence):
+    await presence.watch("far", ["ann"])
+    turns = []
+    for gateway, session, here in [
+        ("g1", "s1", True),
+        ("g1", "s1", True),
+        ("g2", "s2", True),
+        ("g1", "s1", False),
+        ("g2", "s2", False),
+    ]:
+        ((_, turned, watchers),) = await presence.write(gateway, [(online("ann", "phone", session), here)])
+        turns.append((turned, list(watchers)))
+    assert turns == [(True, ["far"]), (False, []), (False, []), (False, []), (True, ["far"])]
+
+
+async def test_session_that_is_renewed_after_its_time_turns_its_user(client, keys):
+    short, long = Presence(client, keys, 0.05), Presence(client, keys, 60)
+    await short.write("g1", [(online("ann", "phone"), True)])
+    await until(lambda: _offline(long, "ann"))
+    ((_, turned, _),) = await long.write("g1", [(online("ann", "phone"), True)])
+    assert turned
+
+
+async def _offline(presence: Presence, user: str) -> bool:
+    return await presence.watch("g9", [user]) == [0.0]
+
+
+async def test_watching_gateway_learns_for_how_long_users_are_online(presence, client, keys):
+    await Presence(client, keys, 30).write("g1", [(online("ann", "phone"), True)])
+    await presence.write("g2", [(online("ann", "web"), True)])
+    ann, bob = await presence.watch("far", ["ann", "bob"])
+    assert 30 < ann <= 60
+    assert bob == 0
+    assert await presence.watch("far", []) == []
+
+
+async def test_gateways_that_have_to_do_with_a_user_are_named_once(presence):
+    await presence.watch("far", ["ann"])
+    await presence.watch("g1", ["ann"])
+    await presence.write("g1", [(online("ann", "phone"), True), (online("ann", "web"), True)])
+    await presence.write("g2", [(online("ann", "tablet"), True)])
+    assert sorted(await presence.concerned("ann")) == ["far", "g1", "g2"]
+    assert await presence.concerned("bob") == []
+
+
+async def test_gateway_that_watches_no_more_is_forgotten(client, keys, monkeypatch):
+    monkeypatch.setattr("infra.redis.presence.LEAST_WATCH_MS", 1)
+    await Presence(client, keys, 0.02).watch("dead", ["ann"])
+    await Presence(client, keys, 60).watch("alive", ["ann"])
+
+    async def alone() -> bool:
+        return await Presence(client, keys, 60).concerned("ann") == ["alive"]
+
+    await until(alone)
+    await Presence(client, keys, 60).watch("alive", ["ann"])
+    assert await client.zcard(keys.watchers("ann")) == 1

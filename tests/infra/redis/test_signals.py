@@ -3,10 +3,11 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager
 
+import msgspec
 import pytest
 
 from infra.redis.client import open_redis
-from infra.redis.signals import Pushed, Replaced, Signals
+from infra.redis.signals import Chose, Pushed, Replaced, Said, Signals, Turned
 from infra.tasks import ended
 from tests.builders import keys_of, settings_for, until
 from tests.clusters import redis_of, redis_pair
@@ -24,6 +25,7 @@ class Ear:
 
     def __init__(self) -> None:
         self.heard: list[object] = []
+        self.news: list[object] = []
         self.subscribed = 0
 
     async def on_subscribed(self) -> None:
@@ -33,7 +35,9 @@ class Ear:
 @asynccontextmanager
 async def listening(signals: Signals, gateway_id: str):
     ear = Ear()
-    task = asyncio.create_task(signals.listen(gateway_id, ear.heard.extend, ear.on_subscribed))
+    task = asyncio.create_task(
+        signals.listen(gateway_id, ear.heard.extend, ear.on_subscribed, ear.news.extend)
+    )
     await until(lambda: ear.subscribed)
     try:
         yield ear
@@ -47,6 +51,27 @@ async def test_gateway_hears_its_own_signals_in_order(signals):
         assert await signals.send({"g1": sent, "g2": [ONE], "nobody": [ONE]}) == 2
         await until(lambda: len(one.heard) == 3 and two.heard)
         assert (one.heard, two.heard) == (sent, [ONE])
+
+
+async def test_gateway_hears_its_own_news_in_order_beside_its_signals(signals):
+    told = [Said(["ann"], "s1", b"{}"), Turned([("ann", 7), ("bob", 8)]), Chose("ann")]
+    async with listening(signals, "g1") as one, listening(signals, "g2") as two:
+        await signals.tell({"g1": told, "g2": [Chose("bob")], "nobody": told})
+        await signals.send({"g1": [ONE]})
+        await until(lambda: one.heard and two.news)
+        assert (one.news, one.heard) == (told, [ONE])
+        assert (two.news, two.heard) == ([Chose("bob")], [])
+        assert (one.subscribed, two.subscribed) == (1, 1)
+
+
+async def test_news_of_a_kind_that_only_later_versions_know_is_left_out(signals, client, keys):
+    async with listening(signals, "g1") as ear:
+        later = msgspec.msgpack.encode([["z", 1], Chose("ann"), {"a": 1}, ["c"]])
+        for record in (b"no news", later):
+            await client.publish(keys.gateway_news("g1"), record)
+        await signals.tell({"g1": [Chose("bob")]})
+        await until(lambda: len(ear.news) == 2)
+        assert ear.news == [Chose("ann"), Chose("bob")]
 
 
 async def test_signal_without_a_listener_is_lost(signals):
