@@ -19,7 +19,7 @@ from tests.docs.running import ROOT, TOKEN_KEY
 PORT = 8080
 HERE = f"http://127.0.0.1:{PORT}"
 TOKEN = "/stage/tokens/ann/window"
-PAGE_LINES = 500
+PAGE_LINES = 720
 
 
 @pytest.fixture
