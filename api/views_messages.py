@@ -150,7 +150,7 @@ class ChangeMe(Struct, forbid_unknown_fields=True):
 
     muted_until: (
         Annotated[
-            Annotated[str, Meta(max_length=64)] | None,
+            Annotated[str, Meta(max_length=64, extra_json_schema={"format": "date-time"})] | None,
             Meta(description="Until when to mute: RFC 3339. Null ends it."),
         ]
         | UnsetType

@@ -8,7 +8,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from api.views import AccountId
 from domain.clock import rfc3339
-from domain.ids import UserId
+from domain.ids import UserId, id_list_pattern
 from domain.presence import Audience, View
 
 MOST_WATCHED = 200
@@ -48,6 +48,8 @@ class PresenceQuery(Struct, forbid_unknown_fields=True):
             min_length=1,
             max_length=_IDS_CHARACTERS,
             description=f"The ids of up to {MOST_WATCHED} users, separated by commas.",
+            # Not checked here: an error names the id that is wrong.
+            extra_json_schema={"pattern": id_list_pattern(MOST_WATCHED)},
         ),
     ]
 

@@ -28,6 +28,11 @@ MAX_SEQ = 2**53 - 1
 _account_id = re.compile(ID_PATTERN)
 
 
+def id_list_pattern(most: int) -> str:
+    """One to so many ids with commas between them."""
+    return rf"^{_ACCOUNT_ID}(,{_ACCOUNT_ID}){{0,{most - 1}}}$(?!\n)"
+
+
 def direct_id(one: UserId, other: UserId) -> ConversationId:
     """The conversation of two people, the same for both. With oneself it holds one's notes."""
     low, high = sorted((one, other))

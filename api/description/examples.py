@@ -98,9 +98,10 @@ _LISTED: dict[str, Any] = {
         | {"last_message": _message(1), "with": _OPENED["with"], "me": _ME},
     ],
     "cursor": None,
+    "referenced": [],
     "more": False,
 }
-_ME = {"user_id": "ann", "name": None, "last_seen": "everyone"}
+_MYSELF = {"user_id": "ann", "name": None, "last_seen": "everyone"}
 _OF_GROUP = {"conversation_id": {"a group": GROUP}}
 _OF_DIRECT = {"conversation_id": {"ann and bob": DIRECT}}
 _BOB = {"user_id": {"bob": "bob"}}
@@ -187,9 +188,7 @@ EXAMPLES = {
     "GET /v1/messages/{message_id}/versions": Examples(
         {200: {"versions": [{"rev": 1, "body": _HELLO, "at": _SENT_AT}]}}, _FIRST
     ),
-    "GET /v1/messages/{message_id}/readers": Examples(
-        {200: {"readers": [{"user_id": "bob", "read_at": _SENT_AT}]}}, _FIRST
-    ),
+    "GET /v1/messages/{message_id}/readers": Examples({200: {"readers": []}}, _FIRST),
     "PATCH /v1/messages/{message_id}": Examples(
         {200: _EDITED},
         _FIRST,
@@ -212,7 +211,7 @@ EXAMPLES = {
     "GET /v1/sync": Examples(
         {
             200: {
-                "entries": [{"seq": 1, "type": "message", "message": _message(1)}],
+                "entries": [{"seq": 1, "type": "message", "message": _EDITED}],
                 "cursor": 1,
                 "head": 1,
                 "more": False,
@@ -222,9 +221,9 @@ EXAMPLES = {
     ),
     "POST /v1/sync/ack": Examples({200: {"cursor": 1}}, requests={"the first entry": {"cursor": 1}}),
     "GET /v1/sync/ack": Examples({200: {"cursor": 1}}),
-    "GET /v1/me": Examples({200: _ME}),
+    "GET /v1/me": Examples({200: _MYSELF}),
     "PATCH /v1/me": Examples(
-        {200: _ME},
+        {200: _MYSELF},
         requests={"everyone": {"last_seen": "everyone"}, "contacts alone": {"last_seen": "contacts"}},
     ),
     "GET /v1/presence": Examples(
@@ -275,7 +274,7 @@ EXAMPLES = {
         },
     ),
     "GET /v1/conversations/{conversation_id}/pins": Examples(
-        {200: {"messages": [_message(1, pinned=True)], "referenced": []}}, _OF_DIRECT
+        {200: {"messages": [], "referenced": []}}, _OF_DIRECT
     ),
     "PATCH /v1/conversations/{conversation_id}": Examples(
         {200: _CREATED | {"title": "Supper"}}, _OF_GROUP, {"a new title": {"title": "Supper"}}

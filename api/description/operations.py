@@ -22,7 +22,15 @@ from api.description.reasons import (
     RECALLED,
 )
 from api.description.refusals import REFUSALS, Refusal, Refusals
-from domain.errors import Conflict, CursorAhead, Forbidden, NotFound, Overloaded, TooLarge
+from domain.errors import (
+    Conflict,
+    CursorAhead,
+    Forbidden,
+    HeadTooLarge,
+    NotFound,
+    Overloaded,
+    TooLarge,
+)
 
 ACCOUNTS = "Users and tokens"
 MESSAGES = "Messages"
@@ -263,6 +271,7 @@ OPERATIONS = {
         "Who hides from you is shown as offline, without `last_seen`. So is an id that no user has. A socket "
         "that sends `watch` is told of changes as well.",
         {200: "The users, as far as you may see them."},
+        {HeadTooLarge: REFUSALS[HeadTooLarge]},
     ),
     "POST /v1/conversations": Operation(
         CONVERSATIONS,

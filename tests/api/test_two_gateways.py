@@ -125,7 +125,7 @@ async def test_people_of_a_gateway_that_dies_go_offline_within_seconds(gateways)
             began = time.monotonic()
             await gateways.far_process.kill()
             gone = told(anns)
-        assert time.monotonic() - began < PRESENCE_TTL_S + 5
+        assert time.monotonic() - began < PRESENCE_TTL_S + 15
         assert gone.keys() == {"user_id", "online", "last_seen"}
         assert (gone["user_id"], gone["online"]) == ("bob", False)
 

@@ -12,6 +12,7 @@ from domain.ids import (
     ID_PATTERN,
     direct_id,
     direct_pair,
+    id_list_pattern,
     inbox_partition,
     is_account_id,
     message_id,
@@ -120,3 +121,12 @@ def test_id_that_no_path_can_hold_is_none(user):
     assert not is_account_id(user)
     assert not is_conversation_id(direct_id(user, "ann"))
     assert not is_conversation_id(direct_id(user, "zoe"))
+
+
+@pytest.mark.parametrize(
+    ("text", "fits"),
+    [("ann", True), ("ann,b.o.b", True), ("a,b,c", True), ("a,b,c,d", False), ("", False), ("a,", False)]
+    + [(text, False) for text in (",a", "a,,b", "a, b", "a,.", "..,a", "a,b\n", "a;b")],
+)
+def test_list_of_ids_is_ids_with_commas_between(text, fits):
+    assert (re.match(id_list_pattern(3), text) is not None) is fits

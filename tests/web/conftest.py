@@ -6,7 +6,7 @@ import os
 import secrets
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, contextmanager
 from typing import Any
 
 import httpx
@@ -108,5 +108,11 @@ async def wired(browser: Browser, server: StageServer, line: Line, ask: Ask) -> 
 @pytest.fixture(scope="session")
 def ask(ringpost: Running) -> Iterator[Ask]:
     """Ann or bob with a device of their own, to see over HTTP what the page should show."""
+    with asking(ringpost) as ask:
+        yield ask
+
+
+@contextmanager
+def asking(ringpost: Running) -> Iterator[Ask]:
     with httpx.Client(base_url=ringpost.url, timeout=70) as http:
         yield lambda user: Server(ringpost.url, ringpost.admin_key, http).person(user, "checker")

@@ -2,18 +2,37 @@
 
 from __future__ import annotations
 
+import secrets
+from collections.abc import Iterator
+
 import httpx
 import pytest
 
 from tests.api.description.reader import calls
+from tests.docs.running import Running, running
+from tests.web.conftest import asking
 from tests.web.docs import PHONE, opened
 from tests.web.proxy import below
+from tests.web.truth import Ask
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="session"),
     pytest.mark.same_on_all_engines,
     pytest.mark.timeout(900),
 ]
+
+
+@pytest.fixture(scope="module")
+def ringpost(engines, tmp_path_factory) -> Iterator[Running]:
+    """One that no other test has used: the examples name the first messages of ann and bob."""
+    with running(engines, f"t{secrets.token_hex(5)}", tmp_path_factory.mktemp("docs")) as ringpost:
+        yield ringpost
+
+
+@pytest.fixture(scope="module")
+def ask(ringpost: Running) -> Iterator[Ask]:
+    with asking(ringpost) as ask:
+        yield ask
 
 
 def described(base: str):
