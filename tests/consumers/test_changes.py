@@ -68,6 +68,21 @@ async def test_edit_that_comes_after_the_recall_leaves_no_text(changing):
     assert [entry["type"] for entry in await changing.pulled(changing.bob)] == ["message", "recall", "edit"]
 
 
+async def test_late_edit_brings_no_recalled_text_into_rings(changing):
+    """Not even until its place in the ring is replaced."""
+    await changing.open_rings()
+    await changing.deliver(await changing.sent(1))
+    edited = await changing.changed("edit", SECOND)
+    await changing.deliver(await changing.changed("recall", THIRD))
+
+    async def look() -> None:
+        for user in changing.users:
+            assert TEXT.encode() not in await changing.in_ring(user)
+
+    async with changing.ring.before("replace", look):
+        await changing.deliver(edited)
+
+
 async def test_message_that_was_relayed_with_its_content_of_then_is_not_brought_back(changing):
     """The relay spreads a message as it is when it reads it. It may be recalled before it arrives."""
     await changing.sent(1)

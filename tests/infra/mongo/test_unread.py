@@ -150,3 +150,11 @@ async def test_stays_are_looked_at_one_by_one(engines, unique, own, expected):
         await messages.insert([stored("g:x", seq, ANN) for seq in (1, 21, 22)])
         member = Member(BOB, "member", (Window(1, 20), Window(21)), Own())
         assert await UnreadCounts(database, MOST, LONG_LOOK).of(BOB, [("g:x", member)]) == [expected]
+
+
+async def test_recalled_message_mentions_nobody(engines, unique):
+    async with opened_database(settings_for(engines, unique)) as database:
+        messages, counts = MessageStore(database), UnreadCounts(database)
+        await messages.insert([stored("g:x", seq)._replace(mentions=("bob",)) for seq in (1, 2)])
+        await messages.change_each([recall_write(("g:x", 1), 3, ANN, AT)])
+        assert await counts.of(BOB, [("g:x", Member(BOB, "member", (Window(1),)))]) == [Unread(1, False, 1)]
