@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
 import api.conversation_order
 import infra.redis.recent
@@ -19,7 +17,8 @@ from domain.ids import ConversationId
 from infra.mongo.activity import ActivityStore
 from infra.redis.recent import Known
 from tests.api.listing import AwayRecent, InboxTown
-from tests.builders import Stores, examples, opened_stores, settings_for
+from tests.builders import Stores, opened_stores, settings_for
+from tests.models import run_model
 
 some_conversation = st.integers(0, 1_000)
 EVENTS = ["send", "record", "late", "found", "die", "lose", "evict", "leave"]
@@ -119,19 +118,7 @@ def test_list_is_the_naive_one_whatever_happens(engines, unique, monkeypatch, bo
             monkeypatch.setattr(api.conversation_order, name, bound)
         for module in (api.conversation_order, infra.redis.recent, infra.redis.ring):
             monkeypatch.setattr(module, "MOST_RECENT", 3)
-    plans = settings(
-        max_examples=examples(25),
-        stateful_step_count=25,
-        deadline=None,
-        suppress_health_check=list(HealthCheck),
-    )
-    with asyncio.Runner() as runner:
-        opening = opened_stores(settings_for(engines, unique))
-        stores = runner.run(opening.__aenter__())
-        try:
-            run_state_machine_as_test(lambda: Model(stores, runner.run), settings=plans)
-        finally:
-            runner.run(opening.__aexit__(None, None, None))
+    run_model(opened_stores(settings_for(engines, unique)), 25, Model)
 
 
 @pytest.fixture
@@ -224,7 +211,7 @@ async def test_conversation_with_most_of_the_lines_hides_no_other(town, monkeypa
 
 
 async def test_user_without_conversations_has_an_empty_page(town):
-    assert await town.order.page(town.user, None, 3) == ([], None)
+    assert await town.order.page(town.user, None, 3) == ([], None, 0)
 
 
 async def test_cursor_of_another_time_is_taken_as_far_as_it_goes(town):

@@ -13,14 +13,12 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
     invariant,
     precondition,
     rule,
-    run_state_machine_as_test,
 )
 from msgspec import Raw
 
@@ -37,7 +35,8 @@ from infra.mongo.behind import BehindStore
 from infra.redis.ring import HEADER_BYTES, Ring
 from infra.settings import RingSettings
 from producers.wiring import Clients
-from tests.builders import examples, opened_clients, settings_for, stored, stores_on
+from tests.builders import opened_clients, settings_for, stored, stores_on
+from tests.models import run_model
 
 _users = itertools.count(1)
 writers = st.integers(0, 1)
@@ -355,16 +354,4 @@ async def _away() -> None:
 
 
 def test_inbox_is_the_list_of_its_model_whatever_happens(engines, unique):
-    plans = settings(
-        max_examples=examples(40),
-        stateful_step_count=25,
-        deadline=None,
-        suppress_health_check=list(HealthCheck),
-    )
-    with asyncio.Runner() as runner:
-        opening = opened_clients(settings_for(engines, unique))
-        opened = runner.run(opening.__aenter__())
-        try:
-            run_state_machine_as_test(lambda: Model(opened, runner.run), settings=plans)
-        finally:
-            runner.run(opening.__aexit__(None, None, None))
+    run_model(opened_clients(settings_for(engines, unique)), 40, Model)

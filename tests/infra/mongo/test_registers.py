@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import json
 import random
 from collections.abc import Callable
 from typing import Any
 
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from domain.ids import UserId
 from domain.registers import shown
@@ -28,7 +26,8 @@ from infra.mongo.registers import (
 )
 from infra.mongo.rows import Place
 from infra.mongo.terms import Document, Write
-from tests.builders import ANN, BOB, CEM, examples, opened_database, settings_for, stored
+from tests.builders import ANN, BOB, CEM, opened_database, settings_for, stored
+from tests.models import run_model
 
 AT = "2026-01-02T03:04:05.678Z"
 FIELDS = ("m", "e", "x", "a", "ad", "p", "n", "hid")
@@ -208,20 +207,8 @@ def _seen(message: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_registers_are_those_of_the_model_whatever_the_order(engines, unique):
-    plans = settings(
-        max_examples=examples(30),
-        stateful_step_count=25,
-        deadline=None,
-        suppress_health_check=list(HealthCheck),
-    )
-    with asyncio.Runner() as runner:
-        opening = opened_database(settings_for(engines, unique))
-        database = runner.run(opening.__aenter__())
-        try:
-            messages = MessageStore(database)
-            run_state_machine_as_test(lambda: Model(messages, runner.run), settings=plans)
-        finally:
-            runner.run(opening.__aexit__(None, None, None))
+    opening = opened_database(settings_for(engines, unique))
+    run_model(opening, 30, lambda database, run: Model(MessageStore(database), run))
 
 
 async def test_edits_of_a_message_are_bounded(engines, unique):

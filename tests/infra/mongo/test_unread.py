@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
     invariant,
     precondition,
     rule,
-    run_state_machine_as_test,
 )
 
 from domain.changes import Change
@@ -24,7 +21,8 @@ from domain.ids import MAX_SEQ, ConversationId, UserId
 from infra.mongo.messages import MessageStore
 from infra.mongo.registers import hidden_write, recall_write
 from infra.mongo.unread import Unread, UnreadCounts
-from tests.builders import ANN, BOB, CEM, examples, opened_database, settings_for, stored, stored_change
+from tests.builders import ANN, BOB, CEM, opened_database, settings_for, stored, stored_change
+from tests.models import run_model
 
 MOST, LONG_LOOK = 4, 9
 AT = "2026-01-02T03:04:05.678Z"
@@ -124,20 +122,10 @@ class Model(RuleBasedStateMachine):
 
 
 def test_count_is_the_naive_one_whatever_happened(engines, unique):
-    plans = settings(
-        max_examples=examples(30),
-        stateful_step_count=25,
-        deadline=None,
-        suppress_health_check=list(HealthCheck),
-    )
-    with asyncio.Runner() as runner:
-        opening = opened_database(settings_for(engines, unique))
-        database = runner.run(opening.__aenter__())
-        try:
-            stores = MessageStore(database), UnreadCounts(database, MOST, LONG_LOOK)
-            run_state_machine_as_test(lambda: Model(*stores, runner.run), settings=plans)
-        finally:
-            runner.run(opening.__aexit__(None, None, None))
+    def machine(database, run):
+        return Model(MessageStore(database), UnreadCounts(database, MOST, LONG_LOOK), run)
+
+    run_model(opened_database(settings_for(engines, unique)), 30, machine)
 
 
 @pytest.mark.parametrize("own, expected", [(3, Unread(3, False, 0)), (12, Unread(0, True, 0))])
