@@ -24,6 +24,9 @@ AS_EXPECTED = frozenset({"conflict", "not_found"})
 """The message was recalled, a limit was reached, or the user has hidden or cleared it."""
 
 
+OF_STAYS = frozenset({"forbidden", "bad_request"})
+
+
 class Asked(NamedTuple):
     method: str
     path: str
@@ -159,10 +162,12 @@ class Actor:
             self._refuse(act, answer.code)
 
     def _refuse(self, act: Act, code: str) -> None:
-        """Forbidden is right for one who comes and goes; with other codes something is wrong."""
+        """One who comes and goes may be forbidden something, or read up to what their stays do not hold. For
+        others, and with other codes, something is wrong.
+        """
         self._ledger.errors[f"{act.kind}: {code}"] += 1
         comes_and_goes = act.user in self._plan.conversations[act.conversation].strangers
-        if code not in AS_EXPECTED and not (code == "forbidden" and comes_and_goes):
+        if code not in AS_EXPECTED and not (comes_and_goes and code in OF_STAYS):
             self._ledger.complain(f"{act.kind} of {act.user} was refused: {code}")
 
 
