@@ -103,7 +103,7 @@ async def test_device_that_catches_up_at_its_own_pace_is_not_slow(stores, monkey
     monkeypatch.setattr(session_file, "FRAME_BYTES", 2 * QUEUE_BYTES)
     await arrive(stores, 1, 250)
     ring = Ring(stores.redis, stores.keys, stores.settings.ring)
-    sync = Pulled(ring, stores.timelines, stores.messages)
+    sync = Pulled(ring, stores.timelines, stores.contents)
     async with connected(stores, sync=sync) as (session, wire):
         wire.reading.clear()
         session.start(0, 250)
