@@ -209,7 +209,8 @@ def _answer_of(first: Stored | None, again: Stored) -> Outcome | Exception:
     if first is None:
         return Unavailable("An earlier try of this send has not ended yet.")
     if first.content_hash != again.content_hash:
-        return Conflict("This client_message_id was used for another message.", "client_message_id")
+        what = "message" if again.type is None else "edit"
+        return Conflict(f"This client_message_id was used for another {what}.", "client_message_id")
     return Outcome(_sent(first), False)
 
 

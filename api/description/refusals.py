@@ -31,13 +31,16 @@ REFUSALS: Refusals = {
         "There is no token or key, or it is wrong, or it has expired.", "The token has expired."
     ),
     errors.Forbidden: Refusal("You may not do this.", "You are not a member of this conversation."),
-    errors.NotFound: Refusal("There is no such user, conversation or path.", "There is no such path."),
+    errors.NotFound: Refusal(
+        "There is no such user, conversation, message or path.", "There is no such path."
+    ),
     errors.MethodNotAllowed: Refusal(
         "The path does not take this method; the header `Allow` says which it takes.",
         "This path does not take this method.",
     ),
     errors.Conflict: Refusal(
-        "Another message has this `client_message_id`, or others changed the members at the same moment.",
+        "Another message or edit has this `client_message_id`, the message was recalled, a limit is reached, or "
+        "others changed the members at the same moment.",
         "This client_message_id was used for another message.",
         "client_message_id",
     ),
