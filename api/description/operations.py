@@ -129,8 +129,8 @@ OPERATIONS = {
     ),
     "PATCH /v1/messages/{message_id}": Operation(
         CHANGES,
-        "The sender edits a message within a day, at most 100 times. Whoever got the message and is a member gets an `edit` entry. Use a "
-        "new `client_message_id` for each edit, and the same one for each try.",
+        "The sender edits a message within a day, at most 100 times. Whoever got the message and is a member "
+        "gets an `edit` entry. Use a new `client_message_id` for each edit, and the same one for each try.",
         {200: "The message as it is now."},
         {
             NotFound: NO_MESSAGE,
@@ -156,9 +156,9 @@ OPERATIONS = {
     "DELETE /v1/messages/{message_id}": Operation(
         CHANGES,
         "Takes the message back, for all and for ever: its body is empty from now on, its reactions and its "
-        "pin are gone, and it counts as unread no more. Whoever got the message and is a member gets a `recall` entry. The sender does "
-        "this within a day; the owner and admins of a group at any time, an admin not with the messages of "
-        "other admins and of the owner.",
+        "pin are gone, and it counts as unread no more. Whoever got the message and is a member gets a "
+        "`recall` entry. The sender does this within a day; the owner and admins of a group at any time, an "
+        "admin not with the messages of other admins and of the owner.",
         {200: "The message, recalled."},
         {
             NotFound: NO_MESSAGE,

@@ -39,8 +39,8 @@ REFUSALS: Refusals = {
         "This path does not take this method.",
     ),
     errors.Conflict: Refusal(
-        "Another message or edit has this `client_message_id`, the message was recalled, a limit is reached, or "
-        "others changed the members at the same moment.",
+        "Another message or edit has this `client_message_id`, the message was recalled, a limit is reached, "
+        "or others changed the members at the same moment.",
         "This client_message_id was used for another message.",
         "client_message_id",
     ),
