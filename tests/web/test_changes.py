@@ -11,7 +11,7 @@ from playwright.async_api import Locator, expect
 from tests.web.line import Line
 from tests.web.stage import Pane, Stage, fresh
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.same_on_all_engines]
 
 
 async def told(stage: Stage, text: str) -> int:

@@ -12,7 +12,7 @@ from playwright.async_api import Request, expect
 from tests.web.line import Line
 from tests.web.stage import Stage, fresh
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.same_on_all_engines]
 
 READ_EVERY_MS, TYPING_EVERY_MS, TYPING_SHOWN_MS = 1000, 2000, 4000
 
