@@ -129,17 +129,16 @@ class ConversationListing:
         taken = len(listed)
         if wanted.unread is None and len(asked) > room:
             asked, taken = asked[:room], asked[room - 1][0]
-        answer = await self._answer(user, [source for _, source in asked], None)
         if wanted.unread is not None:
-            kept = [
-                (at, row)
-                for (at, _), row in zip(asked, answer.conversations, strict=True)
+            rows = await self._rows.rows(user, [source for _, source in asked])
+            asked = [
+                one
+                for one, row in zip(asked, rows, strict=True)
                 if (row.unread > 0 or row.me.marked_unread) == wanted.unread
             ]
-            if len(kept) > room:
-                kept, taken = kept[:room], kept[room - 1][0]
-            answer.conversations = [row for _, row in kept]
-        return answer, taken
+            if len(asked) > room:
+                asked, taken = asked[:room], asked[room - 1][0]
+        return await self._answer(user, [source for _, source in asked], None), taken
 
     async def _answer(
         self, user: UserId, sources: Sequence[RowSource], following: str | None

@@ -85,6 +85,9 @@ def _inside(kind: inspect.Type | None, value: Any, step: str | int) -> tuple[ins
         types = {one.encode_name: one.type for one in kind.fields}
         return types.get(str(step)) or _tags(kind, step), value
     if isinstance(kind, inspect.UnionType):
+        listed = [one for one in kind.types if isinstance(one, inspect.ListType)]
+        if isinstance(step, int) and listed:
+            return listed[0].item_type, value
         return _tags(kind, step), value
     if isinstance(kind, inspect.ListType):
         return kind.item_type, value

@@ -53,7 +53,9 @@ class Marks:
             raise BadRequest("The conversation does not reach to this seq.", "seq")
         if moves:
             await self._tell_other(user, conversation, seq)
-        if moves or member.own.marked_unread:
+        if moves:  # a mark moves to a seq once, so calls that overlap make one entry
+            await self._named("read", user, f"{conversation}:{seq}", Marked(conversation, seq))
+        elif member.own.marked_unread:
             await self._send("read", user, f"{conversation}:{seq}", Marked(conversation, seq))
         return await self.state(user, conversation)
 
@@ -78,7 +80,9 @@ class Marks:
         return await self.state(user, conversation)
 
     async def _send(self, type_: Any, user: UserId, about: str, value: Struct) -> None:
-        name = f"{about}:{secrets.token_hex(8)}"
+        await self._named(type_, user, f"{about}:{secrets.token_hex(8)}", value)
+
+    async def _named(self, type_: Any, user: UserId, name: str, value: Struct) -> None:
         await self._sender.change(Change(type_, own_id(user), user, name, 0, Raw(_encode(value))))
 
     async def _tell_other(self, user: UserId, conversation: ConversationId, seq: int) -> None:

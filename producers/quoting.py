@@ -21,15 +21,13 @@ MOST_MENTIONS = 50
 
 def checked_mentions(members: Members, mentions: tuple[str, ...]) -> tuple[str, ...]:
     """Each once. Raises BadRequest for too many, and for who is no member now."""
-    named = tuple(dict.fromkeys(mentions))
-    if ALL in named:
-        return (ALL,)
+    named = tuple(dict.fromkeys(one for one in mentions if one != ALL))
     if len(named) > MOST_MENTIONS:
         raise BadRequest(f"A message may mention {MOST_MENTIONS} members, or all.", "mentions")
     for user in named:
         if not members.has(UserId(user)):
             raise BadRequest(f"{user} is not a member of this conversation.", "mentions")
-    return named
+    return (ALL,) if ALL in mentions else named
 
 
 @dataclass(frozen=True)

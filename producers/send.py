@@ -11,9 +11,9 @@ from typing import Any
 from msgspec.structs import replace
 
 from domain.changes import Change
-from domain.conversations import Members
+from domain.conversations import Members, direct_members
 from domain.errors import BadRequest, Conflict, Forbidden, NotFound, Overloaded, RingpostError, Unavailable
-from domain.ids import UserId
+from domain.ids import UserId, direct_id
 from domain.messages import Draft, checked_body, sent_of
 from infra.mongo.messages import MessageStore
 from infra.settings import SendSettings
@@ -95,19 +95,19 @@ class Sender:
             draft = replace(draft, body=checked_body(draft.kind, draft.body))
         if draft.kind == "system":
             raise Forbidden("Only the server sends system messages.", "kind")
-        if to is not None:
-            opened, _ = await self._groups.open_direct(draft.sender_id, to, "to")
-            draft = replace(draft, conversation_id=opened)
-        recipients = 2
-        if to is None or draft.mentions or draft.reply_to or draft.forward_of:
+        if to is None:
             members = await self._checked(draft)
-            recipients = len(members.by_user)
-            if draft.mentions or draft.reply_to or draft.forward_of:
-                try:
-                    draft = await self._quoting.forwarded(await self._quoting.resolved(draft, members))
-                except (BadRequest, NotFound, Conflict) as error:
-                    return await self._earlier(draft, error)
-        return await self._commit(draft, recipients)
+        else:
+            draft = replace(draft, conversation_id=direct_id(draft.sender_id, to))
+            members = direct_members(draft.conversation_id) or await self._checked(draft)
+        if draft.mentions or draft.reply_to or draft.forward_of:
+            try:
+                draft = await self._quoting.forwarded(await self._quoting.resolved(draft, members))
+            except (BadRequest, NotFound, Conflict) as error:
+                return await self._earlier(draft, error)
+        if to is not None:  # only now: what is refused opens no conversation
+            await self._groups.open_direct(draft.sender_id, to, "to")
+        return await self._commit(draft, len(members.by_user))
 
     async def _earlier(self, draft: Draft, error: RingpostError) -> Outcome:
         """The answer of an earlier try, from when this could still be sent. Raises the error without one."""

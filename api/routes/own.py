@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from msgspec import UNSET, Raw, structs
@@ -24,6 +25,7 @@ from domain.errors import BadRequest, TooLarge
 from producers.marks import Marks, State
 
 ONE = "/v1/conversations/{conversation_id}"
+_RFC_3339 = re.compile(r"\d{4}-\d\d-\d\dt\d\d:\d\d:\d\d(\.\d+)?(z|[+-]\d\d:\d\d)\Z", re.ASCII | re.IGNORECASE)
 
 
 class Own:
@@ -90,7 +92,9 @@ def _fields(body: ChangeMe) -> dict[str, Any]:
         fields["draft"] = None
     if fields.get("muted_until") is not None:
         try:
-            fields["muted_until"] = rfc3339(ms_of(fields["muted_until"]))
+            if not _RFC_3339.match(fields["muted_until"]):
+                raise ValueError("another form of ISO 8601")
+            fields["muted_until"] = rfc3339(ms_of(fields["muted_until"].upper()))
         except (ValueError, OverflowError):
             raise BadRequest("muted_until must be a time: RFC 3339, with its zone.", "muted_until") from None
     return fields

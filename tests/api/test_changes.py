@@ -266,9 +266,28 @@ def test_mentions_are_counted_until_they_are_read(ann, bob, cem):
     assert ann.get(f"/v1/conversations/{group}")["me"]["mentions"] == 0
 
 
+@pytest.mark.parametrize(
+    "quoting",
+    [{"mentions": ["zz"]}, {"reply_to": "g:abcdefghijklmnop:1"}, {"forward_of": "g:abcdefghijklmnop:1"}],
+)
+def test_refused_send_opens_no_conversation(ann, bob, quoting):
+    content = {} if "forward_of" in quoting else {"kind": "text", "body": {"text": "hi"}}
+    body = {"to": bob.user_id, "client_message_id": "c", **content, **quoting}
+    assert ann.ask("POST", "/v1/messages", json=body).status_code in {400, 404}
+    assert [person.get("/v1/conversations")["conversations"] for person in (ann, bob)] == [[], []]
+    sent = ann.post("/v1/messages", to=bob.user_id, client_message_id="c", kind="text", body={"text": "hi"})
+    assert sent["seq"] == 1
+
+
+def test_mention_that_has_no_form_is_told_so(ann, bob):
+    body = message(ann.direct(bob)) | {"mentions": ["!!"]}
+    said = refused(ann.ask("POST", "/v1/messages", json=body), 400, "bad_request", "mentions[0]")
+    assert "an id of 1 to 64 of the characters" in said
+
+
 def test_mentions_are_members_and_few(ann, bob, cem):
     group = ann.group(bob)
-    for mentions in ([cem.user_id], [f"x{n}" for n in range(51)]):
+    for mentions in ([cem.user_id], ["all", cem.user_id], [f"x{n}" for n in range(51)]):
         body = message(group) | {"mentions": mentions}
         refused(ann.ask("POST", "/v1/messages", json=body), 400, "bad_request", "mentions")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from tests.api.people import Person, message
@@ -37,6 +39,17 @@ def test_read_mark_moves_forward_and_all_devices_hear_of_it(ann, bob):
     }
     row = bob.get("/v1/conversations")["conversations"][0]
     assert (row["read_seq"], row["unread"], row["me"]["unread"]) == (2, 1, 1)
+
+
+def test_equal_read_marks_that_overlap_are_one_entry(ann, bob):
+    conversation = ann.direct(bob)
+    ann.send(conversation)
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: read(bob, conversation, 1).json(), range(8)))
+    assert answers == [answers[0]] * 8
+    bob.send(conversation, "after them")
+    entries = bob.arrived(3)
+    assert sorted(entry["type"] for entry in entries) == ["message", "message", "read"]
 
 
 def test_read_mark_is_a_receipt_for_the_other_one(ann, bob):
@@ -132,6 +145,7 @@ def test_cleared_messages_are_gone_for_one_person_alone(ann, bob):
         ({"draft": "ä" * 2_001}, 413, "too_large", "draft"),
         ({"muted_until": "tomorrow"}, 400, "bad_request", "muted_until"),
         ({"muted_until": "2099-01-02T03:04:05"}, 400, "bad_request", "muted_until"),
+        ({"muted_until": "2099-W10-1T08:00:00Z"}, 400, "bad_request", "muted_until"),
         ({"pinned": "yes"}, 400, "bad_request", "pinned"),
         ({"colour": "red"}, 400, "bad_request", "colour"),
         ({"cleared_seq": -1}, 400, "bad_request", "cleared_seq"),

@@ -103,6 +103,17 @@ def test_filters_give_what_they_name_on_pages_of_any_size(ann, person):
     assert listed(unread="true", pinned="true", archived="false") == [conversations[1]]
 
 
+def test_filtered_list_references_nothing_for_rows_that_it_leaves_out(ann, bob):
+    conversation = ann.direct(bob)
+    asked = bob.send(conversation, "when?")
+    ann.post("/v1/messages", **message(conversation, "now"), reply_to=asked["message_id"])
+    read(ann, conversation, 2)
+    ann.arrived(3)
+    listed = ann.get("/v1/conversations", unread="true")
+    assert (listed["conversations"], listed["referenced"]) == ([], [])
+    assert len(ann.get("/v1/conversations", unread="false")["referenced"]) == 1
+
+
 def test_filter_that_is_neither_true_nor_false_is_refused(ann):
     response = ann.ask("GET", "/v1/conversations", params={"pinned": "perhaps"})
     assert response.json()["error"]["field"] == "pinned"
