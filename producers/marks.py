@@ -53,7 +53,7 @@ class Marks:
             raise BadRequest("The conversation does not reach to this seq.", "seq")
         if moves:
             await self._tell_other(user, conversation, seq)
-        if moves:  # a mark moves to a seq once, so calls that overlap make one entry
+            # A mark moves to a seq once, so calls that overlap make one entry.
             await self._named("read", user, f"{conversation}:{seq}", Marked(conversation, seq))
         elif member.own.marked_unread:
             await self._send("read", user, f"{conversation}:{seq}", Marked(conversation, seq))
