@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import json
 import random
+from contextlib import suppress
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
@@ -50,6 +51,10 @@ class Answered(NamedTuple):
     def code(self) -> str:
         """Empty for an answer with success."""
         return str(self.body["error"]["code"]) if "error" in self.body else ""
+
+
+VANISHES_S = 10.0
+"""Seconds within which an event that is under way is known to the model."""
 
 
 class Life:
@@ -99,9 +104,10 @@ class Life:
         text, expected = f"{token(name)} hello", ""
         mentions: list[str] = []
         if kind == "forward":
-            source = self._still(user, rng)
-            if source is None:
+            found = self._still(user, rng)
+            if found is None:
                 return
+            origin, source = found
             text = source.versions[-1]
             body |= {"forward_of": source.message_id}
         else:
@@ -117,6 +123,8 @@ class Life:
             await self._batch(talk, user, body)
             return
         answer = await self._ask(user, "POST", "/v1/messages", body)
+        if kind == "forward" and answer.code == "not_found" and await _vanishes(origin, user, source):
+            return
         if self._as_expected(f"{kind} of {name} by {user}", answer, expected) and not expected:
             spoken = self._spoken(talk, user, name, text, answer.body)
             spoken.mentions, spoken.forwarded = mentions, kind == "forward"
@@ -147,10 +155,10 @@ class Life:
         """A client_message_id that no other message has."""
         return f"m{self.talks.index(talk)}/{next(talk.numbers)}"
 
-    def _still(self, user: str, rng: random.Random) -> Spoken | None:
+    def _still(self, user: str, rng: random.Random) -> tuple[Talk, Spoken] | None:
         """A message of any conversation that is never edited or recalled, and that the user can read."""
         talks = [talk for talk in self.talks if user in talk.members]
-        seen = [one for talk in talks for one in talk.visible(user) if is_still(one)]
+        seen = [(talk, one) for talk in talks for one in talk.visible(user) if is_still(one)]
         return rng.choice(seen) if seen else None
 
     # ------------------------------------------------------------ changes
@@ -268,6 +276,13 @@ class Life:
 
         found: Answered = await until(tried, PATIENCE_S, 0.05)
         return found
+
+
+async def _vanishes(talk: Talk, user: str, spoken: Spoken) -> bool:
+    """Whether the user hides or clears the message at this moment, in the conversation where it stands."""
+    with suppress(AssertionError):
+        return bool(await until(lambda: not talk.sees(user, spoken), VANISHES_S))
+    return False
 
 
 def is_still(spoken: Spoken) -> bool:
