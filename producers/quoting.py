@@ -37,10 +37,10 @@ class Quoting:
     _reading: Reading
 
     async def resolved(self, draft: Draft, members: Members) -> Draft:
-        """The draft with the content that it forwards.
+        """The draft with its mentions, each once, and with a reply that was looked up.
 
-        Raises NotFound for a message that the sender cannot read, Conflict for a forward of one that is
-        recalled, BadRequest for a reply to another conversation and for mentions of who is no member.
+        Raises NotFound for a reply to a message that the sender cannot read. Raises BadRequest for a reply to
+        another conversation, and for mentions of who is no member.
         """
         if draft.mentions:
             draft = replace(draft, mentions=checked_mentions(members, draft.mentions))
@@ -51,7 +51,10 @@ class Quoting:
         return draft
 
     async def forwarded(self, draft: Draft) -> Draft:
-        """The draft with kind and body of the message that it forwards, as they are now."""
+        """The draft with kind and body of the message that it forwards, as they are now.
+
+        Raises NotFound for a message that the sender cannot read, and Conflict for one that is recalled.
+        """
         if draft.forward_of is None:
             return draft
         name = draft.forward_of.message_id

@@ -26,8 +26,9 @@ TRIES = 20
 class Reactions:
     """A reaction is durable when a verb returns. The members are told by a record that `Conflated` sends.
 
-    Raises NotFound for a message that the caller cannot read, Forbidden for who is no member any more,
-    BadRequest, Conflict for a recalled message and for a limit that is reached, Overloaded, Unavailable.
+    Raises NotFound for a message that the caller cannot read, and Forbidden for who is no member any more.
+    Raises Conflict for a recalled message, and for a limit that is reached. Raises BadRequest for a key that
+    is no reaction. Raises Overloaded, Unavailable.
     """
 
     _messages: MessageStore

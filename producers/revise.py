@@ -34,8 +34,8 @@ _encode = msgspec.json.Encoder().encode
 class Revise:
     """Each verb is durable and in effect when it returns, and a repetition changes nothing.
 
-    Raises NotFound for a message that the caller cannot read, Forbidden for what they may not do, Conflict
-    for a message that is recalled and for a limit that is reached, Overloaded, Unavailable.
+    Raises NotFound for a message that the caller cannot read, and Forbidden for what they may not do. Raises
+    Conflict for a message that is recalled, and for a limit that is reached. Raises Overloaded, Unavailable.
     """
 
     _sender: Sender
