@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from dataclasses import dataclass
 
@@ -12,7 +13,7 @@ from domain.changes import Change, Edited
 from domain.clock import ms_of, now_ms
 from domain.errors import Conflict, Forbidden, NotFound, RingpostError, Unavailable
 from domain.ids import UserId, own_id, place_of
-from domain.messages import checked_body
+from domain.messages import checked_body, given
 from domain.own_state import Hidden
 from domain.registers import as_now
 from domain.rights import may_pin, may_recall
@@ -62,7 +63,8 @@ class Revise:
         body = checked_body(now.kind, body)
         if mentions is not None:
             mentions = checked_mentions(members, mentions)
-        asked = Edited(body, None if mentions is None else list(mentions))
+        said = Raw(json.dumps(given(now.kind, body)).encode())
+        asked = Edited(said, None if mentions is None else list(mentions))
         stays = now.mentions or ()
         value = Edited(body, list(stays if mentions is None else mentions))
         name = f"{caller}\0{client_message_id}"

@@ -227,8 +227,3 @@ class ConversationStore:
     async def set_own(self, writes: Sequence[Write]) -> None:
         """Change own state of members: `read_write`, `own_writes`."""
         await self._members.change_each(writes)
-
-    async def of_user(self, user: UserId) -> list[tuple[ConversationId, Member]]:
-        """All conversations that the user is or was in, with their part in each."""
-        rows = await self._members.find_any_order({"_id.u": user})
-        return [(row["_id"]["c"], member_of(row)) for row in rows]

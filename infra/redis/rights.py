@@ -66,7 +66,7 @@ RIGHTS: dict[str, Access] = {
     "api": Access(
         (
             *("begin_fill", "fill", "read", "keep_recent", "read_recent"),
-            *("head", "number", "raise", "restore", "renew", "stands"),
+            *("number", "raise", "restore", "renew", "stands"),
             *("places", "watch", "watchers"),
         ),
         ("hget", "publish", "set", "subscribe", "unsubscribe"),

@@ -74,9 +74,13 @@ class Ring:
         """
         limits = (self._settings.capacity, self._settings.idle_ttl_s, MOST_RECENT)
         calls = []
+        # All recipients of a message share its bytes.
+        conversations = {
+            message: conversation_of(message) for message in {e.message for _, some in runs for e in some}
+        }
         for user, entries in runs:
             messages = [entry.message for entry in entries]
-            args = (*limits, entries[0].seq, *messages, *map(conversation_of, messages))
+            args = (*limits, entries[0].seq, *messages, *(conversations[message] for message in messages))
             calls.append(((*self._names(user), self._keys.online(user), self._keys.recent(user)), args))
         gateways = await self._client.call_each("append", calls)
         return {

@@ -47,11 +47,3 @@ class Sequence:
         """Raise the counters that are behind these seqs. A lost counter stays lost."""
         calls = [([self._keys.counter(conversation)], [last]) for conversation, last in lasts]
         await self._client.call_each("raise", calls)
-
-    async def heads(self, conversations: Many[ConversationId]) -> list[int]:
-        """The last seq handed out in each conversation. 0 where Redis has no counter.
-
-        It may belong to a message that is not stored yet, or never will be.
-        """
-        calls = [([self._keys.counter(conversation)], ()) for conversation in conversations]
-        return [int(head) for head in await self._client.call_each("head", calls)]

@@ -211,6 +211,17 @@ def test_content_hash_tells_contents_apart(one, other):
     assert draft_with(one).content_hash() != draft_with(other).content_hash()
 
 
+@pytest.mark.parametrize("kind", ["image", "voice", "file"])
+def test_null_in_a_media_body_is_the_same_as_absent(kind):
+    absent, null = b'{"url":"u"}', b'{"mime":null,"url":"u","size_bytes":null}'
+    assert draft_with(null, kind).content_hash() == draft_with(absent, kind).content_hash()
+    assert draft_with(b'{"url":"v"}', kind).content_hash() != draft_with(absent, kind).content_hash()
+
+
+def test_null_in_a_custom_body_is_the_applications_own():
+    assert draft_with(b'{"a":null}', "custom").content_hash() != draft_with(b"{}", "custom").content_hash()
+
+
 def test_content_hash_tells_kinds_apart():
     assert draft_with(b"{}", "custom").content_hash() != draft_with(b"{}", "system").content_hash()
 

@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from domain.errors import Unavailable
 from infra.redis.client import open_redis
+from infra.redis.sequence import Numbers
 from producers.numbering import Numbering
 from producers.wiring import Clients, send_path
 from tests.builders import (
@@ -98,8 +99,9 @@ async def test_numbers_rise_when_redis_is_back_with_what_it_had(engines, unique)
             assert (await town.send(draft(direct))).sent.seq == 4
 
 
-async def heads_of(stores: Stores, conversation: str) -> list[int]:
+async def heads_of(stores: Stores, conversation: str) -> list[Numbers | None]:
+    """Where the counter stands. Nothing if Redis does not answer."""
     try:
-        return await stores.sequence.heads([conversation])
+        return await stores.sequence.take([(conversation, 0)])
     except Unavailable:
         return []

@@ -130,12 +130,13 @@ async def test_versions_count_up(store):
     assert (await store.version_and_floor(GROUP))[0] == 5
 
 
-async def test_user_finds_all_their_conversations_also_those_left(store):
+async def test_parts_are_found_also_of_who_has_left(store):
     await store.create(conversation("d:ann:bob"), ["bob"])
     await change(store, "bob", 5, join=False)
-    found = dict(await store.of_user("bob"))
-    assert found[GROUP].windows == (Window(1, 5),)
-    assert found["d:ann:bob"].windows == ALWAYS
+    places = (GROUP, "bob"), ("d:ann:bob", "bob"), (GROUP, "who was never there")
+    found = await store.parts(places)
+    assert found[GROUP, "bob"].windows == (Window(1, 5),)
+    assert found["d:ann:bob", "bob"].windows == ALWAYS
 
 
 async def test_title_can_be_changed(store):

@@ -34,7 +34,6 @@ async def test_redis_that_is_not_there_is_unavailable(engines, unique):
                 ring.read("ann", 0, 1),
                 ring.drop(["ann"]),
                 Sequence(client, keys).take([("g:x", 1)]),
-                Sequence(client, keys).heads(["g:x"]),
                 Presence(client, keys, 1).places(["ann"]),
                 Signals(client, keys).send({"g1": [Pushed([], b"")]}),
                 ping(client),

@@ -14,13 +14,12 @@ def sequence(client, keys):
 
 async def test_unknown_counter_hands_out_nothing(sequence):
     assert await sequence.take([("g:x", 1)]) == [None]
-    assert await sequence.heads(["g:x"]) == [0]
 
 
 async def test_numbers_are_consecutive_and_come_with_the_version(sequence):
     await sequence.restore("g:x", 7, 3)
     assert await sequence.take([("g:x", 2), ("g:y", 1), ("g:x", 1)]) == [Numbers(8, 3), None, Numbers(10, 3)]
-    assert await sequence.heads(["g:x", "g:y"]) == [10, 0]
+    assert await sequence.take([("g:x", 0), ("g:y", 0)]) == [Numbers(11, 3), None]
 
 
 async def test_concurrent_takers_share_no_number(sequence):
