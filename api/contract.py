@@ -32,8 +32,8 @@ CLIENT_GONE = 499
 """The status that is counted for a client that left before its request was complete. Nobody receives it."""
 
 
-class _NoQuery(Struct, forbid_unknown_fields=True):
-    """For a route that takes no parameters."""
+class _NoFields(Struct, forbid_unknown_fields=True):
+    """For a route that takes no parameters, or whose body has no fields."""
 
 
 @dataclass(frozen=True)
@@ -118,11 +118,13 @@ async def _asked(request: Request, route: Route, callers: Callers, max_bytes: in
         asked["device"] = callers.device(authorization)
     if route.path_type is not None:
         asked["path"] = convert(request.path_params, route.path_type)
-    query: Any = read_query(request.query_params.multi_items(), route.query_type or _NoQuery)
+    query: Any = read_query(request.query_params.multi_items(), route.query_type or _NoFields)
     if route.query_type is not None:
         asked["query"] = query
     if route.body_type is not None:
         asked["body"] = read_json(await _body(request, route.most_bytes or max_bytes), route.body_type)
+    elif request.method not in ("GET", "HEAD") and (body := await _body(request, max_bytes)):
+        read_json(body, _NoFields)
     return asked
 
 

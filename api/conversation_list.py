@@ -131,11 +131,7 @@ class ConversationListing:
             asked, taken = asked[:room], asked[room - 1][0]
         if wanted.unread is not None:
             rows = await self._rows.rows(user, [source for _, source in asked])
-            asked = [
-                one
-                for one, row in zip(asked, rows, strict=True)
-                if (row.unread > 0 or row.me.marked_unread) == wanted.unread
-            ]
+            asked = [one for one, row in zip(asked, rows, strict=True) if _is_unread(row) == wanted.unread]
             if len(asked) > room:
                 asked, taken = asked[:room], asked[room - 1][0]
         return await self._answer(user, [source for _, source in asked], None), taken
@@ -265,6 +261,12 @@ class ConversationRows:
             self._unread.of(user, parts), self._history.others(user, [c for c, _ in parts])
         )
         return [_row(source, unread, user, others) for source, unread in zip(sources, counts, strict=True)]
+
+
+def _is_unread(row: ConversationRow) -> bool:
+    """Something is unread, or may be: the count has its bounds."""
+    me = row.me
+    return row.unread > 0 or me.unread_more is True or me.mentions > 0 or me.marked_unread
 
 
 def _row(

@@ -14,6 +14,9 @@ from api.gateway.frames import Close
 from infra.telemetry.names import CLOSED
 
 ABORT_S = 3.0
+STUCK_S = 30.0
+"""So long a device that does not read has time to read what it was sent, and the close code behind it."""
+
 SOCKET = "ringpost.socket"
 """The extension of a scope by which an application finds the protocol."""
 
@@ -156,15 +159,19 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             self.transport.write(b"".join([part for frame in frames for part in (_head(len(frame)), frame)]))
 
     def close(self, code: Close) -> None:
-        """Close with this code, and wait for the device to do the same, unless it does not read."""
+        """Close with this code, and wait for the device to do the same.
+
+        If the device does not read, the code stands behind what it has not read, and it has `STUCK_S`.
+        """
         if self.close_sent or self.transport.is_closing():
             return
+        self.stop_keepalive()
         self._send_close(code)
         self.release()
         if self.writable.is_set():
             self.close_timer = self.loop.call_later(self.close_timeout, self.transport.close)
         else:
-            self.close_timer = self.loop.call_later(ABORT_S, self.transport.abort)
+            self.close_timer = self.loop.call_later(STUCK_S, self.transport.abort)
 
     async def send(self, message: Any) -> None:
         if message["type"] == "websocket.close" and not self.writable.is_set():

@@ -14,12 +14,17 @@ KEY_BYTES = 32
 MOST_KEYS = 20
 MOST_OF_USER = 3
 
+_AS_PICTURE = "\ufe0f"
 _NAMED = re.compile(r":[A-Za-z0-9_+-]{1,30}:\Z")
 
 
 def checked_key(key: str) -> str:
-    """Raises BadRequest for what is neither one emoji nor `:name:`."""
-    if len(key.encode()) > KEY_BYTES or not (emoji.is_emoji(key) or _NAMED.match(key)):
+    """Raises BadRequest for what is neither one emoji nor `:name:`.
+
+    An emoji may have the sign that asks for its picture behind it, also one that is a picture without it.
+    """
+    is_emoji = emoji.is_emoji(key) or emoji.is_emoji(key.removesuffix(_AS_PICTURE))
+    if len(key.encode()) > KEY_BYTES or not (is_emoji or _NAMED.match(key)):
         raise BadRequest(
             f"A reaction is one emoji or :name:, with {KEY_BYTES} bytes of UTF-8 at the most.", "key"
         )

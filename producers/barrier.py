@@ -4,7 +4,7 @@ of its records. Then all of its messages are in their recipients' timelines."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
 from domain.errors import RingpostError, Unavailable
@@ -84,24 +84,24 @@ class Barrier:
         return self._look.committed
 
     def confirmed(
-        self, row: RowId, records: Iterable[Confirmed], before: Offsets, recipients: int = 0
+        self, rows: Sequence[RowId], records: Iterable[Confirmed], before: Offsets, recipients: int = 0
     ) -> None:
-        """Kafka has all records of the row. The row goes once inbox has committed past them.
+        """Kafka has all records of these rows. The rows go once inbox has committed past them.
 
-        Its recipients, which have entered the backlog, then leave it. `before` is what was committed before
+        Their recipients, which have entered the backlog, then leave it. `before` is what was committed before
         the records were handed over. An offset below it belongs to a log that is gone.
         """
         mine = [(partition, offset) for topic, partition, offset in records if topic == DELIVERIES]
         if self._tracked >= TRACKED_ROWS or any(o < before.get(p, 0) for p, o in mine):
-            self._lease.give_up_written([row])
+            self._lease.give_up_written(rows)
             self._backlog.leave(recipients)
             return
         upto = self._open.upto
         for partition, offset in mine:
             upto[partition] = max(offset, upto.get(partition, -1))
-        self._open.rows.append(row)
+        self._open.rows += rows
         self._open.recipients += recipients
-        self._tracked += 1
+        self._tracked += len(rows)
 
     async def run(self) -> None:
         soon_s = HEAVY_SCAN_S

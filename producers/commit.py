@@ -109,7 +109,7 @@ class Commit:
             fault = await self._spread(row._replace(places=_places(fresh)), fresh)
         else:
             fault = None
-            self._barrier.confirmed(row.row_id, (), {})
+            self._barrier.confirmed([row.row_id], (), {})
         for item in fresh:
             in_doubt = fault if item.stored.type is not None else None
             outcomes[item.at] = in_doubt or Outcome(_sent(item.stored), True)

@@ -25,7 +25,8 @@ class GroupCommit(Generic[Item, Result]):
     """Batches around one callable; each caller gets its own result or error.
 
     `flush` takes up to `limit` items, in the order in which they were added. It returns a result or an
-    exception for each. Up to `in_flight` flushes run at once. No item waits for a batch to fill.
+    exception for each. Up to `in_flight` flushes run at once, and one begins at least `pause_s` after the one
+    before. So an item that comes alone does not wait, and under load a flush has more of them.
     An item is refused with Overloaded when `waiting` items are queued already, when the oldest has waited
     `queue_s`, or when it has itself waited `queue_s`. Nothing was done for it then.
     """
@@ -35,9 +36,11 @@ class GroupCommit(Generic[Item, Result]):
     in_flight: int = 2
     waiting: int = 5000
     queue_s: float = 2.0
+    pause_s: float = 0.0
     _queue: deque[_Waiting[Item, Result]] = field(default_factory=deque, init=False)
     _running: set[asyncio.Task[None]] = field(default_factory=set, init=False)
     _scheduled: bool = field(default=False, init=False)
+    _next_at: float = field(default=0.0, init=False)
 
     def __len__(self) -> int:
         """How many items wait for a flush."""
@@ -51,18 +54,24 @@ class GroupCommit(Generic[Item, Result]):
             raise Overloaded("Too many messages are waiting to be stored.")
         future: asyncio.Future[Result] = loop.create_future()
         self._queue.append(_Waiting(item, future, now))
-        if not self._scheduled:
-            self._scheduled = True
-            loop.call_soon(self._start)
+        self._schedule()
         return await future
+
+    def _schedule(self) -> None:
+        """Begin a flush as soon as one may begin."""
+        if self._queue and not self._scheduled and len(self._running) < self.in_flight:
+            self._scheduled = True
+            loop = asyncio.get_running_loop()
+            loop.call_at(max(self._next_at, loop.time()), self._start)
 
     def _start(self) -> None:
         self._scheduled = False
-        while self._queue and len(self._running) < self.in_flight:
-            if batch := self._take():
-                task = asyncio.create_task(self._run(batch))
-                self._running.add(task)
-                task.add_done_callback(self._ended)
+        if batch := self._take():
+            self._next_at = asyncio.get_running_loop().time() + self.pause_s
+            task = asyncio.create_task(self._run(batch))
+            self._running.add(task)
+            task.add_done_callback(self._ended)
+        self._schedule()
 
     def _take(self) -> list[_Waiting[Item, Result]]:
         """The next batch, without items that waited too long and without callers that went away."""
@@ -80,7 +89,7 @@ class GroupCommit(Generic[Item, Result]):
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
-        self._start()
+        self._schedule()
 
     async def _run(self, batch: Sequence[_Waiting[Item, Result]]) -> None:
         try:

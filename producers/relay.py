@@ -146,7 +146,7 @@ class Relay:
             missing = [place for place in row.missing if place not in done]
             records = _farthest([*row.confirmed, *confirmed])
             if not missing or time.monotonic() - row.since > PATIENCE_S:
-                self._barrier.confirmed(row.row.row_id, records, before)
+                self._barrier.confirmed([row.row.row_id], records, before)
                 RELAYED.inc()
             else:
                 look_at = time.monotonic() + LOOK_AGAIN_S

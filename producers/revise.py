@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import secrets
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from weakref import WeakValueDictionary
 
 import msgspec
 from msgspec import Raw
@@ -12,7 +15,7 @@ from msgspec import Raw
 from domain.changes import Change, Edited
 from domain.clock import ms_of, now_ms
 from domain.errors import Conflict, Forbidden, NotFound, RingpostError, Unavailable
-from domain.ids import UserId, own_id, place_of
+from domain.ids import ConversationId, UserId, own_id, place_of
 from domain.messages import checked_body, given
 from domain.own_state import Hidden
 from domain.registers import as_now
@@ -44,6 +47,10 @@ class Revise:
     _messages: MessageStore
     _membership: Membership
     _settings: MessageSettings
+    _pinning: WeakValueDictionary[ConversationId, asyncio.Lock] = field(
+        default_factory=WeakValueDictionary, init=False
+    )
+    """Pins of one conversation are set one after the other here, so that their limit holds."""
 
     async def edit(
         self,
@@ -67,7 +74,7 @@ class Revise:
         asked = Edited(said, None if mentions is None else list(mentions))
         stays = now.mentions or ()
         value = Edited(body, list(stays if mentions is None else mentions))
-        name = f"{caller}\0{client_message_id}"
+        name = f"{caller}\0{seq}\0{client_message_id}"
         change = Change(
             "edit", conversation, caller, name, seq, Raw(_encode(value)), asked=Raw(_encode(asked))
         )
@@ -114,11 +121,11 @@ class Revise:
         """Take the message back, for all and for ever. Returns its document."""
         document, _ = await self._reading.message(caller, message_id)
         conversation, seq = place_of(message_id)
-        members = await self._membership.with_member(caller, conversation)
-        in_time = _age_ms(document) <= self._settings.recall_within_s * 1000
         registers = registers_of(document)
         if registers.recall is not None and registers.recall.by == caller:
             return document
+        members = await self._membership.with_member(caller, conversation)
+        in_time = _age_ms(document) <= self._settings.recall_within_s * 1000
         if not may_recall(members, caller, UserId(document["f"]), in_time=in_time):
             raise Forbidden("You may not recall this message, or not any more.", "message_id")
         if registers.recall is None:
@@ -148,10 +155,11 @@ class Revise:
             raise Conflict("The message was recalled.", "message_id")
         if on == (registers.pin is not None and registers.pin.on):
             return on
-        if on and len(await self._messages.pinned(conversation)) >= MOST_PINS:
-            raise Conflict(f"A conversation has {MOST_PINS} pinned messages at the most.", "message_id")
         change = Change("pin", conversation, caller, secrets.token_hex(8), seq, Raw(_encode(on)))
-        await self._sender.change(change, len(members.by_user))
+        async with self._pinning.setdefault(conversation, asyncio.Lock()) if on else nullcontext():
+            if on and len(await self._messages.pinned(conversation)) >= MOST_PINS:
+                raise Conflict(f"A conversation has {MOST_PINS} pinned messages at the most.", "message_id")
+            await self._sender.change(change, len(members.by_user))
         if registers_of(await self._now(message_id)).recall is not None:
             raise Conflict("The message was recalled.", "message_id")
         return on

@@ -11,7 +11,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from domain.changes import Change
-from domain.conversations import Members, direct_members
+from domain.conversations import direct_members
 from domain.errors import BadRequest, Conflict, Forbidden, NotFound, Overloaded, RingpostError, Unavailable
 from domain.ids import UserId, direct_id
 from domain.messages import Draft, checked_body, sent_of
@@ -24,6 +24,9 @@ from producers.group_commit import GroupCommit
 from producers.groups import Groups
 from producers.membership import Membership
 from producers.quoting import Quoting
+
+COMMIT_PAUSE_S = 0.003
+"""Seconds from one group commit to the next. A send that comes later than that does not wait."""
 
 _sent = cache(SENT.labels)
 """By outcome."""
@@ -50,7 +53,7 @@ class Sender:
         self._share = max(1, settings.waiting // SHARE)
         self._sending: dict[UserId, int] = {}
         self._commits: GroupCommit[Item, Outcome] = GroupCommit(
-            commit, settings.batch, settings.in_flight, settings.waiting, settings.queue_s
+            commit, settings.batch, settings.in_flight, settings.waiting, settings.queue_s, COMMIT_PAUSE_S
         )
         self._deadline_s = settings.deadline_s
         self._membership = membership
@@ -91,20 +94,22 @@ class Sender:
         return outcome
 
     async def _send(self, draft: Draft, to: UserId | None) -> Outcome:
+        if to is not None:
+            draft = replace(draft, conversation_id=direct_id(draft.sender_id, to))
         if draft.forward_of is None:
             draft = replace(draft, body=checked_body(draft.kind, draft.body))
         if draft.kind == "system":
             raise Forbidden("Only the server sends system messages.", "kind")
-        if to is None:
-            members = await self._checked(draft)
-        else:
-            draft = replace(draft, conversation_id=direct_id(draft.sender_id, to))
-            members = direct_members(draft.conversation_id) or await self._checked(draft)
-        if draft.mentions or draft.reply_to or draft.forward_of:
-            try:
+        if not draft.conversation_id:
+            raise BadRequest("Give a conversation_id, or the user to send to.", "conversation_id")
+        try:
+            # The commit checks again at the number. So an outsider uses up no numbers.
+            opening = direct_members(draft.conversation_id) if to is not None else None
+            members = opening or await self._membership.with_member(draft.sender_id, draft.conversation_id)
+            if draft.mentions or draft.reply_to or draft.forward_of:
                 draft = await self._quoting.forwarded(await self._quoting.resolved(draft, members))
-            except (BadRequest, NotFound, Conflict) as error:
-                return await self._earlier(draft, error)
+        except (BadRequest, Forbidden, NotFound, Conflict) as error:
+            return await self._earlier(draft, error)
         if to is not None:  # only now: what is refused opens no conversation
             await self._groups.open_direct(draft.sender_id, to, "to")
         return await self._commit(draft, len(members.by_user))
@@ -132,12 +137,3 @@ class Sender:
             self._sending[sender] -= 1
             if not self._sending[sender]:
                 del self._sending[sender]
-
-    async def _checked(self, draft: Draft) -> Members:
-        """The members, of whom the sender is one. The commit checks again at the number.
-
-        So an outsider uses up no numbers.
-        """
-        if not draft.conversation_id:
-            raise BadRequest("Give a conversation_id, or the user to send to.", "conversation_id")
-        return await self._membership.with_member(draft.sender_id, draft.conversation_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from enum import IntEnum
 from typing import Annotated, Any, Self
@@ -106,6 +107,10 @@ PASSING = ("signal", "watch")
 """Types of frames that may be lost. The socket stays open after one that the server does not understand."""
 
 
+_BEGIN = 64
+_PASSING_TYPE = re.compile(rf'\s*{{\s*"type"\s*:\s*"({"|".join(PASSING)})"')
+
+
 class _Envelope(Struct):
     """The part of a bad frame that is needed to answer it."""
 
@@ -135,11 +140,12 @@ def ref_of_send(text: str | bytes) -> str | int | None:
 
 
 def may_be_lost(text: str | bytes) -> bool:
-    """Whether a frame is meant as one of `PASSING`. False for what is too bad to tell."""
+    """Whether a frame is meant as one of `PASSING`. Where it cannot be read, its beginning tells."""
     try:
         return _enveloped(text).type in PASSING
     except (ValueError, RecursionError):
-        return False
+        begin = text[:_BEGIN] if isinstance(text, str) else text[:_BEGIN].decode(errors="replace")
+        return _PASSING_TYPE.match(begin) is not None
 
 
 def _enveloped(text: str | bytes) -> _Envelope:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from api.gateway.attendant import Attendant
-from api.gateway.frames import frame
+from api.gateway.frames import error_frame, frame
 from api.gateway.hub import Hub
 from api.gateway.last_seen import LastSeen
 from api.gateway.register import Turn
@@ -37,7 +37,8 @@ MOST_UNTOLD = 10_000
 
 WATCH_EVERY_S = 0.5
 WATCH_BURST_S = 5.0
-"""A device may send `watch` once in `WATCH_EVERY_S`, and save up for `WATCH_BURST_S`. Others wait."""
+"""A device may send `watch` once in `WATCH_EVERY_S`, and save up for `WATCH_BURST_S`. Of those that come
+sooner the last one counts, when it is time."""
 
 
 @dataclass(eq=False, slots=True)
@@ -48,6 +49,8 @@ class Watch:
     told: dict[UserId, View] | None = None
     audience: Audience | None = None  # of the watching user; None when it must be read
     allowed_at: float = -math.inf
+    early: Sequence[UserId] | None = None  # what the last `watch` named that came too early
+    later: asyncio.Task[None] | None = None
 
 
 @dataclass(eq=False, slots=True)
@@ -97,14 +100,28 @@ class Watches(Attendant):
         """Watch these users in place of those before, and tell at once who of them is online.
 
         One round trip to Redis, and two queries to MongoDB at the most. Raises Unavailable. The session is
-        told later then.
+        told later then, and also if it has asked too often.
         """
         if session.over:
             return
         watch = self._watches.setdefault(session, Watch())
-        await _in_turn(watch)
-        if session not in self._watches:  # it ended
-            return
+        if watch.later is not None:
+            watch.early = users
+        elif (early_s := _early_s(watch)) > 0:
+            watch.early = users
+            watch.later = asyncio.create_task(self._watch_later(session, watch, early_s))
+        else:
+            await self._watch(session, watch, users)
+
+    async def _watch_later(self, session: Session, watch: Watch, wait_s: float) -> None:
+        await asyncio.sleep(wait_s)
+        users, watch.later = watch.early or (), None
+        try:
+            await self._watch(session, watch, users)
+        except RingpostError as error:
+            session.put(error_frame(error))
+
+    async def _watch(self, session: Session, watch: Watch, users: Sequence[UserId]) -> None:
         self._replace(session, watch, dict.fromkeys(users))
         try:
             await self._look_at(list(watch.users))
@@ -120,6 +137,8 @@ class Watches(Attendant):
         watch = self._watches.pop(session, None)
         if watch is not None:
             self._unwatch(session, watch.users)
+            if watch.later is not None:
+                watch.later.cancel()
 
     def _replace(self, session: Session, watch: Watch, users: Collection[UserId]) -> None:
         """From here on no change of these users is missed."""
@@ -307,12 +326,11 @@ class Watches(Attendant):
         return views
 
 
-async def _in_turn(watch: Watch) -> None:
-    """Wait if this device sends `watch` too often. Meanwhile its socket reads no further."""
+def _early_s(watch: Watch) -> float:
+    """How many seconds too early the device sends `watch`."""
     now = time.monotonic()
     watch.allowed_at = max(watch.allowed_at, now - WATCH_BURST_S) + WATCH_EVERY_S
-    if watch.allowed_at > now:
-        await asyncio.sleep(watch.allowed_at - now)
+    return watch.allowed_at - now
 
 
 def _frame(views: Mapping[UserId, View]) -> bytes:

@@ -56,6 +56,21 @@ def test_edit_again_is_the_same_and_with_another_body_a_conflict(ann, bob):
     assert ann.get(f"/v1/messages/{sent['message_id']}/versions")["versions"][-1]["body"] == {"text": "one"}
 
 
+def test_name_of_an_edit_is_one_among_those_of_its_message(ann, bob):
+    conversation = ann.direct(bob)
+    first, second = ann.send(conversation), ann.send(conversation)
+    assert edit(ann, first, "one").json()["body"] == {"text": "one"}
+    assert edit(ann, second, "two").json()["body"] == {"text": "two"}
+
+
+def test_null_in_an_edit_is_the_same_as_absent(ann, bob):
+    sent = ann.post("/v1/messages", **message(ann.direct(bob), kind="image", body={"url": "u"}))
+    one = {"client_message_id": "e1", "body": {"url": "v"}}
+    with_null = {"client_message_id": "e1", "body": {"url": "v", "name": None}}
+    path = f"/v1/messages/{sent['message_id']}"
+    assert ann.ask("PATCH", path, json=one).json() == ann.ask("PATCH", path, json=with_null).json()
+
+
 def test_versions_are_all_that_a_message_said(ann, bob):
     sent = ann.send(ann.direct(bob), "one")
     revs = [edit(ann, sent, text, name=text).json()["rev"] for text in ("two", "three")]
@@ -106,6 +121,19 @@ def test_recall_again_answers_the_same(ann, bob):
     first = ann.ask("DELETE", f"/v1/messages/{sent['message_id']}").json()
     assert ann.ask("DELETE", f"/v1/messages/{sent['message_id']}").json() == first
     assert len(entries_of(bob, "recall")) == 1
+
+
+def test_who_has_left_gets_the_answer_of_what_they_did_before(ann, bob):
+    group = ann.group(bob)
+    sent = message(group)
+    first, recalled = bob.post("/v1/messages", **sent), bob.send(group)
+    gone = bob.ask("DELETE", f"/v1/messages/{recalled['message_id']}").json()
+    assert bob.ask("DELETE", f"/v1/conversations/{group}/members/{bob.user_id}").status_code == 200
+    again = bob.ask("POST", "/v1/messages", json=sent)
+    assert (again.status_code, again.json()) == (200, first)
+    assert bob.ask("DELETE", f"/v1/messages/{recalled['message_id']}").json() == gone
+    other = {**sent, "body": {"text": "other"}}
+    refused(bob.ask("POST", "/v1/messages", json=other), 403, "forbidden", "conversation_id")
 
 
 def test_nothing_changes_a_recalled_message(ann, bob):
@@ -166,6 +194,13 @@ def test_key_that_is_no_reaction_is_refused(ann, bob, key):
     refused(ann.ask("PUT", f"/v1/messages/{sent['message_id']}/reactions/{key}"), 400, "bad_request", "key")
 
 
+@pytest.mark.parametrize("key", ["⭐", "⭐\ufe0f", "❤\ufe0f", "👍\ufe0f", "👩🏽‍💻", ":+1:"])
+def test_emoji_may_ask_for_its_picture(ann, bob, key):
+    sent = ann.send(ann.direct(bob))
+    answer = ann.ask("PUT", f"/v1/messages/{sent['message_id']}/reactions/{key}").json()
+    assert list(answer["reactions"]) == [key]
+
+
 def test_reactions_have_bounds(ann, bob):
     sent = ann.send(ann.direct(bob))
     one = f"/v1/messages/{sent['message_id']}/reactions"
@@ -190,6 +225,17 @@ def test_pins_of_a_direct_conversation(ann, bob):
     states = [(one["pinned"], one["by"]) for one in told]
     assert states[1:] == [by_ann, by_bob]
     assert states[0] in {by_ann, by_bob}  # an entry that is read later says what holds now
+
+
+@pytest.mark.parametrize("body", [b'{"colour":"red"}', b"{{{", b"[]"])
+def test_call_without_fields_takes_none(ann, bob, body):
+    sent = ann.send(ann.direct(bob))
+    for method, end in (("PUT", "pin"), ("PUT", "reactions/👍"), ("DELETE", "mine")):
+        answer = ann.ask(method, f"/v1/messages/{sent['message_id']}/{end}", content=body)
+        assert answer.json()["error"]["code"] == "bad_request"
+    now = ann.get(f"/v1/messages/{sent['message_id']}")
+    assert not {"pinned", "reactions"} & now.keys()
+    assert ann.ask("PUT", f"/v1/messages/{sent['message_id']}/pin", content=b"{}").status_code == 200
 
 
 def test_members_of_a_group_do_not_pin(ann, bob):

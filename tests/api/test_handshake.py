@@ -10,9 +10,11 @@ import pytest
 
 from api.app import make_app
 from api.contract import error_response
+from api.gateway.frames import Close
+from api.socket import SOCKET
 from domain.errors import Overloaded
 from tests.api.raw import ENDS_S, echo
-from tests.api.served import served
+from tests.api.served import HEARTBEAT_S, served
 
 KEY = b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
 VERSION = b"Sec-WebSocket-Version: 13\r\n"
@@ -126,3 +128,37 @@ async def test_socket_to_a_path_that_is_not_there_is_told_so(wires):
         status, _, answer = await wire.answer()
         assert (status, answer["error"]["code"]) == (404, "not_found")
         assert await wire.end() == b""
+
+
+class Ignoring:
+    """A listener to whom nothing matters."""
+
+    def received(self, frame):
+        pass
+
+    pause = resume = ended = lambda self: None
+
+
+async def test_device_that_reads_late_gets_the_close_code_behind_what_it_was_sent(wires, monkeypatch):
+    monkeypatch.setattr("api.socket.ABORT_S", 0.1)
+    reason = Close.SLOW.reason.encode()
+    closing = bytes((0x88, 2 + len(reason))) + Close.SLOW.to_bytes(2, "big") + reason
+
+    async def slow(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        socket = scope["extensions"][SOCKET]
+        socket.take_over(Ignoring())
+        for _ in range(400):
+            socket.write([b"x" * 65_000])
+        socket.close(Close.SLOW)
+
+    async with served(slow) as port:
+        wire = await wires(port, opening())
+        await asyncio.sleep(4 * HEARTBEAT_S + 0.1)
+        sent = bytearray()
+        async with asyncio.timeout(ENDS_S):
+            while not sent.endswith(closing) and (more := await wire.reader.read(2**20)):
+                sent += more
+    assert sent.count(b"\x81\x7e" + (65_000).to_bytes(2, "big")) == 400
+    assert sent.endswith(closing)

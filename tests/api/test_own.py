@@ -187,6 +187,23 @@ def test_unread_is_exact_to_a_thousand(ann, bob):
     assert read(bob, conversation, 5).json()["unread"] == 998
 
 
+def test_count_that_may_be_more_passes_for_unread(ann, bob):
+    """The mention lies behind more own messages than a count looks at."""
+    conversation = ann.group(bob)
+    ann.post("/v1/messages", **message(conversation, mentions=[bob.user_id]))
+    batch = [message(conversation, f"m{n}") for n in range(4_100)]
+    for start in range(0, len(batch), 100):
+        bob.post("/v1/messages:batch", messages=batch[start : start + 100])
+    bob.arrived(4_101)
+    now = me(bob, conversation)
+    assert (now["unread"], now["unread_more"], now["mentions"]) == (0, True, 1)
+    rows = {
+        unread: bob.get("/v1/conversations", unread=unread)["conversations"] for unread in ("true", "false")
+    }
+    assert [row["conversation_id"] for row in rows["true"]] == [conversation]
+    assert rows["false"] == []
+
+
 def test_sender_is_told_how_far_messages_are_on_a_device(ann, bob, cem):
     conversation, group = ann.direct(bob), ann.group(bob, cem)
     first, second = ann.send(conversation, "one"), ann.send(conversation, "two")

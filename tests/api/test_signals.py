@@ -87,6 +87,18 @@ def test_malformed_signal_is_an_error_and_the_socket_stays(ann, bob, name):
         settle(anns)
 
 
+@pytest.mark.parametrize(
+    "frame",
+    ['{"type":"signal","data":%s}' % ("[" * 5_000), '{"type": "watch", "user_ids": ["a",]}'],
+    ids=["too deep", "no JSON"],
+)
+def test_signal_and_watch_that_cannot_be_read_are_an_error_and_the_socket_stays(ann, bob, frame):
+    with ann.socket() as anns:
+        anns.connection.send(frame)
+        assert anns.next("error")["error"]["code"] == "bad_request"
+        settle(anns)
+
+
 def test_signal_without_a_field_or_with_one_twice_is_an_error_and_the_socket_stays(ann, bob):
     direct = ann.direct(bob)
     with ann.socket() as anns:

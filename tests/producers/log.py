@@ -2,29 +2,49 @@
 
 from __future__ import annotations
 
-from aiokafka import TopicPartition
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from domain.events import DELIVERY_RECORDS, Delivery
 from infra.kafka.topics import DELIVERIES
-from tests.builders import BOB, until
+from tests.builders import BOB
+from tests.patience import PATIENCE_S
 
 
 async def deliveries(town, count: int) -> list[Delivery]:
     """The first `count` deliveries of the topic."""
+    found: list[Delivery] = []
+    async with _reading(town) as consumer:
+        while len(found) < count:
+            found.extend(DELIVERY_RECORDS.decode((await consumer.getone()).value))
+    return found
+
+
+async def values_in(town, partition: int, count: int) -> list[bytes]:
+    """The first `count` records of this partition of the topic of deliveries."""
+    found: list[bytes] = []
+    async with _reading(town) as consumer:
+        while len(found) < count:
+            record = await consumer.getone()
+            if record.partition == partition:
+                found.append(record.value)
+    return found
+
+
+@asynccontextmanager
+async def _reading(town) -> AsyncIterator[AIOKafkaConsumer]:
+    """The topic of deliveries from its beginning, for as long as a test waits."""
     consumer = town.clients.log.consumer("deliveries-test", 10)
     consumer.subscribe([town.clients.log.topic(DELIVERIES)])
     await consumer.start()
-    found: list[Delivery] = []
-
-    async def all_read() -> bool:
-        some = await consumer.getmany(timeout_ms=100)
-        for record in (record for records in some.values() for record in records):
-            found.extend(DELIVERY_RECORDS.decode(record.value))
-        return len(found) >= count
-
-    await until(all_read)
-    await consumer.stop()
-    return found
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            yield consumer
+    finally:
+        await consumer.stop()
 
 
 async def end_of(town, topic: str) -> int:

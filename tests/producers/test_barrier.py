@@ -39,7 +39,7 @@ async def test_row_stays_until_inbox_has_committed_past_all_its_records(wired):
     """Nothing goes before: what is not yet in every timeline can still be spread again."""
     path, row = wired.path, await written(wired)
     path.barrier.confirmed(
-        row, [Confirmed(DELIVERIES, 0, 4), Confirmed(DELIVERIES, 2, 7), Confirmed(MESSAGES, 1, 99)], {}
+        [row], [Confirmed(DELIVERIES, 0, 4), Confirmed(DELIVERIES, 2, 7), Confirmed(MESSAGES, 1, 99)], {}
     )
     for committed in ({}, {0: 5}, {0: 4, 2: 8}, {0: 5, 2: 7}):
         if committed:
@@ -52,7 +52,7 @@ async def test_row_stays_until_inbox_has_committed_past_all_its_records(wired):
 
 
 async def test_row_of_refused_messages_alone_goes_at_once(wired):
-    wired.path.barrier.confirmed(await written(wired), [], {})
+    wired.path.barrier.confirmed([await written(wired)], [], {})
     await wired.path.barrier.step()
     assert await wired.stores.outbox.count() == 0
 
@@ -160,7 +160,7 @@ def warnings(entries):
 
 async def test_kafka_that_is_another_one_gets_all_rows_again(wired):
     barrier, row = wired.path.barrier, await written(wired)
-    barrier.confirmed(row, [Confirmed(DELIVERIES, 0, 4)], {})
+    barrier.confirmed([row], [Confirmed(DELIVERIES, 0, 4)], {})
     await barrier.step()
     assert await left(wired) == []
     await recreate_topics(wired)
@@ -174,7 +174,7 @@ async def test_kafka_that_is_another_one_gets_all_rows_again(wired):
 async def test_first_look_gives_nothing_up(wired):
     """A process has started: that is no reason to doubt Kafka."""
     barrier = Barrier(wired.stores.outbox, wired.clients.inbox, wired.path.lease, Backlog(), 1.0)
-    barrier.confirmed(await written(wired), [Confirmed(DELIVERIES, 0, 4)], {})
+    barrier.confirmed([await written(wired)], [Confirmed(DELIVERIES, 0, 4)], {})
     with capture_logs() as entries:
         await barrier.step()
     assert (warnings(entries), await left(wired)) == ([], [])
@@ -209,7 +209,7 @@ async def test_record_below_what_was_committed_before_is_not_taken_for_done(wire
     path = wired.path
     await commit_past(wired, {0: 5})
     row = await written(wired)
-    path.barrier.confirmed(row, [Confirmed(DELIVERIES, 0, 4)], {0: 5})
+    path.barrier.confirmed([row], [Confirmed(DELIVERIES, 0, 4)], {0: 5})
     await path.barrier.step()
     assert await left(wired) == [row]
 
@@ -219,9 +219,9 @@ async def test_record_that_inbox_finished_before_it_was_confirmed_is_done(wired)
     path, row = wired.path, await written(wired)
     before = await path.barrier.committed()
     await commit_past(wired, {0: 5})
-    path.barrier.confirmed(await written(wired, 2), [Confirmed(DELIVERIES, 0, 0)], before)
+    path.barrier.confirmed([await written(wired, 2)], [Confirmed(DELIVERIES, 0, 0)], before)
     await path.barrier.step()
-    path.barrier.confirmed(row, [Confirmed(DELIVERIES, 0, 4)], before)
+    path.barrier.confirmed([row], [Confirmed(DELIVERIES, 0, 4)], before)
     await path.barrier.step()
     assert await wired.stores.outbox.count() == 0
 
@@ -253,7 +253,7 @@ class Silent(Progress):
 async def test_kafka_that_does_not_answer_is_not_asked_more_often_because_much_waits(town):
     silent, backlog = Silent(town.clients.log, "inbox", DELIVERIES), Backlog()
     barrier = Barrier(town.stores.outbox, silent, town.path.lease, backlog, FAR_OFF_S)
-    barrier.confirmed(await written(town), [Confirmed(DELIVERIES, 0, 4)], {}, 0)
+    barrier.confirmed([await written(town)], [Confirmed(DELIVERIES, 0, 4)], {}, 0)
     backlog.enter(1_000_000)
     async with running(barrier):
         await until(lambda: silent.looks)

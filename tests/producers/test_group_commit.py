@@ -55,6 +55,24 @@ async def test_nobody_waits_for_a_batch_to_fill(store):
     assert await GroupCommit(store, limit=1000).add(7) == 70
 
 
+async def test_those_who_come_soon_after_a_flush_share_the_next_one(store):
+    store.open.set()
+    commits = GroupCommit(store, in_flight=10, pause_s=0.1)
+    assert await commits.add(1) == 10
+    others = []
+    for n in (2, 3, 4):
+        others.append(asyncio.create_task(commits.add(n)))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    assert await asyncio.gather(*others) == [20, 30, 40]
+    assert store.batches == [[1], [2, 3, 4]]
+
+
+async def test_who_comes_alone_does_not_wait(store):
+    store.open.set()
+    assert await GroupCommit(store, pause_s=2 * PATIENCE_S).add(7) == 70
+
+
 async def test_batches_keep_order_and_limit(store):
     store.open.set()
     commits = GroupCommit(store, limit=4, in_flight=1)

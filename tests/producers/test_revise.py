@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 import pytest
@@ -83,3 +84,15 @@ async def test_edit_that_a_recall_overtakes_is_a_conflict(town, revise):
     late = Revise(Overtaken(), path.reading, town.stores.messages, path.membership, settings)
     with pytest.raises(Conflict):
         await late.edit(ANN, sent.message_id, "e1", ONE, None)
+
+
+async def test_pins_that_are_set_at_once_keep_to_their_limit(town, revise, monkeypatch):
+    """I8."""
+    monkeypatch.setattr("producers.revise.MOST_PINS", 3)
+    conversation = await town.direct()
+    sent = [(await town.send(draft(conversation))).sent.message_id for _ in range(8)]
+    pins = (revise.pin(ANN, one, on=True) for one in sent)
+    results = await asyncio.gather(*pins, return_exceptions=True)
+    assert [one for one in results if one is True] == [True] * 3
+    assert all(isinstance(one, Conflict) for one in results if one is not True)
+    assert len(await town.stores.messages.pinned(conversation)) == 3

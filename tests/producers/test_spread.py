@@ -7,7 +7,7 @@ from domain.ids import inbox_partition
 from infra.kafka.topics import DELIVERIES, MESSAGES
 from producers.records import Spreadable, records_of
 from tests.builders import ANN, BOB, CEM, PARTITIONS, draft, running, stored, until
-from tests.producers.log import deliveries
+from tests.producers.log import deliveries, values_in
 
 
 async def test_each_recipient_is_in_one_record_of_their_partition(town):
@@ -65,6 +65,25 @@ async def test_sent_messages_are_spread_in_order(wired):
         found = await deliveries(wired, 20 * len({inbox_partition(user, PARTITIONS) for user in (ANN, BOB)}))
     anns = [delivery.seq for delivery in found if ANN in delivery.to]
     assert anns == list(range(1, 21))
+
+
+async def test_rows_that_wait_share_a_record_up_to_a_bound(wired, monkeypatch):
+    """I8. The order stays, and stopping loses none."""
+    monkeypatch.setattr("producers.spread.RECIPIENTS_AT_ONCE", 4)
+    path, conversation = wired.path, await wired.direct()
+    members = await path.membership.newest(conversation)
+    for seq in range(1, 6):
+        row = path.lease.new_row([(conversation, seq)])
+        path.spreader.submit(row, [Spreadable(members, seq, stored(conversation, seq).message)])
+    path.spreader.stop()
+    await path.spreader.run()
+    partition = inbox_partition(ANN, PARTITIONS)
+    records = [
+        [delivery.seq for delivery in DELIVERY_RECORDS.decode(value) if ANN in delivery.to]
+        for value in await values_in(wired, partition, 3)
+    ]
+    assert records == [[1, 2], [3, 4], [5]]
+    assert len(path.barrier) == 5
 
 
 async def test_row_that_kafka_does_not_take_is_left_to_the_relay(wired):
