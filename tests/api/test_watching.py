@@ -200,7 +200,7 @@ async def test_of_what_a_device_watches_too_early_the_last_counts(patient, monke
         await near.watches.watch(ann, [BOB])
         await near.watches.watch(ann, [BOB, CEM])
         await near.watches.watch(ann, [CEM])
-        await until(lambda: told(anns) == [OFFLINE, {"user_id": CEM, "online": True}])
+        await until(lambda: told(anns) == [OFFLINE, {"user_id": CEM, "online": True}], 15)
 
 
 async def test_session_that_ended_watches_nobody(patient):

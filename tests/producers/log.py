@@ -23,14 +23,14 @@ async def deliveries(town, count: int) -> list[Delivery]:
     return found
 
 
-async def values_in(town, partition: int, count: int) -> list[bytes]:
-    """The first `count` records of this partition of the topic of deliveries."""
-    found: list[bytes] = []
+async def records_in(town, partition: int, count: int) -> list[list[Delivery]]:
+    """The records of this partition of the topic of deliveries, up to the one with the last of so many."""
+    found: list[list[Delivery]] = []
     async with _reading(town) as consumer:
-        while len(found) < count:
+        while sum(map(len, found)) < count:
             record = await consumer.getone()
             if record.partition == partition:
-                found.append(record.value)
+                found.append(list(DELIVERY_RECORDS.decode(record.value)))
     return found
 
 

@@ -7,7 +7,7 @@ from domain.ids import inbox_partition
 from infra.kafka.topics import DELIVERIES, MESSAGES
 from producers.records import Spreadable, records_of
 from tests.builders import ANN, BOB, CEM, PARTITIONS, draft, running, stored, until
-from tests.producers.log import deliveries, values_in
+from tests.producers.log import deliveries, records_in
 
 
 async def test_each_recipient_is_in_one_record_of_their_partition(town):
@@ -77,12 +77,8 @@ async def test_rows_that_wait_share_a_record_up_to_a_bound(wired, monkeypatch):
         path.spreader.submit(row, [Spreadable(members, seq, stored(conversation, seq).message)])
     path.spreader.stop()
     await path.spreader.run()
-    partition = inbox_partition(ANN, PARTITIONS)
-    records = [
-        [delivery.seq for delivery in DELIVERY_RECORDS.decode(value) if ANN in delivery.to]
-        for value in await values_in(wired, partition, 3)
-    ]
-    assert records == [[1, 2], [3, 4], [5]]
+    records = await records_in(wired, inbox_partition(ANN, PARTITIONS), 5)
+    assert [[delivery.seq for delivery in record] for record in records] == [[1, 2], [3, 4], [5]]
     assert len(path.barrier) == 5
 
 
