@@ -13,10 +13,13 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
-from hypothesis import Phase, settings
+from hypothesis import HealthCheck, Phase, settings
 
 from tests.engines import GIVEN_URLS, WAYS, Engines
 
+# How long an example takes says nothing where other work goes on beside it.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 # For who wants to know only whether a model test fails, not the shortest plan by which it does.
 settings.register_profile("unshrunk", phases=[Phase.explicit, Phase.reuse, Phase.generate])
 
