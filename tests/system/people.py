@@ -40,14 +40,22 @@ def socket_of(url: str, token: str, **options: Any) -> connect:
 async def register(client: httpx.AsyncClient, url: str, user: str, devices: Sequence[str]) -> list[str]:
     """Make a user; the tokens of the devices."""
     headers = {"Authorization": f"Bearer {ADMIN_KEY}"}
-    (await client.put(f"{url}/v1/users/{user}", json={}, headers=headers)).raise_for_status()
-    tokens = []
-    for device in devices:
-        asked = {"user_id": user, "device_id": device}
-        made = await client.post(f"{url}/v1/tokens", json=asked, headers=headers)
-        made.raise_for_status()
-        tokens.append(str(made.json()["token"]))
-    return tokens
+
+    async def asked(method: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """The answer, once there is one: on a starved machine a store may be away for a moment."""
+
+        async def answer() -> httpx.Response | None:
+            got = await client.request(method, f"{url}{path}", json=body, headers=headers)
+            return None if got.status_code == httpx.codes.SERVICE_UNAVAILABLE else got
+
+        response: httpx.Response = await until(answer)
+        response.raise_for_status()
+        found: dict[str, Any] = response.json()
+        return found
+
+    await asked("PUT", f"/v1/users/{user}", {})
+    made = [await asked("POST", "/v1/tokens", {"user_id": user, "device_id": one}) for one in devices]
+    return [str(one["token"]) for one in made]
 
 
 class Device:
