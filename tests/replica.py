@@ -6,6 +6,8 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
+from infra.mongo.unread import MOST
+
 SETTINGS = ("pinned", "archived", "muted_until", "draft", "cleared_seq")
 NOTHING_SET: dict[str, Any] = {
     "pinned": False,
@@ -145,7 +147,7 @@ class Replica:
         return {
             "read_seq": self._read[conversation],
             "marked_unread": self._marked.get(conversation, (0, False))[1],
-            "unread": self._unread(conversation, settings["cleared_seq"]),
+            "unread": min(MOST, self._unread(conversation, settings["cleared_seq"])),
             **settings,
         }
 
