@@ -9,6 +9,7 @@ from functools import partial
 from importlib import import_module
 
 import pytest
+from pymongo import AsyncMongoClient
 from pymongo.errors import OperationFailure
 from pymongo.monitoring import CommandListener
 
@@ -217,3 +218,31 @@ async def test_nobody_waits_for_a_store_that_is_known_not_to_answer(unique, driv
         await until(lambda: answers(hasty))
         await until(lambda: answers(patient))
         assert all(await asyncio.gather(*(answers(patient) for _ in range(50))))
+
+
+async def test_read_of_which_the_store_has_lost_the_cursor_may_be_tried_again(database, engines, unique):
+    """As after a restart between two batches."""
+    things = database.collection("things")
+    for first in range(0, 300, 100):
+        rows = [{"_id": number, "text": "x" * 100_000} for number in range(first, first + 100)]
+        assert await things.insert_many(rows, ordered=True) == []
+    async with AsyncMongoClient(engines.mongo_url) as beside, asyncio.timeout(PATIENCE_S):
+        with pytest.raises(Unavailable):
+            await _read_again_and_again(things, beside, f"{unique}.things")
+
+
+async def _read_again_and_again(things: Collection, beside: AsyncMongoClient, namespace: str) -> None:
+    """Until a read fails because its cursor is lost."""
+    while True:
+        reading = asyncio.create_task(things.find_any_order({}))
+        while not reading.done():
+            await _lose_cursors(beside, namespace)
+        await reading
+
+
+async def _lose_cursors(beside: AsyncMongoClient, namespace: str) -> None:
+    idle = [{"$currentOp": {"idleCursors": True}}, {"$match": {"type": "idleCursor", "ns": namespace}}]
+    found = await (await beside.admin.aggregate(idle)).to_list()
+    database, _, collection = namespace.partition(".")
+    for one in found:
+        await beside[database].command("killCursors", collection, cursors=[one["cursor"]["cursorId"]])
