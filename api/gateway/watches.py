@@ -114,12 +114,18 @@ class Watches(Attendant):
             await self._watch(session, watch, users)
 
     async def _watch_later(self, session: Session, watch: Watch, wait_s: float) -> None:
-        await asyncio.sleep(wait_s)
-        users, watch.later = watch.early or (), None
+        """Also does what comes meanwhile. So answers come in the order of what was asked."""
         try:
-            await self._watch(session, watch, users)
-        except RingpostError as error:
-            session.put(error_frame(error))
+            while watch.early is not None:
+                await asyncio.sleep(wait_s)
+                users, watch.early = watch.early, None
+                try:
+                    await self._watch(session, watch, users)
+                except RingpostError as error:
+                    session.put(error_frame(error))
+                wait_s = WATCH_EVERY_S
+        finally:
+            watch.later = None
 
     async def _watch(self, session: Session, watch: Watch, users: Sequence[UserId]) -> None:
         self._replace(session, watch, dict.fromkeys(users))

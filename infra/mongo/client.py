@@ -44,15 +44,10 @@ UNIONS_AT_ONCE = 128
 """Far below what MongoDB allows in one read."""
 
 SHARDED = "sharded cluster"
-_BEGUN_READ_ENDED = {43, 237, 11601}
-"""A restart ends the cursor of a read that has begun."""
-_NOT_YET = {133, 134}
-"""Right after a start there is no server to read from, or no majority."""
-_TRANSIENT_CODES = {
-    *(11600, 11602, 10107, 13435, 13436, 189, 91, 7, 6, 89, 9001, 262, 50, 64, 112),
-    *_BEGUN_READ_ENDED,
-    *_NOT_YET,
-}
+_READ_ENDED = {43, 237, 11601}  # a restart ends the cursor of a read that has begun
+_NOT_YET = {133, 134}  # right after a start there is no server to read from, or no majority
+_STOPPING = {11600, 11602, 10107, 13435, 13436, 189, 91, 7, 6, 89, 9001, 262, 50, 64, 112}
+_TRANSIENT_CODES = _STOPPING | _READ_ENDED | _NOT_YET
 
 SIGN_IN_REFUSED = 18
 CUT_OFF_S = 0.1

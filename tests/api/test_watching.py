@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Any
 
@@ -17,6 +18,7 @@ from tests.builders import (
     ANN,
     BOB,
     CEM,
+    DEA,
     forget_redis,
     open_town,
     opened_without_kafka,
@@ -201,6 +203,31 @@ async def test_of_what_a_device_watches_too_early_the_last_counts(patient, monke
         await near.watches.watch(ann, [BOB, CEM])
         await near.watches.watch(ann, [CEM])
         await until(lambda: told(anns) == [OFFLINE, {"user_id": CEM, "online": True}], 15)
+
+
+async def test_answers_come_in_the_order_of_what_a_device_watches(patient, monkeypatch):
+    monkeypatch.setattr(watches, "WATCH_EVERY_S", 0.05)
+    monkeypatch.setattr(watches, "WATCH_BURST_S", 0.05)
+    asked, go_on, look = asyncio.Event(), asyncio.Event(), Presence.watch
+
+    async def slow(presence, gateway, users):
+        if CEM in users:
+            asked.set()
+            await go_on.wait()
+        return await look(presence, gateway, users)
+
+    monkeypatch.setattr(Presence, "watch", slow)
+    near = company(patient)
+    async with at_work(near), near.online(ANN) as (ann, anns):
+        await near.watches.watch(ann, [BOB])
+        await near.watches.watch(ann, [CEM])
+        await asked.wait()
+        monkeypatch.setattr(watches, "WATCH_EVERY_S", 0.0)
+        third = asyncio.create_task(near.watches.watch(ann, [DEA]))
+        await asyncio.sleep(0)
+        go_on.set()
+        await third
+        await until(lambda: [one["user_id"] for one in told(anns)] == [BOB, CEM, DEA], 15)
 
 
 async def test_session_that_ended_watches_nobody(patient):

@@ -31,6 +31,7 @@ from benchmarks.wire import Http
 from infra.local.ports import free_port
 from infra.local.process import tied
 from infra.local.stack import LocalEngines
+from infra.tasks import ended
 from ringpost.output import write
 from tests.builders import until
 from tests.docs.running import ADMIN_KEY, ROOT, TOKEN_KEY
@@ -128,6 +129,7 @@ class People:
         self._heads = [0] * PAIRS
         self._due: dict[int, float] = {}
         self._open: set[int] = set()
+        self._online: set[int] = set()
 
     async def settle_in(self) -> None:
         async with httpx.AsyncClient(timeout=START_S, trust_env=False) as client:
@@ -142,7 +144,7 @@ class People:
     @asynccontextmanager
     async def at_it(self) -> AsyncIterator[None]:
         tasks = [asyncio.create_task(self._read(pair)) for pair in range(PAIRS)]
-        await asyncio.sleep(1.0)
+        await until(lambda: len(self._online) == PAIRS, START_S)
         tasks += [
             asyncio.create_task(_at_pace(SENDS_PER_S, self._send)),
             asyncio.create_task(_at_pace(PULLS_PER_S, self._pull)),
@@ -150,9 +152,7 @@ class People:
         try:
             yield
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await ended(tasks)
             await self._http.close()
 
     @property
@@ -209,6 +209,7 @@ class People:
 
     def _arrived(self, pair: int, frame: dict) -> None:
         now = time.monotonic()
+        self._online.add(pair)
         for entry in frame.get("entries", ()):
             self._heads[pair] = entry["seq"]
             if entry["type"] == "message":
