@@ -42,7 +42,7 @@ def test_next_watch_replaces_the_one_before(ann, bob, cem):
         with bob.socket(), cem.socket():
             assert told(anns, cem)["online"] is True
             assert watch(anns) == []
-        assert [user["online"] for user in watch(anns, bob)] == [False]
+        assert watch(anns, ann) == [{"user_id": ann.user_id, "online": True}]
 
 
 def test_several_sessions_and_a_poll_are_one_person_online(ann, bob, server):
