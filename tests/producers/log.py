@@ -15,10 +15,19 @@ from tests.patience import PATIENCE_S
 
 
 async def deliveries(town, count: int) -> list[Delivery]:
-    """The first `count` deliveries of the topic."""
+    """What the topic has once it has so many deliveries. Those of one partition are in order."""
     found: list[Delivery] = []
     async with _reading(town) as consumer:
         while len(found) < count:
+            found.extend(DELIVERY_RECORDS.decode((await consumer.getone()).value))
+    return found
+
+
+async def all_deliveries(town) -> list[Delivery]:
+    """What the topic has now. Those of one partition are in order."""
+    found: list[Delivery] = []
+    async with _reading(town) as consumer:
+        for _ in range(await end_of(town, DELIVERIES)):
             found.extend(DELIVERY_RECORDS.decode((await consumer.getone()).value))
     return found
 

@@ -12,7 +12,7 @@ from infra.mongo.outbox import OutboxStore
 from infra.mongo.rows import Row, RowId
 from producers.wiring import relay as make_relay
 from tests.builders import ANN, BOB, CEM, draft, running, stored, until
-from tests.producers.log import bob_has, deliveries, end_of
+from tests.producers.log import all_deliveries, bob_has, end_of
 
 
 async def test_relay_spreads_what_a_dead_process_left(wired):
@@ -23,7 +23,7 @@ async def test_relay_spreads_what_a_dead_process_left(wired):
     assert await relay.step() == 0
     await wired.stores.outbox.end_lease(wired.path.lease.owner)
     assert await relay.step() == 1
-    found = await deliveries(wired, 1)
+    found = await all_deliveries(wired)
     assert {delivery.seq for delivery in found} == {1}
     assert b"left behind" in bytes(found[0].message)
 
@@ -53,7 +53,7 @@ async def test_rows_that_were_taken_over_without_an_answer_are_spread(wired, mon
     monkeypatch.setattr("producers.wiring.OutboxStore", SilentOutbox)
     relay, _ = await make_relay(wired.clients)
     assert [await relay.step() for _ in range(3)] == [0, 1, 0]
-    assert {delivery.seq for delivery in await deliveries(wired, 1)} == {1}
+    assert {delivery.seq for delivery in await all_deliveries(wired)} == {1}
 
 
 async def test_rows_that_another_relay_took_over_without_an_answer_are_spread(wired):
@@ -68,7 +68,7 @@ async def test_rows_that_another_relay_took_over_without_an_answer_are_spread(wi
     await wired.stores.outbox.end_turn(one.lease.owner)
     assert await other.step() == 1
     assert await one.step() == 0
-    assert {delivery.seq for delivery in await deliveries(wired, 1)} == {1}
+    assert {delivery.seq for delivery in await all_deliveries(wired)} == {1}
 
 
 async def test_relay_does_not_touch_rows_of_the_living(wired):
@@ -91,7 +91,7 @@ async def test_row_without_its_message_is_kept_until_it_appears(wired, monkeypat
     assert await wired.stores.outbox.count() == 1
     await wired.stores.messages.insert([stored(conversation, 1)])
     await relay.step()
-    found = await deliveries(wired, 2)
+    found = await all_deliveries(wired)
     assert {delivery.seq for delivery in found} == {1, 2}
 
 
@@ -111,7 +111,7 @@ async def test_row_that_waits_for_its_message_goes_to_the_relay_whose_turn_it_is
     assert await one.step() == 0
     await barrier.step()
     assert await other.step() == 1
-    assert {delivery.seq for delivery in await deliveries(wired, 1)} == {1}
+    assert {delivery.seq for delivery in await all_deliveries(wired)} == {1}
 
 
 async def test_rows_that_wait_for_their_messages_hold_up_no_others(wired):
@@ -125,7 +125,7 @@ async def test_rows_that_wait_for_their_messages_hold_up_no_others(wired):
     await wired.stores.messages.insert([stored(conversation, 1)])
     relay, _ = await make_relay(wired.clients)
     assert [await relay.step() for _ in range(3)] == [3, 3, 0]
-    assert {delivery.seq for delivery in await deliveries(wired, 1)} == {1}
+    assert {delivery.seq for delivery in await all_deliveries(wired)} == {1}
     assert not await wired.stores.outbox.relay_is_behind()
 
 
@@ -147,7 +147,7 @@ async def test_relay_spreads_to_the_members_as_of_the_number(wired):
     await wired.stores.outbox.end_lease(wired.path.lease.owner)
     relay, _ = await make_relay(wired.clients)
     await relay.step()
-    found = await deliveries(wired, await end_of(wired, DELIVERIES))
+    found = await all_deliveries(wired)
     assert {user for delivery in found for user in delivery.to} == {ANN, BOB}
 
 
@@ -184,7 +184,7 @@ async def test_relay_spreads_a_conversation_by_its_seq(wired):
         await left(wired, number, [(conversation, seq)])
     relay, _ = await make_relay(wired.clients)
     assert await relay.step() == 3
-    found = await deliveries(wired, await end_of(wired, DELIVERIES))
+    found = await all_deliveries(wired)
     assert [delivery.seq for delivery in found if ANN in delivery.to] == [1, 2, 3]
 
 
