@@ -122,7 +122,8 @@ def test_settings_are_synced_to_all_devices_of_the_user_alone(ann, bob):
     cleared = set_own(bob, conversation, muted_until=None, draft=None, pinned=None).json()
     assert (cleared["muted_until"], cleared["draft"], cleared["pinned"]) == (None, None, True)
     assert me(ann, conversation)["pinned"] is False
-    assert [e["type"] for e in ann.get("/v1/sync", limit=200)["entries"]] == ["message"]
+    ann.send(conversation)
+    assert [entry["type"] for entry in ann.arrived(2)] == ["message", "message"]
 
 
 def test_cleared_messages_are_gone_for_one_person_alone(ann, bob):
