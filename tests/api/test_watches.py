@@ -35,14 +35,17 @@ def test_watch_is_answered_at_once_and_then_at_each_change(ann, bob, cem):
         assert gone["last_seen"].endswith("Z")
 
 
-def test_next_watch_replaces_the_one_before(ann, bob, cem):
+def test_next_watch_replaces_the_one_before(ann, bob, cem, person):
+    dan = person()
     with ann.socket() as anns:
         watch(anns, bob)
         watch(anns, cem, cem)
         with bob.socket(), cem.socket():
             assert told(anns, cem)["online"] is True
             assert watch(anns) == []
-        assert watch(anns, ann) == [{"user_id": ann.user_id, "online": True}]
+        assert watch(anns, dan) == [{"user_id": dan.user_id, "online": False}]
+        with dan.socket():  # bob and cem have gone since: of them nothing is told
+            assert told(anns, dan)["online"] is True
 
 
 def test_several_sessions_and_a_poll_are_one_person_online(ann, bob, server):
